@@ -1,0 +1,136 @@
+"""One frozen dataclass a command: every option with its default, written to the output as it was used.
+
+The field names are the names of the options with ``-`` written ``_``; `cli.py` reads its defaults from
+here, so that a default stands in one place.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulateConfig:
+    """Options of ``astrokeras simulate``."""
+
+    out: str
+    fields: int = 4
+    bands: tuple[str, ...] = ("u", "g", "r", "i", "z")
+    size: int = 1024
+    objects: int = 2000
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertConfig:
+    """Options of ``astrokeras convert``."""
+
+    images: str
+    bands: tuple[str, ...]
+    out: str
+    name: str = "survey"
+    catalog: str | None = None
+    ext: str | None = None
+    id_column: str | None = None
+    ra_column: str | None = None
+    dec_column: str | None = None
+    x_column: str | None = None
+    y_column: str | None = None
+    origin: int | None = None
+    field_column: str | None = None
+    magnitudes: str | None = None
+    magnitude_errors: str | None = None
+    zero_point: str | None = None
+    label: str | None = None
+    columns: tuple[str, ...] = ()
+    size: int = 64
+    splits: str = "train=0.8,val=0.1,test=0.1"
+    split_by: str = "id"
+    cell_size: float | None = None
+    edge: str = "reject"
+    max_bad_fraction: float = 0.1
+    workers: int | None = None
+    overwrite: bool = False
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+    """Options of ``astrokeras pretrain``."""
+
+    records: str
+    out: str
+    task: str = "magnitudes"
+    backbone: str = "compact"
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    size: int | None = None
+    resize: int | None = None
+    stretch: str = "auto"
+    augment: str = "default"
+    devices: str = "auto"
+    resume: bool = False
+    overwrite: bool = False
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig:
+    """Options of ``astrokeras finetune``."""
+
+    records: str
+    out: str
+    init: tuple[str, ...] = ("scratch",)
+    budget: tuple[str, ...] = ("all",)
+    repeats: int = 3
+    mode: str = "two-phase"
+    backbone: str | None = None
+    imagenet_backbone: str = "mobilenet_v2"
+    imagenet_weights: str | None = None
+    epochs: int = 30
+    min_steps: int = 200
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    size: int | None = None
+    resize: int | None = None
+    stretch: str = "auto"
+    augment: str = "default"
+    devices: str = "auto"
+    overwrite: bool = False
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictConfig:
+    """Options of ``astrokeras predict``."""
+
+    run: str
+    data: str
+    out: str
+    catalog: str | None = None
+    split: str = "all"
+    batch_size: int = 256
+    workers: int | None = None
+    overwrite: bool = False
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """Options of ``astrokeras export``."""
+
+    run: str
+    out: str
+    version: int | None = None
+    seed: int = 0
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """The options of a configuration, ready for JSON (tuples become lists)."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}
+
+
+def from_dict(kind: type, options: Mapping[str, Any]) -> Any:
+    """A configuration from `as_dict`'s dictionary; lists become tuples again, unknown names are an error."""
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
