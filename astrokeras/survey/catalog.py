@@ -1,0 +1,237 @@
+"""Read a survey catalogue into plain arrays, finding the usual columns by their usual names."""
+
+import dataclasses
+
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from astrokeras.config import ConvertConfig
+from astrokeras.errors import UsageError, unknown_name
+from astrokeras.survey.tables import read_table
+
+USUAL_NAMES = {
+    "id": ("id", "objid", "object_id", "objectid", "source_id", "sourceid", "coadd_object_id", "number", "name"),
+    "ra": ("ra", "raj2000", "ra_j2000", "alpha_j2000", "alphawin_j2000", "ra_deg", "_raj2000", "ra_icrs"),
+    "dec": (
+        "dec",
+        "dej2000",
+        "decj2000",
+        "dec_j2000",
+        "delta_j2000",
+        "deltawin_j2000",
+        "dec_deg",
+        "_dej2000",
+        "de_icrs",
+    ),
+    "x": ("x", "x_image", "xwin_image", "xcentroid", "x_pix", "xpos"),
+    "y": ("y", "y_image", "ywin_image", "ycentroid", "y_pix", "ypos"),
+    "field": ("field", "tile", "tilename", "tile_name", "field_name", "fieldname"),
+}
+USUAL_MAGNITUDES = (
+    "MAG_AUTO_{band}", "{band}_auto", "mag_auto_{band}", "{band}_petro", "petroMag_{band}", "modelMag_{band}",
+    "cModelMag_{band}", "mag_{band}", "{band}_mag", "{band}mag", "{band}",
+)  # fmt: skip
+USUAL_ERRORS = (
+    "MAGERR_AUTO_{band}", "e_{band}_auto", "magerr_auto_{band}", "e_{band}_petro", "petroMagErr_{band}",
+    "modelMagErr_{band}", "cModelMagErr_{band}", "magerr_{band}", "{band}_magerr", "{band}_mag_err", "e_{band}mag",
+    "{band}_err",
+)  # fmt: skip
+MISSING_MAGNITUDE = 90.0  # surveys write 99 or -99 (and 99.9, -999) where they have none
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalog:
+    """A catalogue of N objects in B bands.
+
+    Attributes:
+        ids: text, ``[N]``.
+        x, y: 0-based pixel position, float64 ``[N]``; None where the catalogue has no pixel positions.
+        ra, dec: ICRS degrees, float64 ``[N]``; None where the catalogue has none.
+        fields: text, ``[N]``; None without a field column.
+        magnitudes, magnitude_errors: float32 ``[N, B]``, NaN where missing.
+        labels: int64 ``[N]``, index into `classes`, -1 where unlabelled.
+        classes: names of the classes.
+        columns: the extra columns to carry, float64 ``[N]`` each, NaN where missing.
+        split_values: text, ``[N]``, the column named by ``--split-by``; None otherwise.
+        used: which catalogue column serves for what.
+    """
+
+    ids: np.ndarray
+    x: np.ndarray | None
+    y: np.ndarray | None
+    ra: np.ndarray | None
+    dec: np.ndarray | None
+    fields: np.ndarray | None
+    magnitudes: np.ndarray
+    magnitude_errors: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    columns: dict[str, np.ndarray]
+    split_values: np.ndarray | None
+    used: dict[str, str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_catalog(config: ConvertConfig) -> Catalog:
+    """Read the catalogue that `config` names.
+
+    Raises:
+        AstrokerasError: the file cannot be read.
+        UsageError: a column named in `config` is not in the catalogue, or holds no numbers.
+    """
+    named = {role: getattr(config, f"{role}_column") for role in USUAL_NAMES}
+    ids, fields = ((named[role].lower(),) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
+    table = read_table(config.catalog, text_columns=(*ids, *fields))
+    columns = _Columns(table)
+    used = {role: column for role in USUAL_NAMES if (column := columns.find(role, named[role]))}
+    for pair in (("x", "y"), ("ra", "dec")):
+        for one, other in (pair, pair[::-1]):
+            if one in used and other not in used:
+                if named[one]:
+                    raise UsageError(f"--{one}-column {named[one]}: no column for {other} is known (--{other}-column)")
+                del used[one]  # half a position is something else: y is a filter, too
+    origin = {name: _origin(used[name], config.origin) for name in ("x", "y") if name in used}
+    labels, classes = _labels(columns.masked(config.label, "--label")) if config.label else (None, ())
+    magnitudes, used_magnitudes = columns.per_band(config.magnitudes, USUAL_MAGNITUDES, config.bands, "--magnitudes")
+    errors_template = config.magnitude_errors
+    errors, used_errors = columns.per_band(errors_template, USUAL_ERRORS, config.bands, "--magnitude-errors")
+    used |= {k: v for k, v in (("magnitudes", used_magnitudes), ("magnitude_errors", used_errors)) if v}
+    by_column = config.split_by not in ("id", "field", "sky")
+    return Catalog(
+        ids=_as_text(columns.masked(used["id"])) if "id" in used else _row_names(len(table)),
+        x=columns.numbers(used["x"]) - origin["x"] if "x" in used else None,
+        y=columns.numbers(used["y"]) - origin["y"] if "y" in used else None,
+        ra=columns.degrees(used["ra"]) if "ra" in used else None,
+        dec=columns.degrees(used["dec"]) if "dec" in used else None,
+        fields=_as_text(columns.masked(used["field"])) if "field" in used else None,
+        magnitudes=_without_marks(magnitudes),
+        magnitude_errors=np.where(errors >= 0, _without_marks(errors), np.nan).astype(np.float32),
+        labels=np.full(len(table), -1) if labels is None else labels,
+        classes=classes,
+        columns={name: columns.numbers(columns.existing(name, "--columns")) for name in config.columns},
+        split_values=_as_text(columns.masked(config.split_by, "--split-by")) if by_column else None,
+        used=used,
+    )
+
+
+def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
+    """A catalogue that knows nothing but ids: stamps without a catalogue of their own."""
+    missing = np.full((len(ids), n_bands), np.nan, dtype=np.float32)
+    return Catalog(
+        ids=np.array(ids), x=None, y=None, ra=None, dec=None, fields=None, magnitudes=missing,
+        magnitude_errors=missing.copy(), labels=np.full(len(ids), -1), classes=(), columns={},
+        split_values=None, used={},
+    )  # fmt: skip
+
+
+class _Columns:
+    """Columns of a table by name, whatever their case."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._by_lower: dict[str, str] = {}
+        for name in table.colnames:
+            self._by_lower.setdefault(name.lower(), name)
+
+    def existing(self, name: str, option: str) -> str:
+        if name in self._table.colnames:
+            return name
+        if name.lower() in self._by_lower:
+            return self._by_lower[name.lower()]
+        raise UsageError(unknown_name(f"{option}: catalogue column", name, self._table.colnames))
+
+    def find(self, role: str, named: str | None) -> str | None:
+        if named:
+            return self.existing(named, f"--{role}-column")
+        return next((self._by_lower[usual] for usual in USUAL_NAMES[role] if usual in self._by_lower), None)
+
+    def masked(self, name: str, option: str = "") -> MaskedColumn:
+        return MaskedColumn(self._table[self.existing(name, option) if option else name])
+
+    def numbers(self, name: str) -> np.ndarray:
+        column = self.masked(name)
+        if column.ndim != 1:
+            raise UsageError(
+                f"catalogue column {name!r} holds {column.ndim}-dimensional arrays, expected one number a row"
+            )
+        try:
+            return np.asarray(column.astype(np.float64).filled(np.nan))
+        except (TypeError, ValueError):
+            raise UsageError(f"catalogue column {name!r} holds text, expected numbers: {column[0]!r}") from None
+
+    def degrees(self, name: str) -> np.ndarray:
+        values, unit = self.numbers(name), self._table[name].unit
+        return values if unit is None or unit.physical_type != "angle" else values * unit.to("deg")
+
+    def per_band(
+        self, template: str | None, usual: tuple[str, ...], bands: tuple[str, ...], option: str
+    ) -> tuple[np.ndarray, str]:
+        """``[N, B]`` values and the template found; all NaN and ``""`` where the catalogue has none."""
+        if template is None:
+            template = next((t for t in usual if all(self._has(t, band) for band in bands)), None)
+        elif "{band}" not in template and len(bands) > 1:
+            raise UsageError(f"{option} {template}: expected {{band}} in it, as in MAG_AUTO_{{band}}")
+        if template is None:
+            return np.full((len(self._table), len(bands)), np.nan), ""
+        names = [self.existing(template.replace("{band}", band), option) for band in bands]
+        if len(set(names)) < len(names):
+            raise UsageError(f"{option} {template}: one column would serve two bands ({', '.join(names)})")
+        return np.stack([self.numbers(name) for name in names], axis=1), template
+
+    def _has(self, template: str, band: str) -> bool:
+        # Case matters for bands that differ by nothing else (z and Z, y and Y).
+        name = template.replace("{band}", band)
+        return name in self._table.colnames or (len(band) > 1 and name.lower() in self._by_lower)
+
+
+def _origin(column: str, origin: int | None) -> int:
+    """SExtractor's ``*_IMAGE`` positions count from 1; everything else from 0 unless ``--origin`` says otherwise."""
+    if origin is not None:
+        return origin
+    return 1 if column.lower().endswith("_image") else 0
+
+
+def _row_names(n: int) -> np.ndarray:
+    return np.array([f"row-{i:08d}" for i in range(n)])
+
+
+def _as_text(column: MaskedColumn) -> np.ndarray:
+    """Values as text: whole numbers without a decimal point, no padding, empty where masked."""
+    values = column.filled(np.zeros((), column.dtype)[()]) if column.dtype.kind in "iufb" else column.filled("")
+    if column.dtype.kind == "f":
+        text = [
+            str(int(v)) if np.isfinite(v) and v == int(v) else ("" if np.isnan(v) else repr(float(v))) for v in values
+        ]
+    elif column.dtype.kind == "S":
+        text = [v.decode("utf-8", "replace").strip() for v in np.asarray(values)]
+    else:
+        text = [str(v).strip() for v in values]
+    mask = np.ma.getmaskarray(column)
+    return np.array([("" if hidden else word) for word, hidden in zip(text, mask, strict=True)])
+
+
+def _labels(column: MaskedColumn) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class indices and class names; negative, empty, NaN and masked are unlabelled."""
+    text = _as_text(column)
+    numeric = column.dtype.kind in "iuf"
+    if numeric:
+        values = np.asarray(column.astype(np.float64).filled(np.nan))
+        if np.any(values[np.isfinite(values) & (values >= 0)] % 1):
+            raise UsageError(f"--label {column.name}: holds fractions, expected text or whole numbers")
+        labelled = np.isfinite(values) & (values >= 0)
+    else:
+        unlabelled = {"", "nan", "none", "null", "-1", "--"}
+        labelled = np.array([word.lower() not in unlabelled for word in text])
+    classes = sorted({str(word) for word in text[labelled]}, key=(lambda c: (int(c),)) if numeric else None)
+    index = {name: i for i, name in enumerate(classes)}
+    return np.array([index[w] if ok else -1 for w, ok in zip(text, labelled, strict=True)], dtype=np.int64), tuple(
+        classes
+    )
+
+
+def _without_marks(values: np.ndarray) -> np.ndarray:
+    """Magnitudes with every mark of a missing one (±99, infinity, masked) turned into NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(values) < MISSING_MAGNITUDE, values, np.nan).astype(np.float32)

@@ -1,0 +1,176 @@
+"""``astrokeras simulate``: a small multi-band survey with the habits of a real one.
+
+Tiles overlap, bands differ in depth, seeing and zero point, detectors have dead columns and saturate, the
+catalogue has gaps. The same options give the same bytes.
+"""
+
+import functools
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from astrokeras.config import SimulateConfig, as_dict
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure
+from astrokeras.survey.simulation.render import depth, render
+from astrokeras.survey.simulation.scene import Scene, draw_scene
+from astrokeras.survey.simulation.telescope import BLANK, PIXEL_SCALE, Field, expose, lay_out
+from astrokeras.survey.units import AB_ZERO_POINT_NJY
+
+SAMPLE = SimulateConfig(out="data/sample", fields=4, size=640, objects=2000, seed=7)
+"""The options behind ``data/sample``."""
+
+OFF_IMAGES = 3
+"""Catalogue rows that lie outside every tile."""
+
+_LABEL_LIMIT, _LABELLED = 21.8, 0.6
+_SCENE, _FIELD, _SHAPE, _NOISE = range(4)  # independent random streams
+
+Progress = Callable[[Iterable], Iterable]
+
+
+def simulate(config: SimulateConfig, progress: Progress = iter) -> dict[str, int]:
+    """Write the survey to `config.out`: ``images/{field}_{band}.fits``, ``catalog.fits`` and ``simulate.json``.
+
+    Args:
+        config: `objects` is the number of catalogue rows of the whole survey.
+        progress: Wraps the loop over fields.
+
+    Returns:
+        How many fields, images, objects, labelled and undetected objects (in no band) there are.
+
+    Raises:
+        UsageError: an option is out of range.
+        AstrokerasError: `config.out` exists and is not an empty directory, or cannot be written.
+    """
+    _check(config)
+    out = Path(config.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise AstrokerasError(f"{out} exists and is not an empty directory: choose another --out or remove it")
+    partial = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
+    try:
+        (partial / "images").mkdir(parents=True)
+        counts = _write(config, partial, progress)
+        partial.replace(out.absolute())
+    except OSError as error:
+        raise AstrokerasError(f"cannot write {out}: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return counts
+
+
+def _check(config: SimulateConfig) -> None:
+    for name, least in (("fields", 1), ("size", 64), ("objects", 2 * OFF_IMAGES), ("seed", 0)):
+        if getattr(config, name) < least:
+            raise UsageError(f"--{name} {getattr(config, name)}: expected {least} or more")
+    # FITS columns know no case, so u and U cannot both be in one catalogue.
+    if not config.bands or len({band.upper() for band in config.bands}) < len(config.bands):
+        raise UsageError(f"--bands {','.join(config.bands)}: expected names that differ in more than case")
+    for band in config.bands:
+        if not re.fullmatch(r"[A-Za-z0-9]{1,8}", band):
+            raise UsageError(f"--bands: {band!r} is not a band name of up to 8 letters and digits")
+
+
+def _write(config: SimulateConfig, out: Path, progress: Progress) -> dict[str, int]:
+    fields = lay_out([_rng(config, _FIELD, i) for i in range(config.fields)], config.size, config.bands)
+    rng = _rng(config, _SCENE)
+    scene = draw_scene(rng, config.objects, config.bands)
+    ra, dec = _positions(rng, fields, config)
+    # Rounded, so that what is drawn does not hang on the last digit of a trigonometric function.
+    x, y = np.stack([field.wcs.all_world2pix(ra, dec, 0) for field in fields], axis=1).round(4)
+    owner = depth(x, y, config.size).argmax(axis=0)
+    rows = np.arange(config.objects)
+    table = _catalogue(rng, scene, config.bands, ra, dec, x[owner, rows], y[owner, rows])
+    table.add_column(np.array([field.name for field in fields])[owner], name="FIELD", index=1)
+    for index, field in enumerate(progress(fields)):
+        signal, radius = render(scene, field, x[index], y[index], config.size, functools.partial(_rng, config, _SHAPE))
+        mine = np.flatnonzero(owner == index)
+        table["FLUX_RADIUS"][mine] = radius[mine].round(4)
+        for b, band in enumerate(config.bands):
+            pixels = expose(signal[b], field, b, _rng(config, _NOISE, index, b))
+            _write_image(out / "images" / f"{field.name}_{band}.fits", pixels, field.header(band, b))
+            flux, error = measure(
+                np.where(pixels == BLANK, np.nan, pixels),
+                x[index, mine],
+                y[index, mine],
+                aperture_radius(radius[mine], field.fwhm[b]) / PIXEL_SCALE,
+                field.noise[b],
+            )
+            measured = magnitudes(flux, error, field.zero_point[b])
+            table[f"MAG_AUTO_{band}"][mine], table[f"MAGERR_AUTO_{band}"][mine] = measured
+    table.write(out / "catalog.fits")
+    options = {name: value for name, value in as_dict(config).items() if name != "out"}
+    (out / "simulate.json").write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
+    detected = np.any([table[f"MAG_AUTO_{band}"] != MISSING for band in config.bands], axis=0)
+    return {
+        "fields": config.fields,
+        "images": config.fields * len(config.bands),
+        "objects": config.objects,
+        "labelled": int(np.count_nonzero(table["CLASS"] != "")),
+        "undetected": int(np.count_nonzero(~detected)),
+    }
+
+
+def _rng(config: SimulateConfig, *stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([config.seed, *stream]))
+
+
+def _positions(
+    rng: np.random.Generator, fields: list[Field], config: SimulateConfig
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places spread evenly over the tiles, and `OFF_IMAGES` of them beside the tiles, at random rows."""
+    corners = np.concatenate([field.wcs.calc_footprint(axes=(config.size,) * 2) for field in fields])
+    (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
+    inside = np.empty((0, 2))
+    while len(inside) < config.objects:
+        places = rng.uniform((west, south), (east, north), (config.objects, 2)).round(7)
+        on_tile = [depth(*field.wcs.all_world2pix(*places.T, 0), config.size) > 0 for field in fields]
+        inside = np.concatenate([inside, places[np.any(on_tile, axis=0)]])
+    places = inside[: config.objects]
+    off = rng.choice(config.objects, OFF_IMAGES, replace=False)
+    margin = rng.uniform(5, 15, OFF_IMAGES) / 3600
+    places[off, 1] = (north + margin).round(7)
+    return places[:, 0], places[:, 1]
+
+
+def _write_image(path: Path, pixels: NDArray[np.int16], header: fits.Header) -> None:
+    # RICE because its coder is astropy's own: gzip output changes with the zlib that happens to be there.
+    tile = fits.CompImageHDU(pixels, header, compression_type="RICE_1", tile_shape=(16, pixels.shape[1]))
+    fits.HDUList([fits.PrimaryHDU(), tile]).writeto(path)
+
+
+def _catalogue(
+    rng: np.random.Generator,
+    scene: Scene,
+    bands: Sequence[str],
+    ra: NDArray[np.float64],
+    dec: NDArray[np.float64],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> Table:
+    """The catalogue before anything is measured; ids and row order know nothing of the classes."""
+    number = len(ra)
+    known = (scene.magnitude < _LABEL_LIMIT) & (rng.random(number) < _LABELLED)
+    true = AB_ZERO_POINT_NJY - 2.5 * np.log10(scene.flux.sum(axis=1))
+    table = Table(
+        {
+            "ID": [f"SIM-{serial:07d}" for serial in rng.permutation(number) + 1],
+            **{"RA": ra, "DEC": dec, "X": x, "Y": y},
+            "CLASS": np.where(known, scene.kind, ""),
+            **{f"MAG_TRUE_{band}": true[:, b].round(4).astype(np.float32) for b, band in enumerate(bands)},
+            **{f"MAG_AUTO_{band}": np.full(number, MISSING, np.float32) for band in bands},
+            **{f"MAGERR_AUTO_{band}": np.full(number, MISSING, np.float32) for band in bands},
+            "FLUX_RADIUS": np.zeros(number, np.float32),
+        }
+    )
+    for name, unit in {"RA": "deg", "DEC": "deg", "X": "pix", "Y": "pix", "FLUX_RADIUS": "arcsec"}.items():
+        table[name].unit = unit
+    return table

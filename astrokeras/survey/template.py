@@ -1,0 +1,94 @@
+"""Find a survey's image files from a template such as ``tiles/{field}_{band}.fits``."""
+
+import dataclasses
+import glob
+import re
+from pathlib import Path
+
+from astrokeras.errors import AstrokerasError, UsageError
+
+PLACEHOLDERS = ("band", "field", "id")
+_TOKEN = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageTemplate:
+    """A file name with the placeholders ``{band}``, ``{field}`` (tiles) or ``{id}`` (one file an object)."""
+
+    text: str
+    bands: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        names = _TOKEN.findall(self.text)
+        for name in names:
+            if name not in PLACEHOLDERS:
+                raise UsageError(
+                    f"--images {self.text}: unknown placeholder {{{name}}}; "
+                    "{band}, {field} and {id} are understood"
+                )
+        if "field" in names and "id" in names:
+            raise UsageError(
+                f"--images {self.text}: {{field}} names a tile and {{id}} one object's own file; use one of them"
+            )
+
+    def __contains__(self, placeholder: str) -> bool:
+        return f"{{{placeholder}}}" in self.text
+
+    @property
+    def per_object(self) -> bool:
+        """Whether each object has files of its own."""
+        return "id" in self
+
+    def path(self, unit: str, band: str) -> Path:
+        """The file of one field (or one object) in one band.
+
+        Raises:
+            ValueError: `unit` is a name that would leave the image directory.
+        """
+        is_unicode = unit.encode(errors="ignore").decode() == unit
+        if "/" in unit or "\0" in unit or unit in (".", "..") or not is_unicode:
+            raise ValueError(f"{unit!r} is no file name inside the image directory")
+        values = {"band": band, "field": unit, "id": unit}
+        return Path(_TOKEN.sub(lambda match: values[match.group(1)], self.text))
+
+    def discover(self) -> list[str]:
+        """The fields (or object ids) that have a file in at least one band, sorted.
+
+        A template with neither ``{field}`` nor ``{id}`` has the one field ``""``.
+
+        Raises:
+            AstrokerasError: no file matches, or a band has no file at all.
+        """
+        units: set[str] = set()
+        for band in self.bands if "band" in self else self.bands[:1]:
+            found = self._discover_band(band)
+            if not found:
+                hint = " (for that band)" if "band" in self else ""
+                raise AstrokerasError(
+                    f"no image matches {self._fill(band)}{hint}; check --images and --bands, or quote the template"
+                )
+            units |= found
+        return sorted(units)
+
+    def _fill(self, band: str) -> str:
+        return _TOKEN.sub(lambda match: band if match.group(1) == "band" else "*", self.text)
+
+    def _discover_band(self, band: str) -> set[str]:
+        pieces = _TOKEN.split(self.text)
+        pattern, expression, seen = "", "", False
+        for index, piece in enumerate(pieces):
+            if index % 2 == 0 or piece == "band":
+                literal = piece if index % 2 == 0 else band
+                pattern += glob.escape(literal)
+                expression += re.escape(literal)
+            else:
+                pattern += "*"
+                expression += "(?P=unit)" if seen else "(?P<unit>.+?)"
+                seen = True
+        matcher = re.compile(expression + r"\Z")
+        units = set()
+        for name in glob.iglob(pattern):  # noqa: PTH207 - absolute patterns, which Path.glob refuses
+            match = matcher.match(name)
+            if match:
+                units.add(match.groupdict().get("unit") or "")
+        return units

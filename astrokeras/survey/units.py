@@ -1,0 +1,75 @@
+"""Bring every band to one flux unit, the nanojansky.
+
+Source: Oke and Gunn 1983, ApJ 266, 713: m_AB = -2.5 log10(f_nu / erg s^-1 cm^-2 Hz^-1) - 48.60, so that
+m_AB = 31.4 - 2.5 log10(f_nu / nJy).
+"""
+
+import dataclasses
+import math
+
+from astrokeras.errors import UsageError
+from astrokeras.survey.images import ImageError, Plane
+
+AB_ZERO_POINT_NJY = 31.4
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroPoints:
+    """The magnitude that one image unit corresponds to, per band or by header keyword."""
+
+    values: tuple[float, ...] = ()
+    keyword: str = ""
+
+    @property
+    def unit(self) -> str:
+        """``nJy``, or ``image`` where no zero point was given and fluxes stay as they are."""
+        return "nJy" if self.values or self.keyword else "image"
+
+    def scale(self, plane: Plane) -> float:
+        """What one image unit of this band is in nJy (1 where there is no zero point).
+
+        Raises:
+            ImageError: neither the image's header nor the file's first one has a number under the keyword.
+        """
+        if self.unit == "image":
+            return 1.0
+        from_header = plane.header.get(self.keyword, plane.primary.get(self.keyword))
+        zero_point = self.values[plane.band] if self.values else from_header
+        if isinstance(zero_point, bool) or not isinstance(zero_point, int | float) or not math.isfinite(zero_point):
+            raise ImageError("no_zero_point", f"header keyword {self.keyword} is {zero_point!r}, expected a magnitude")
+        return 10.0 ** (0.4 * (AB_ZERO_POINT_NJY - zero_point))
+
+
+def _magnitude(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def parse_zero_points(text: str | None, bands: tuple[str, ...]) -> ZeroPoints:
+    """Read ``--zero-point``: ``25``, ``u=0,g=0,…`` or ``header:MAGZPT``."""
+    if not text:
+        return ZeroPoints()
+    if text.startswith("header:"):
+        keyword = text.removeprefix("header:").strip().upper()
+        if not keyword:
+            raise UsageError(f"--zero-point {text}: expected a header keyword, as in header:MAGZPT")
+        return ZeroPoints(keyword=keyword)
+    try:
+        if "=" not in text:
+            return ZeroPoints((_magnitude(text),) * len(bands))
+        pairs = {k.strip(): _magnitude(v) for k, v in (item.split("=") for item in text.split(","))}
+    except ValueError:
+        raise UsageError(
+            f"--zero-point {text}: expected a number, BAND=NUMBER for each band, or header:KEYWORD"
+        ) from None
+    missing, unknown = set(bands) - set(pairs), set(pairs) - set(bands)
+    if missing or unknown:
+        raise UsageError(
+            f"--zero-point {text}: "
+            + (f"no value for band {', '.join(sorted(missing))}" if missing else "")
+            + ("; " if missing and unknown else "")
+            + (f"{', '.join(sorted(unknown))} is not in --bands" if unknown else "")
+        )
+    return ZeroPoints(tuple(pairs[band] for band in bands))

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from astrokeras.survey.images import ImageError, Plane
+from astrokeras.survey.placement import Field, assign_fields, celestial_wcs, read_field
+from astrokeras.survey.stamps import inside
+from tests.sky import SCALE, tan_header
+
+SHAPE = (80, 100)
+
+
+def field(name: str = "A", *, shape: tuple[int, int] = SHAPE, **options) -> Field:
+    return Field(name, shape, celestial_wcs(tan_header(shape, **options)))
+
+
+def plane(band: int, header: fits.Header, shape: tuple[int, int] = SHAPE) -> Plane:
+    return Plane(band, np.zeros(shape), header, fits.Header())
+
+
+def distorted() -> fits.Header:
+    header = tan_header(SHAPE)
+    header["CTYPE1"], header["CTYPE2"] = "RA---TAN-SIP", "DEC--TAN-SIP"
+    header.update(A_ORDER=3, B_ORDER=3, A_2_0=1e-4, B_0_2=-1e-4, A_0_3=1e-6, B_3_0=1e-6)
+    return header
+
+
+@pytest.mark.parametrize("header", [tan_header(SHAPE, angle=30), distorted()], ids=["TAN", "SIP"])
+def test_pixels_are_those_of_astropys_wcs_counted_from_zero(header: fits.Header):
+    here = Field("A", SHAPE, celestial_wcs(header))
+    x, y = np.random.default_rng(0).uniform(0, 80, (2, 50))
+    ra, dec = WCS(header).all_pix2world(x, y, 0)
+    np.testing.assert_allclose(here.to_pixels(ra, dec), (x, y), atol=1e-4)
+    np.testing.assert_allclose(here.to_sky(x, y), (ra, dec), atol=1e-9)
+    assert here.pixel_scale == pytest.approx(SCALE * 3600, rel=1e-6)
+
+
+def test_reference_pixel_counts_from_one():
+    header = tan_header(SHAPE, ra=33, dec=-5)
+    x, y = Field("A", SHAPE, celestial_wcs(header)).to_pixels(np.array([33.0]), np.array([-5.0]))
+    assert (x[0], y[0]) == pytest.approx((header["CRPIX1"] - 1, header["CRPIX2"] - 1))
+
+
+def test_a_galactic_header_takes_icrs_positions():
+    galactic = field(ra=120, dec=45, axes="GLON GLAT")
+    place = SkyCoord(l=120 + 10 * SCALE, b=45 - 4 * SCALE, unit="deg", frame="galactic")
+    expected = galactic.wcs.wcs_world2pix([[place.l.deg, place.b.deg]], 0)[0]
+    x, y = galactic.to_pixels(np.array([place.icrs.ra.deg]), np.array([place.icrs.dec.deg]))
+    assert (x[0], y[0]) == pytest.approx(expected, abs=1e-6)
+    ra, dec = galactic.to_sky(x, y)
+    assert (ra[0], dec[0]) == pytest.approx((place.icrs.ra.deg, place.icrs.dec.deg))
+
+
+@pytest.mark.parametrize("header", [tan_header(SHAPE), distorted()], ids=["TAN", "SIP"])
+def test_no_other_place_of_the_sky_falls_on_the_image(header: fits.Header):
+    here = Field("A", SHAPE, celestial_wcs(header))
+    rng = np.random.default_rng(1)
+    ra, dec = rng.uniform(0, 360, 3000), np.degrees(np.arcsin(rng.uniform(-1, 1, 3000)))
+    ra[:1000], dec[:1000] = rng.uniform(148, 152, 1000), rng.uniform(0, 4, 1000)
+    ra[0], dec[0] = 330.0, -2.0  # the opposite point
+    far = SkyCoord(ra, dec, unit="deg").separation(SkyCoord(150, 2, unit="deg")).deg > 100 * SCALE
+    assert far.sum() > 2900
+    assert not inside(*here.to_pixels(ra[far], dec[far]), SHAPE).any()
+
+
+BROKEN = {
+    "empty": {"CTYPE1": "", "CTYPE2": ""},
+    "pixels": {"CTYPE1": "LINEAR", "CTYPE2": "LINEAR"},
+    "singular": {"CD1_1": 0.0, "CD1_2": 0.0},
+    "unknown frame": {"RADESYS": "XYZ"},
+    "unknown projection": {"CTYPE1": "RA---XXX", "CTYPE2": "DEC--XXX"},
+    "the Sun": {"CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"},
+    "Mars": {"CTYPE1": "MALN-TAN", "CTYPE2": "MALT-TAN"},
+}
+
+
+@pytest.mark.parametrize("cards", BROKEN.values(), ids=BROKEN)
+def test_a_header_that_places_nothing_on_the_sky_has_no_wcs(cards: dict):
+    header = tan_header(SHAPE)
+    assert celestial_wcs(header) is not None
+    header.update(cards)
+    assert celestial_wcs(header) is None
+
+
+def test_no_header_has_no_wcs():
+    assert celestial_wcs(fits.Header()) is None
+    assert read_field("A", [plane(0, fits.Header())]).wcs is None
+
+
+@pytest.mark.parametrize(("shift", "fits_together"), [(0.0, True), (0.05, True), (0.5, False), (1e5, False)])
+def test_bands_have_to_lie_on_one_grid(shift: float, fits_together: bool):
+    first, second = tan_header(SHAPE), tan_header(SHAPE)
+    second["CRPIX1"] += shift
+    planes = [plane(0, first), plane(1, second)]
+    if fits_together:
+        assert read_field("A", planes).shape == SHAPE
+        return
+    with pytest.raises(ImageError, match="pixels apart") as caught:
+        read_field("A", planes)
+    assert caught.value.reason == "different_grids"
+
+
+def test_bands_of_other_shape_or_scale_are_refused():
+    turned = tan_header(SHAPE, angle=5)
+    for other in (plane(1, tan_header(SHAPE), (80, 101)), plane(1, turned)):
+        with pytest.raises(ImageError) as caught:
+            read_field("A", [plane(0, tan_header(SHAPE)), other])
+        assert caught.value.reason == "different_grids"
+
+
+def test_of_overlapping_fields_the_one_around_the_object_wins():
+    fields = [field("A"), field("B", ra=150 + 40 * SCALE, angle=20), field("C", dec=2 - 50 * SCALE)]
+    rng = np.random.default_rng(2)
+    ra, dec = 150 + SCALE * rng.uniform(-90, 120, 400), 2 + SCALE * rng.uniform(-120, 80, 400)
+    depths = []
+    for one in fields:
+        x, y = one.wcs.all_world2pix(ra, dec, 0)
+        edge = np.min([x + 0.5, y + 0.5, SHAPE[1] - 0.5 - x, SHAPE[0] - 0.5 - y], axis=0)
+        depths.append(np.where(edge > 0, edge, -np.inf))
+    expected = np.where(np.max(depths, axis=0) > 0, np.argmax(depths, axis=0), -1)
+    np.testing.assert_array_equal(assign_fields(fields, ra, dec), expected)
+    assert set(expected) == {-1, 0, 1, 2}
+    assert (np.sum(np.isfinite(depths), axis=0) > 1).any()
+
+
+def test_the_first_of_equal_fields_wins_and_nonsense_lies_nowhere():
+    ra, dec = np.array([150, np.nan, 150, np.inf, 150, -210.0]), np.array([2, 2, np.nan, 2, 99, 2.0])
+    assert assign_fields([field("A"), field("B")], ra, dec).tolist() == [0, -1, -1, -1, -1, 0]
+
+
+def test_fields_around_the_pole_and_the_zero_meridian():
+    pole, zero = field("P", ra=77, dec=90), field("Z", ra=0, dec=0)
+    ra, dec = np.array([0, 90, 180, 359.999, 0.001]), np.array([89.999, 89.999, 89.999, 0, 0])
+    assert assign_fields([pole, zero], ra, dec).tolist() == [0, 0, 0, 1, 1]
