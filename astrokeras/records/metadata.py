@@ -1,0 +1,87 @@
+"""The JSON files beside the shards: `convert.json` for astrokeras, the other two for TensorFlow Datasets."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+RECORDS_FORMAT = 1
+CONVERT_JSON = "convert.json"
+REJECTS = "rejects.ecsv"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON under a temporary name, force it to the disk, and rename."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=2, ensure_ascii=False, allow_nan=False)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def fingerprint(shard_checksums: Iterable[str]) -> str:
+    """One checksum for a whole records directory."""
+    return hashlib.sha256("\n".join(shard_checksums).encode()).hexdigest()
+
+
+def write_tfds_files(
+    directory: Path, name: str, size: int, n_bands: int, classes: Sequence[str], columns: Sequence[str], splits: dict
+) -> None:
+    """Write what `tfds.builder_from_directory` needs to read the shards.
+
+    Source: the files that tensorflow-datasets 4.9.10 itself writes for such features.
+    """
+    features = {
+        "id": {"pythonClassName": "tensorflow_datasets.core.features.text_feature.Text", "text": {}},
+        "image": _tensor("float32", "bytes", (size, size, n_bands)),
+        "magnitudes": _tensor("float32", "none", (n_bands,)),
+        "magnitude_errors": _tensor("float32", "none", (n_bands,)),
+        "label": {
+            "pythonClassName": "tensorflow_datasets.core.features.class_label_feature.ClassLabel",
+            "classLabel": {"numClasses": str(len(classes))},
+        }
+        if classes
+        else _tensor("int64", "none", ()),
+        **{column: _tensor("float64", "bytes", ()) for column in columns},
+    }
+    write_json(
+        directory / "features.json",
+        {
+            "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+            "featuresDict": {"features": features},
+        },
+    )
+    if classes:
+        (directory / "label.labels.txt").write_text("".join(f"{c}\n" for c in classes), encoding="utf-8")
+    write_json(
+        directory / "dataset_info.json",
+        {
+            "description": "Stamps of survey objects, converted by astrokeras.",
+            "moduleName": "astrokeras",
+            "name": name,
+            "version": f"{RECORDS_FORMAT}.0.0",
+            "fileFormat": "tfrecord",
+            "splits": [
+                {
+                    "name": split,
+                    "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                    "numBytes": str(sum(shard["bytes"] for shard in content["shards"])),
+                    "shardLengths": [str(shard["records"]) for shard in content["shards"]],
+                }
+                for split, content in splits.items()
+                if content["shards"]
+            ],
+        },
+    )
+
+
+def _tensor(dtype: str, encoding: str, shape: tuple[int, ...]) -> dict:
+    dimensions = {"dimensions": [str(n) for n in shape]} if shape else {}
+    return {
+        "pythonClassName": "tensorflow_datasets.core.features.tensor_feature.Tensor",
+        "tensor": {"dtype": dtype, "encoding": encoding, "shape": dimensions},
+    }

@@ -1,0 +1,288 @@
+"""Plan a conversion: read the catalogue, place every row, split the rows, and cut the work into tasks."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from astrokeras.config import ConvertConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.records.cells import SkyCells, split_cells
+from astrokeras.records.splits import parse_splits, split_groups, split_objects
+from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
+from astrokeras.survey.images import ImageError, is_display, parse_extensions, read_planes
+from astrokeras.survey.placement import Field, assign_fields, read_field
+from astrokeras.survey.stamps import fits_inside, inside
+from astrokeras.survey.template import ImageTemplate
+from astrokeras.survey.units import ZeroPoints, parse_zero_points
+
+STAMP_BYTES_PER_TASK = 256 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Rows of the catalogue that one worker turns into one shard a split.
+
+    `rows` are row numbers of the catalogue; with `per_object` every row has files of its own, otherwise all lie on
+    `field` at `x`, `y` (0-based pixels).
+    """
+
+    index: int
+    field: str
+    rows: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    hash_inputs: bool
+
+
+@dataclasses.dataclass
+class Plan:
+    """Everything that a conversion does, decided before the first pixel is read."""
+
+    config: ConvertConfig
+    template: ImageTemplate
+    extensions: dict[str, str | int]
+    zero_points: ZeroPoints
+    unit: str
+    shares: dict[str, float]
+    catalog: Catalog
+    split: np.ndarray
+    tasks: list[Task]
+    rejects: dict[int, tuple[str, str]]
+    split_description: str
+
+    def reject(self, rows: Sequence[int] | np.ndarray, reason: str, detail: str) -> None:
+        """Note why rows are left out; the first reason of a row stays."""
+        for row in rows:
+            self.rejects.setdefault(int(row), (reason, detail))
+
+    def open_rows(self) -> np.ndarray:
+        """Rows not rejected so far."""
+        return np.array([row for row in range(len(self.catalog)) if row not in self.rejects], dtype=np.int64)
+
+
+def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
+    """Decide what becomes of every catalogue row.
+
+    Raises:
+        UsageError: options that contradict each other or the data.
+        AstrokerasError: no image or no catalogue row can be used.
+    """
+    template = ImageTemplate(config.images, config.bands)
+    _check_options(config)
+    extensions = parse_extensions(config.ext, config.bands)
+    zero_points = parse_zero_points(config.zero_point, config.bands)
+    display = is_display(config.images)
+    if display and config.zero_point:
+        raise UsageError("--zero-point: JPEG and PNG hold display levels, not fluxes; leave the zero point out")
+    shares = parse_splits(config.splits)
+    units = template.discover()
+    if config.catalog:
+        catalog = read_catalog(config)
+    elif template.per_object:
+        catalog = bare_catalog(units, len(config.bands))
+    else:
+        raise UsageError("--catalog is needed to know where the objects are on the tiles")
+    if template.per_object and config.catalog and "id" not in catalog.used:
+        raise UsageError("no id column was found to find the images by; name it (--id-column)")
+    for role, column in catalog.used.items():
+        report(f"catalogue: {role} from {column}")
+    plan = Plan(
+        config=config,
+        template=template,
+        extensions=extensions,
+        zero_points=zero_points,
+        unit="display" if display else zero_points.unit,
+        shares=shares,
+        catalog=catalog,
+        split=np.full(len(catalog), -1),
+        tasks=[],
+        rejects={},
+        split_description=config.split_by,
+    )
+    _reject_bad_ids(plan)
+    if template.per_object:
+        _plan_objects(plan)
+    else:
+        _plan_fields(plan, units, report)
+    if not plan.tasks:
+        raise AstrokerasError(f"no catalogue row can be converted: {count_reasons(plan.rejects)}")
+    return plan
+
+
+def count_reasons(rejects: dict[int, tuple[str, str]]) -> str:
+    """Rejects by reason and number, most frequent first, with one example of what is behind each."""
+    reasons = sorted({reason for reason, _ in rejects.values()})
+    counts = {reason: sum(r == reason for r, _ in rejects.values()) for reason in reasons}
+    examples = {reason: next(d for r, d in rejects.values() if r == reason) for reason in reasons}
+    return "; ".join(f"{counts[r]} {r} ({examples[r]})" for r in sorted(reasons, key=lambda r: -counts[r]))
+
+
+def _check_options(config: ConvertConfig) -> None:
+    if not config.bands or len(set(config.bands)) < len(config.bands):
+        raise UsageError(f"--bands {','.join(config.bands)}: expected different names, as in u,g,r,i,z")
+    if config.size < 4:
+        raise UsageError(f"--size {config.size}: expected at least 4 pixels")
+    if not 0 <= config.max_bad_fraction <= 1:
+        raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")
+    if config.cell_size is not None and config.split_by != "sky":
+        raise UsageError("--cell-size: only --split-by sky has cells")
+    if not config.catalog:
+        by_column = config.split_by not in ("id", "field", "sky")
+        for option in ("label", "magnitudes", "magnitude_errors", "columns"):
+            if getattr(config, option):
+                raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
+        if by_column:
+            raise UsageError(f"--split-by {config.split_by} names a catalogue column, but there is no --catalog")
+    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors"} & set(config.columns)
+    if reserved:
+        raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
+
+
+def _reject_bad_ids(plan: Plan) -> None:
+    ids = plan.catalog.ids
+    plan.reject(np.flatnonzero(ids == ""), "no_id", "the catalogue has no id here")
+    first = np.zeros(len(ids), dtype=bool)
+    first[np.unique(ids, return_index=True)[1]] = True
+    for row in np.flatnonzero(~first):
+        plan.reject([row], "duplicate_id", f"{ids[row]} stands in an earlier row too; only that one counts")
+
+
+def _plan_objects(plan: Plan) -> None:
+    if plan.config.split_by in ("field", "sky"):
+        raise UsageError(
+            f"--split-by {plan.config.split_by}: a survey of one file per object is split by id or a column"
+        )
+    rows = plan.open_rows()
+    if len(rows):
+        plan.split[rows] = _split(plan, rows, groups=plan.catalog.split_values)
+    nowhere = np.zeros(len(plan.catalog))
+    _add_tasks(plan, "", rows, nowhere, nowhere)
+
+
+def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) -> None:
+    catalog, config = plan.catalog, plan.config
+    fields, broken = _read_fields(plan, names, report)
+    field_of = _field_of(plan, fields, broken)
+    x, y = _positions(plan, fields, field_of)
+    for index, field in enumerate(fields):
+        here = np.flatnonzero(field_of == index)
+        here = here[[row not in plan.rejects for row in here]]
+        off = ~inside(x[here], y[here], field.shape)
+        plan.reject(here[off], "off_image", f"the position is not on {field.title}")
+        on = here[~off]
+        if config.edge == "reject":
+            cut_off = on[~fits_inside(x[on], y[on], config.size, field.shape)]
+            plan.reject(cut_off, "edge", f"the stamp reaches over the edge of {field.title}")
+    rows = plan.open_rows()
+    if not len(rows):
+        return
+    if config.split_by == "sky":
+        _split_by_sky(plan, rows, fields, field_of, x, y)
+    elif config.split_by == "field":
+        plan.split[rows] = _split(plan, rows, groups=np.array([field.name for field in fields])[field_of])
+    else:
+        plan.split[rows] = _split(plan, rows, groups=catalog.split_values)
+    rows = plan.open_rows()
+    for index, field in enumerate(fields):
+        _add_tasks(plan, field.name, rows[field_of[rows] == index], x, y)
+
+
+def _read_fields(
+    plan: Plan, names: list[str], report: Callable[[str], None]
+) -> tuple[list[Field], dict[str, ImageError]]:
+    fields, broken = [], {}
+    for name in names:
+        try:
+            fields.append(read_field(name, list(read_planes(plan.template, name, plan.extensions, headers_only=True))))
+        except ImageError as error:
+            broken[name] = error
+            report(f"field {name!r} cannot be used ({error.reason}): {error}")
+    if not fields:
+        error = next(iter(broken.values()))
+        raise AstrokerasError(f"no image can be used; the first: {error}")
+    return fields, broken
+
+
+def _field_of(plan: Plan, fields: list[Field], broken: dict[str, ImageError]) -> np.ndarray:
+    """Index of each row's field; rows without one are rejected."""
+    catalog = plan.catalog
+    index = {field.name: i for i, field in enumerate(fields)}
+    if "field" not in plan.template:
+        return np.zeros(len(catalog), dtype=np.int64)
+    if catalog.fields is not None:
+        for name in np.unique(catalog.fields):
+            if name not in index:
+                error = broken.get(name, ImageError("missing_image", f"field {name!r} has no image"))
+                plan.reject(np.flatnonzero(catalog.fields == name), error.reason, str(error))
+        return np.array([index.get(name, -1) for name in catalog.fields])
+    if catalog.ra is None:
+        raise UsageError(
+            "the catalogue has neither a field column (--field-column) nor ra and dec to find the field by"
+        )
+    if any(field.wcs is None for field in fields):
+        raise UsageError(
+            "an image has no WCS, so the catalogue must say which field each object is in (--field-column)"
+        )
+    found = assign_fields(fields, catalog.ra, catalog.dec)
+    lost = " (or its field cannot be read)" if broken else ""
+    plan.reject(np.flatnonzero(found < 0), "no_field", f"the position lies in no field{lost}")
+    return found
+
+
+def _positions(plan: Plan, fields: list[Field], field_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """0-based pixel positions, ``[N]`` each, from ra and dec where images have a WCS, otherwise from x and y."""
+    catalog, config = plan.catalog, plan.config
+    has_wcs = all(field.wcs is not None for field in fields)
+    by_pixels = catalog.x is not None and (
+        not has_wcs or catalog.ra is None or (config.x_column and not config.ra_column)
+    )
+    if by_pixels:
+        x, y = catalog.x.copy(), catalog.y.copy()
+    elif catalog.ra is None:
+        raise UsageError(
+            "no position column was found; name them (--ra-column and --dec-column, or --x-column and --y-column)"
+        )
+    elif not has_wcs:
+        raise UsageError("an image has no WCS, so the catalogue must give pixel positions (--x-column, --y-column)")
+    else:
+        x = np.full(len(catalog), np.nan)
+        y = x.copy()
+        usable = np.isfinite(catalog.ra) & (np.abs(catalog.dec) <= 90)
+        for index, field in enumerate(fields):
+            here = usable & (field_of == index)
+            x[here], y[here] = field.to_pixels(catalog.ra[here], catalog.dec[here])
+    nowhere = ~(np.isfinite(x) & np.isfinite(y))
+    plan.reject(np.flatnonzero(nowhere), "no_position", "the catalogue has no usable position here")
+    return x, y
+
+
+def _split(plan: Plan, rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    labels, seed = plan.catalog.labels[rows], plan.config.seed
+    if groups is None:
+        return split_objects(plan.catalog.ids[rows], labels, plan.shares, seed)
+    assigned = split_groups(groups[rows], labels, plan.shares, seed)
+    return np.array([assigned[str(name)] for name in groups[rows]])
+
+
+def _split_by_sky(
+    plan: Plan, rows: np.ndarray, fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> None:
+    cells = SkyCells(fields, plan.config.size, plan.config.cell_size)
+    plan.split_description = cells.description
+    plan.split[rows] = split_cells(
+        cells, field_of[rows], x[rows], y[rows], labels=plan.catalog.labels[rows], shares=plan.shares,
+        stamp_size=plan.config.size, seed=plan.config.seed,
+    )  # fmt: skip
+    straddling = rows[plan.split[rows] < 0]
+    plan.reject(straddling, "straddles_splits", "the stamp reaches into an area of sky that belongs to another split")
+
+
+def _add_tasks(plan: Plan, field: str, rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    """Cut a field's rows, sorted by y so that pixels are read in order, into tasks of bounded memory."""
+    rows = rows[np.lexsort((x[rows], y[rows]))]
+    stamp_bytes = plan.config.size**2 * len(plan.config.bands) * 4
+    step = max(1, STAMP_BYTES_PER_TASK // stamp_bytes)
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        plan.tasks.append(Task(len(plan.tasks), field, part, x[part], y[part], hash_inputs=start == 0))

@@ -1,0 +1,89 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from astrokeras.errors import AstrokerasError
+from astrokeras.records.directory import Records
+from astrokeras.records.tfrecord import read
+
+
+@pytest.fixture
+def copy(sample_records: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sample_records, tmp_path / "records"))
+
+
+def edit(path: Path, change: Callable[[dict], object]) -> None:
+    content = json.loads((path / "convert.json").read_text())
+    change(content)
+    (path / "convert.json").write_text(json.dumps(content))
+
+
+def test_it_tells_what_is_in_the_shards(sample_records: Path):
+    records = Records.load(sample_records)
+    assert records.splits == ("train", "val", "test")
+    assert (records.bands, records.size, records.unit) == (("g", "r", "i"), 32, "nJy")
+    assert records.classes == ("elliptical", "irregular", "spiral", "star")
+    for split in records.splits:
+        lengths = [len(list(read(Path(shard)))) for shard in records.shards(split)]
+        assert records.shard_lengths(split) == lengths
+        assert records.count(split) == records.counts[split] == sum(lengths) > 0
+        assert 0 < sum(records.labels(split).values()) < records.count(split)
+        assert set(records.magnitudes(split)) == set(records.bands)
+    assert len(records.noise) == len(records.sky) == 3
+    assert min(records.noise) > 0
+    assert records.conversion["zero_point"] == "header:MAGZPT"
+    assert "out" not in records.conversion
+    records.verify()
+
+
+def test_an_unknown_split_names_those_there_are(sample_records: Path):
+    with pytest.raises(AstrokerasError, match="train, val, test"):
+        Records.load(sample_records).count("dev")
+
+
+def cut_shard(path: Path) -> None:
+    shard = next(path.glob("*train*"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing shard": (lambda path: next(path.glob("*val*")).unlink(), "is missing"),
+    "cut shard": (cut_shard, "bytes, expected"),
+    "other format": (lambda path: edit(path, lambda c: c.update(records_format=99)), "records format 99"),
+    "no format": (lambda path: edit(path, lambda c: c.pop("records_format")), "damaged"),
+    "no splits": (lambda path: edit(path, lambda c: c.pop("splits")), "damaged"),
+    "no noise": (lambda path: edit(path, lambda c: c.pop("noise")), "damaged"),
+    "a list": (lambda path: (path / "convert.json").write_text("[1]"), "damaged"),
+    "cut JSON": (lambda path: (path / "convert.json").write_text('{"records_format": 1'), "damaged"),
+    "no text": (lambda path: (path / "convert.json").write_bytes(b"\xff\xfe"), "damaged"),
+    "no convert.json": (lambda path: (path / "convert.json").unlink(), "no records directory"),
+    "no directory": (shutil.rmtree, "no records directory"),
+}
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGE.values(), ids=DAMAGE)
+def test_what_is_not_whole_is_refused_in_one_line(copy: Path, damage: Callable[[Path], object], said: str):
+    Records.load(copy)
+    damage(copy)
+    with pytest.raises(AstrokerasError, match=said) as caught:
+        Records.load(copy)
+    assert "\n" not in str(caught.value)
+    assert str(copy) in str(caught.value)
+
+
+def test_verify_finds_a_flipped_bit_and_a_missing_list_of_rejects(copy: Path):
+    records = Records.load(copy)
+    (copy / "rejects.ecsv").rename(copy / "elsewhere")
+    with pytest.raises(AstrokerasError, match=r"rejects\.ecsv is missing"):
+        records.verify()
+    (copy / "elsewhere").rename(copy / "rejects.ecsv")
+    records.verify()
+    shard = Path(records.shards("test")[0])
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(AstrokerasError, match=f"{shard.name} is damaged"):
+        Records.load(copy).verify()

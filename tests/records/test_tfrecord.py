@@ -1,0 +1,61 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astrokeras.records.tfrecord import Shard, read, sha256, write
+
+MESSAGES = [b"", b"a", bytes(range(256)) * 9, b"last"]
+
+
+def test_tensorflow_reads_what_is_written(tmp_path: Path):
+    path = tmp_path / "a"
+    shard = write(path, iter(MESSAGES))
+    assert list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()) == MESSAGES
+    content = path.read_bytes()
+    assert shard == Shard(len(MESSAGES), len(content), hashlib.sha256(content).hexdigest())
+    assert sha256(path) == shard.sha256
+
+
+def test_what_tensorflow_writes_is_read(tmp_path: Path):
+    path = tmp_path / "a"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for message in MESSAGES:
+            writer.write(message)
+    assert list(read(path)) == MESSAGES
+    assert write(tmp_path / "b", MESSAGES).sha256 == sha256(path)
+
+
+def test_an_empty_file_has_no_records(tmp_path: Path):
+    assert write(tmp_path / "a", []).records == 0
+    assert list(read(tmp_path / "a")) == []
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    path = tmp_path_factory.mktemp("tfrecord") / "a"
+    write(path, [b"one record", b"and another"])
+    return path.with_name("damaged"), path.read_bytes()
+
+
+@given(st.data())
+def test_a_flipped_bit_is_found(whole: tuple[Path, bytes], data: st.DataObject):
+    path, content = whole
+    place = data.draw(st.integers(0, 8 * len(content) - 1))
+    damaged = bytearray(content)
+    damaged[place // 8] ^= 1 << place % 8
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="damaged"):
+        list(read(path))
+
+
+def test_a_file_cut_within_a_record_is_found(whole: tuple[Path, bytes]):
+    path, content = whole
+    boundaries = {0, 12 + len(b"one record") + 4}
+    for length in set(range(len(content))) - boundaries:
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="damaged"):
+            list(read(path))

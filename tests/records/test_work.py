@@ -1,0 +1,149 @@
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from astrokeras.records.example import decode
+from astrokeras.records.plan import Task
+from astrokeras.records.tfrecord import read, sha256
+from astrokeras.records.work import Work, run
+from astrokeras.survey.template import ImageTemplate
+from astrokeras.survey.units import ZeroPoints
+from tests.sky import noise_image, write_image
+
+SIZE, SHAPE = 8, (40, 50)
+
+
+def work_on(directory: Path, count: int, **changes) -> Work:
+    """A task of `count` rows (of a larger catalogue) down the middle of one field in two bands."""
+    rows = np.arange(count) * 3 + 1
+    task = Task(2, "A", rows, np.linspace(5, 44, count), np.linspace(5, 34, count), hash_inputs=True)
+    work = Work(
+        task=task,
+        template=ImageTemplate(str(directory / "{field}_{band}.fits"), ("g", "r")),
+        extensions={},
+        zero_points=ZeroPoints((31.4, 28.9)),
+        size=SIZE,
+        pad=False,
+        max_bad_fraction=0.1,
+        split_names=("train", "val", "test"),
+        ids=np.array([f"object {i}" for i in range(count)]),
+        split=np.arange(count) % 3,
+        labels=np.arange(count) % 4 - 1,
+        magnitudes=np.arange(2 * count, dtype=np.float32).reshape(count, 2),
+        magnitude_errors=np.full((count, 2), np.nan, dtype=np.float32),
+        columns={"z": np.arange(count) / 3},
+        directory=str(directory),
+    )
+    return dataclasses.replace(work, **changes)
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    for seed, band in enumerate("gr"):
+        write_image(tmp_path / f"A_{band}.fits", noise_image(seed, SHAPE))
+    return tmp_path
+
+
+def test_every_row_goes_to_the_shard_of_its_split(survey: Path):
+    work = work_on(survey, 12)
+    done = run(work)
+    assert done.kept.tolist() == work.task.rows.tolist()
+    assert done.rejects == []
+    for index, split in enumerate(work.split_names):
+        name, shard = done.shards[split]
+        examples = [decode(record) for record in read(survey / name)]
+        mine = np.flatnonzero(work.split == index)
+        assert shard.records == len(mine)
+        assert [example["id"].decode() for example in examples] == work.ids[mine].tolist()
+        for i, example in zip(mine, examples, strict=True):
+            assert example["label"].tolist() == [work.labels[i]]
+            assert np.frombuffer(example["z"], "<f8") == work.columns["z"][i]
+            np.testing.assert_array_equal(example["magnitudes"], work.magnitudes[i])
+            stamp = np.frombuffer(example["image"], "<f4").reshape(SIZE, SIZE, 2)
+            x, y = int(np.ceil(work.task.x[i])) - SIZE // 2, int(np.ceil(work.task.y[i])) - SIZE // 2
+            for band, scale in ((0, 1), (1, 10)):
+                window = noise_image(band, SHAPE)[y : y + SIZE, x : x + SIZE]
+                np.testing.assert_allclose(stamp[..., band], window * scale, rtol=1e-6)
+    sums = {entry["path"]: entry["sha256"] for entry in done.inputs}
+    assert sums == {str(path): sha256(path) for path in survey.glob("A_?.fits")}
+
+
+def test_sky_is_that_of_the_training_stamps(survey: Path):
+    work = work_on(survey, 60)
+    done = run(work)
+    assert done.sky.shape == done.noise.shape == (20, 2)
+    np.testing.assert_allclose(np.median(done.sky, axis=0), [100, 1000], rtol=0.02)
+    np.testing.assert_allclose(np.median(done.noise, axis=0), [5, 50], rtol=0.15)
+
+
+def test_without_training_rows_there_is_no_sky(survey: Path):
+    done = run(work_on(survey, 4, split=np.full(4, 2)))
+    assert set(done.shards) == {"test"}
+    assert done.sky.shape == (0, 2)
+
+
+def test_bad_pixels_in_any_band_reject(survey: Path):
+    pixels = noise_image(1, SHAPE)
+    pixels[30:] = np.inf
+    (survey / "A_r.fits").unlink()
+    write_image(survey / "A_r.fits", pixels)
+    work = work_on(survey, 12)
+    done = run(work)
+    first = np.ceil(work.task.y).astype(int) - SIZE // 2
+    too_bad = np.clip(first + SIZE - 30, 0, SIZE) / SIZE > 0.1
+    assert 0 < too_bad.sum() < 12
+    assert done.kept.tolist() == work.task.rows[~too_bad].tolist()
+    assert [(row, reason) for row, reason, _ in done.rejects] == [(r, "bad_pixels") for r in work.task.rows[too_bad]]
+    assert all("band r" in detail for _, _, detail in done.rejects)
+    assert len(run(dataclasses.replace(work, max_bad_fraction=1.0)).kept) == 12
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_field_that_cannot_be_read_rejects_its_rows(survey: Path, damage: str):
+    path = survey / "A_r.fits"
+    path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:4000])
+    done = run(work_on(survey, 5))
+    assert not done.shards
+    assert {reason for _, reason, _ in done.rejects} == {"missing_image" if damage == "missing" else "unreadable_image"}
+    assert len(done.rejects) == 5
+
+
+IDS = ["whole", "small", "odd", "..", "grey", "absent", "x" * 300]
+
+
+@pytest.mark.parametrize("pad", [False, True])
+def test_one_file_an_object(tmp_path: Path, pad: bool):
+    rng = np.random.default_rng(0)
+    colours = {name: rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for name, shape in
+               {"whole": (12, 10), "small": (6, 8), "odd": (9, 9)}.items()}  # fmt: skip
+    for name, pixels in colours.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    Image.fromarray(colours["whole"][..., 0]).save(tmp_path / "grey.png")
+    template = ImageTemplate(str(tmp_path / "{id}.png"), ("r", "g", "b"))
+    plain = work_on(tmp_path, len(IDS))
+    nothing = np.full((len(IDS), 3), np.nan, dtype=np.float32)
+    work = dataclasses.replace(
+        plain, template=template, ids=np.array(IDS), split=np.zeros(len(IDS), int), zero_points=ZeroPoints(), pad=pad,
+        magnitudes=nothing, magnitude_errors=nothing,
+    )  # fmt: skip
+    done = run(work)
+    reasons = {IDS[row // 3]: reason for row, reason, _ in done.rejects}
+    expected = {"..": "bad_name", "grey": "wrong_bands", "absent": "missing_image", "x" * 300: "missing_image"}
+    assert reasons == (expected if pad else {"small": "too_small", **expected})
+    name, _ = done.shards["train"]
+    stamps = {
+        example["id"].decode(): np.frombuffer(example["image"], "<f4").reshape(SIZE, SIZE, 3)
+        for example in map(decode, read(tmp_path / name))
+    }
+    np.testing.assert_array_equal(stamps["whole"], colours["whole"][2:10, 1:9])
+    np.testing.assert_array_equal(stamps["odd"], colours["odd"][:8, :8])
+    if pad:
+        np.testing.assert_array_equal(stamps["small"][1:7], colours["small"])
+        assert np.isnan(stamps["small"][[0, 7]]).all()
+    together = hashlib.sha256("".join(sha256(tmp_path / f"{n}.png") for n in [*IDS[:3], "grey"]).encode()).hexdigest()
+    (entry,) = done.inputs
+    assert (entry["files"], entry["sha256"]) == (4, together)
