@@ -1,0 +1,153 @@
+"""Every network of `keras.applications` by its snake_case name, with ImageNet weights or without.
+
+The network is the same for each initialisation, weights apart: it is always built without weights, which
+are filled in after.
+"""
+
+import inspect
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import KerasTensor
+
+from astrokeras.errors import AstrokerasError, UsageError
+
+_RGB_STD = (0.229, 0.224, 0.225)
+_RGB_MEAN = (0.485, 0.456, 0.406)
+
+
+class WeightsUnavailable(AstrokerasError):
+    """The weights asked for could not be had."""
+
+
+def _snake(name: str) -> str:
+    """MobileNetV2 -> mobilenet_v2, EfficientNetV2B0 -> efficientnet_v2_b0, ResNet50V2 -> resnet50_v2."""
+    parts = re.sub(r"(?<=[a-z0-9])(V[123](?!\d)|B\d$|XLarge$|Tiny$|Small$|Base$|Large$|Mobile$|[SML]$)", r"_\1", name)
+    parts = re.sub(r"(?<=V[123])(?=[A-Z])", "_", parts)
+    return re.sub(r"_+", "_", parts.replace("InceptionResNet", "Inception_ResNet")).lower()
+
+
+NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    _snake(name): entry for name, entry in vars(keras.applications).items() if inspect.isfunction(entry)
+}
+
+
+@keras.saving.register_keras_serializable(package="astrokeras")
+class ImageNetPreprocessing(keras.layers.Layer):
+    """What the weights of a network of `keras.applications` expect, from stretched channels of about 0 to 1.
+
+    That is the `preprocess_input` of its module on 255 times the input (most networks that have none bring a
+    rescaling along). EfficientNet (not V2) built without weights lacks the division by the square root
+    of the standard deviation that Keras adds when it loads ImageNet weights; it is done here instead.
+
+    Args:
+        family: module of `keras.applications`, such as ``mobilenet_v2``.
+
+    Shapes:
+        [N, H, W, 3] -> [N, H, W, 3]
+    """
+
+    def __init__(self, family: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.family = family
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """The preprocessed channels."""
+        if self.family == "efficientnet":
+            channels = keras.ops.split(inputs, 3, axis=-1)
+            moments = zip(channels, _RGB_MEAN, _RGB_STD, strict=True)
+            inputs = keras.ops.concatenate([m + (x - m) / s**0.5 for x, m, s in moments], axis=-1)
+        return getattr(keras.applications, self.family).preprocess_input(inputs * 255.0)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "family": self.family}
+
+
+def _construct(name: str, input_shape: tuple[int, int, int]) -> keras.Model:
+    try:
+        return NETWORKS[name](include_top=False, weights=None, input_shape=input_shape, name=name)
+    except ValueError as error:
+        smallest = re.search(r"at least (\d+)x", str(error))
+        if smallest is None:
+            raise
+        raise UsageError(
+            f"backbone '{name}' needs stamps of at least {smallest[1]} px, got {input_shape[0]}; "
+            f"enlarge them with --resize {smallest[1]} or more, or use --backbone compact"
+        ) from error
+
+
+def _download(name: str, input_shape: tuple[int, int, int], network: keras.Model) -> None:
+    try:
+        with warnings.catch_warnings():
+            # MobileNet warns that it has no weights for this size and takes those for 224 px, as intended.
+            warnings.filterwarnings("ignore", message=".*`input_shape` is undefined or non-square.*")
+            source = NETWORKS[name](include_top=False, weights="imagenet", input_shape=input_shape)
+    except Exception as error:  # keras raises a bare Exception when a download fails
+        reason = " ".join(str(error).split())
+        raise WeightsUnavailable(
+            f"cannot download the ImageNet weights of '{name}' ({reason}); "
+            "fetch them elsewhere and give the file with --imagenet-weights"
+        ) from error
+    # Through a file, since `Normalization` ignores `set_weights`.
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "downloaded.weights.h5"
+        source.save_weights(file)
+        _read(name, file, network)
+
+
+def _read(name: str, path: Path, network: keras.Model) -> None:
+    if not path.is_file():
+        raise WeightsUnavailable(f"there is no weights file {path}")
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns of layers for which the file has nothing.
+            warnings.filterwarnings("error", message="Skipping nested container")
+            network.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
+        raise WeightsUnavailable(
+            f"the weights in {path} do not fit '{name}' without its top (expected a .weights.h5 or .h5 file of "
+            f"keras.applications with include_top=False): {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def application(name: str, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
+    """A network of `keras.applications` without its top, behind its preprocessing.
+
+    Its BatchNormalization layers are synchronized over replicas, so that several equal one device, and have a
+    momentum of 0.9: MobileNet's 0.999 would need thousands of steps to forget the statistics it starts with.
+
+    Args:
+        name: a key of `NETWORKS`.
+        input_shape: height, width and three channels.
+        weights: None for random ones, ``imagenet`` for a download, otherwise a file.
+
+    Shapes:
+        [N, H, W, 3] of about 0 to 1 -> [N, h, w, C]
+
+    Raises:
+        UsageError: the stamps are too small for the network.
+        WeightsUnavailable: there are no such weights, or they don't fit.
+    """
+    network = _construct(name, input_shape)
+    if weights == "imagenet":
+        _download(name, input_shape, network)
+    elif weights is not None:
+        _read(name, Path(weights), network)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+            layer.momentum = 0.9
+    family = NETWORKS[name].__module__.rsplit(".", 1)[-1]
+    inputs = keras.Input(input_shape)
+    preprocessed = ImageNetPreprocessing(family, name="preprocessing")(inputs)
+    return keras.Model(inputs, network(preprocessed), name=f"{name}_backbone")

@@ -1,0 +1,40 @@
+"""A small network for small stamps, made to be trained on CPUs."""
+
+import keras
+from keras import KerasTensor, layers
+
+from astrokeras.errors import UsageError
+
+# With a step of two pixels a stage, 16 px end as one.
+MINIMUM_SIZE = 16
+_WIDTHS = (24, 48, 64, 128)
+
+
+def _convolution(x: KerasTensor, width: int, stride: int = 1) -> KerasTensor:
+    x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(x)
+    # Short trainings need a short memory: with Keras's 0.99 the statistics of the start would linger.
+    return layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+
+
+def compact(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Four stages of a 3x3 convolution of stride 2, each but the last followed by a residual block.
+
+    Shapes:
+        [N, H, W, B] -> [N, H/16, W/16, 128]
+
+    Raises:
+        UsageError: the stamps are too small.
+    """
+    if min(input_shape[:2]) < MINIMUM_SIZE:
+        raise UsageError(
+            f"backbone 'compact' needs stamps of at least {MINIMUM_SIZE} px, got {input_shape[0]}; "
+            f"enlarge them with --resize {MINIMUM_SIZE} or more"
+        )
+    inputs = keras.Input(input_shape)
+    x = inputs
+    for width in _WIDTHS:
+        x = layers.Activation("relu")(_convolution(x, width, stride=2))
+        if width != _WIDTHS[-1]:
+            residual = layers.Activation("relu")(_convolution(x, width))
+            x = layers.Activation("relu")(layers.Add()([x, _convolution(residual, width)]))
+    return keras.Model(inputs, x, name="compact")

@@ -1,0 +1,214 @@
+"""`tf.data` streams of raw flux from a records directory.
+
+`training_batches` is a pure function of (records, seed, epoch, step): nothing is remembered between epochs,
+so that a resumed run sees what an undisturbed one would have seen. `evaluation_batches` keeps the order of the
+records and pads the last batch instead of dropping it, since a batch that cannot be split evenly over
+replicas breaks `tf.distribute`. Neither yields ids: strings must not reach a model.
+
+The stretch is not here but in the model (`models/stretch.py`).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from astrokeras.errors import AstrokerasError
+from astrokeras.pipeline.augment import Augmentation
+from astrokeras.pipeline.parsing import parser
+from astrokeras.records.directory import Records
+
+# Serialized records held in memory for shuffling; a selection that fits is read from disk only once.
+_BUFFER_BYTES = 256 * 2**20
+_PARALLEL_SHARDS = 16
+_READ_BATCH = 1024
+_TRAIN = "train"
+
+
+def _selected(records: Records, split: str, select: np.ndarray | None) -> int:
+    """How many records are taken.
+
+    Raises:
+        ValueError: the mask is not one boolean a record.
+    """
+    total = records.count(split)
+    if select is None:
+        return total
+    if select.shape != (total,) or select.dtype != bool:
+        raise ValueError(
+            f"select must be {total} booleans, one a record of '{split}'; got {select.dtype}{select.shape}"
+        )
+    return int(select.sum())
+
+
+def _shards(records: Records, split: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """The paths of the shards and the position of each one's first record within the split."""
+    paths = tf.constant(records.shards(split), tf.string)
+    firsts = np.cumsum([0, *records.shard_lengths(split)])[:-1]
+    return paths, tf.constant(firsts, tf.int64)
+
+
+def _read_shard(select: np.ndarray | None, path: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
+    """The serialized records of one shard, of those that `select` keeps."""
+    dataset = tf.data.TFRecordDataset(path)
+    if select is None:
+        return dataset
+    keep = tf.constant(select)
+    numbered = dataset.enumerate(start=first).filter(lambda position, _: keep[position])
+    return numbered.map(lambda _, serialized: serialized)
+
+
+def _in_order(records: Records, split: str, select: np.ndarray | None) -> tf.data.Dataset:
+    shards = tf.data.Dataset.from_tensor_slices(_shards(records, split))
+    return shards.flat_map(lambda path, first: _read_shard(select, path, first))
+
+
+def read_columns(records: Records, split: str, *, errors: bool = False) -> dict[str, np.ndarray]:
+    """Everything but the images, in the order of the records.
+
+    Shapes:
+        ``id`` [N] str objects, ``label`` [N] int64 (-1 unknown), ``magnitudes`` [N, B] float32 with NaN where
+        missing, every carried column [N] float64; with `errors` ``magnitude_errors`` [N, B] too.
+    """
+    fields = ["id", "label", "magnitudes", *records.columns] + ["magnitude_errors"] * errors
+    dataset = _in_order(records, split, None).batch(_READ_BATCH).map(parser(records, fields))
+    batches = list(dataset.as_numpy_iterator())
+    if not batches:
+        empty = parser(records, fields)(tf.constant([], tf.string))
+        batches = [{field: value.numpy() for field, value in empty.items()}]
+    columns = {field: np.concatenate([batch[field] for batch in batches]) for field in fields}
+    columns["id"] = np.array([identifier.decode() for identifier in columns["id"]], dtype=object)
+    return columns
+
+
+def load_arrays(
+    records: Records, split: str, *, select: np.ndarray | None = None, size: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A selection that fits in memory, in the order of the records.
+
+    Shapes:
+        flux [N, size, size, B] float32, label [N] int64, id [N] str objects
+    """
+    count = _selected(records, split, select)
+    parse = parser(records, ("image", "label", "id"), size)
+    dataset = _in_order(records, split, select).batch(_READ_BATCH).map(parse)
+    side = size or records.size
+    flux = np.empty((count, side, side, len(records.bands)), np.float32)
+    label = np.empty(count, np.int64)
+    identifier = np.empty(count, dtype=object)
+    start = 0
+    for batch in dataset.as_numpy_iterator():
+        stop = start + len(batch["label"])
+        flux[start:stop], label[start:stop] = batch["image"], batch["label"]
+        identifier[start:stop] = [value.decode() for value in batch["id"]]
+        start = stop
+    return flux, label, identifier
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Whole batches in an epoch of `count` records; fewer records than a batch are repeated to fill one."""
+    return max(count // batch_size, 1)
+
+
+def training_batches(
+    records: Records,
+    batch_size: int,
+    *,
+    epochs: tuple[int, int],
+    seed: int,
+    fields: Sequence[str] = ("magnitudes",),
+    size: int | None = None,
+    select: np.ndarray | None = None,
+    augment: Augmentation | None = None,
+) -> tf.data.Dataset:
+    """Shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
+
+    An epoch holds every record at most once; what does not fill a batch is left out (another part each epoch).
+
+    Args:
+        records: where from; the training split is used.
+        batch_size: over all replicas.
+        epochs: first and last (exclusive) epoch.
+        seed: of the shuffle and the augmentation.
+        fields: what to yield beside the flux, see `parsing.parser`.
+        size: crop around the centre to this many pixels.
+        select: which records to use, one boolean a record in record order.
+        augment: changes the flux of a batch.
+
+    Shapes:
+        (flux [batch_size, size, size, B] float32, dict of fields)
+
+    Raises:
+        AstrokerasError: there is nothing to train on.
+    """
+    count = _selected(records, _TRAIN, select)
+    if count == 0:
+        raise AstrokerasError(f"no records to train on in the training split of {records.path}")
+    steps = steps_per_epoch(count, batch_size)
+    repeats = -(-batch_size // count)
+    record_bytes = 4 * records.size**2 * len(records.bands)
+    buffer = max(_BUFFER_BYTES // record_bytes, 4 * batch_size)
+    # A buffer one larger than the data sees its end, which is what completes the cache.
+    fits = count < buffer
+    cached = _in_order(records, _TRAIN, select).cache() if fits else None
+    shards = tf.data.Dataset.from_tensor_slices(_shards(records, _TRAIN))
+    n_shards = len(shards)
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        # An operation's seed is a pair, of which the first is its graph's: this keeps the global seed out (which,
+        # if it is 0, makes TensorFlow refuse a tensor as the second).
+        tf.compat.v1.get_default_graph().seed = seed + 1
+        if cached is None:
+            ordered = shards.shuffle(n_shards, seed=2 * epoch + 1, reshuffle_each_iteration=False)
+            raw = ordered.interleave(
+                lambda path, first: _read_shard(select, path, first),
+                cycle_length=min(_PARALLEL_SHARDS, n_shards),
+                block_length=16,
+            )
+        else:
+            raw = cached.repeat(repeats)
+        shuffled = raw.shuffle(buffer, seed=2 * epoch, reshuffle_each_iteration=False)
+        return shuffled.take(steps * batch_size)
+
+    parse = parser(records, ("image", *fields), size)
+
+    def prepare(step: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        features = parse(serialized)
+        flux = features.pop("image")
+        if augment is not None:
+            flux = augment(flux, tf.stack([tf.constant(seed, tf.int64), step]))
+        return flux, features
+
+    first, last = epochs
+    dataset = tf.data.Dataset.range(first, last).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
+    dataset = dataset.enumerate(start=first * steps).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.apply(tf.data.experimental.assert_cardinality((last - first) * steps)).prefetch(2)
+
+
+def evaluation_batches(
+    records: Records,
+    split: str,
+    batch_size: int,
+    *,
+    fields: Sequence[str] = ("magnitudes",),
+    size: int | None = None,
+    select: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """Batches in the order of the records; the last one is filled up with copies that weigh nothing.
+
+    Shapes:
+        (flux [batch_size, size, size, B] float32, dict of fields, weight [batch_size] float32: 1 or 0)
+    """
+    count = _selected(records, split, select)
+    steps = -(-count // batch_size)
+    raw = _in_order(records, split, select)
+    padded = raw.concatenate(raw.take(1).repeat(steps * batch_size - count))
+    parse = parser(records, ("image", *fields), size)
+
+    def prepare(position: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+        features = parse(serialized)
+        return features.pop("image"), features, tf.cast(position < count, tf.float32)
+
+    dataset = padded.enumerate().batch(batch_size, drop_remainder=True)
+    dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)

@@ -1,0 +1,77 @@
+"""From serialized records to tensors, a batch at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.records.directory import Records
+
+Parser = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+def check_size(records: Records, size: int | None) -> int:
+    """The side of the stamps after cropping.
+
+    Raises:
+        UsageError: `size` is larger than the stamps, or not positive.
+    """
+    if size is None:
+        return records.size
+    if not 1 <= size <= records.size:
+        raise UsageError(
+            f"--size {size} cannot be cropped from stamps of {records.size} px in {records.path}; "
+            f"choose 1 to {records.size}, or enlarge with --resize"
+        )
+    return size
+
+
+def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
+    """How `field` is stored; see the schema in `records/`."""
+    if field in ("magnitudes", "magnitude_errors"):
+        return tf.io.FixedLenFeature([len(records.bands)], tf.float32)
+    if field == "label":
+        return tf.io.FixedLenFeature([], tf.int64)
+    if field in ("id", "image") or field in records.columns:
+        return tf.io.FixedLenFeature([], tf.string)
+    known = ", ".join(("id", "label", "magnitudes", "magnitude_errors", *records.columns))
+    raise AstrokerasError(f"the records in {records.path} have no column '{field}'; they have {known}")
+
+
+def _decode_image(records: Records, raw: tf.Tensor, size: int) -> tf.Tensor:
+    """Pixels from bytes, cropped around the centre (rounded towards the origin for an odd difference).
+
+    Shapes:
+        raw [N] bytes -> [N, size, size, B] float32
+    """
+    full, bands = records.size, len(records.bands)
+    flux = tf.reshape(tf.io.decode_raw(raw, tf.float32), [-1, full, full, bands])
+    start = (full - size) // 2
+    return flux[:, start : start + size, start : start + size, :]
+
+
+def parser(records: Records, fields: Sequence[str], size: int | None = None) -> Parser:
+    """A function that parses a batch of serialized records into the named features.
+
+    Shapes:
+        [N] bytes -> ``image`` [N, size, size, B] float32; ``magnitudes`` and ``magnitude_errors`` [N, B]
+        float32 with NaN where missing; ``label`` [N] int64; ``id`` [N] bytes; a carried column [N] float64.
+
+    Raises:
+        AstrokerasError: a field that the records don't have.
+        UsageError: `size` does not fit.
+    """
+    specs: dict[str, Any] = {field: _spec(records, field) for field in fields}
+    side = check_size(records, size)
+
+    def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = tf.io.parse_example(serialized, specs)
+        for field in features:
+            if field == "image":
+                features[field] = _decode_image(records, features[field], side)
+            elif field in records.columns:
+                features[field] = tf.reshape(tf.io.decode_raw(features[field], tf.float64), [-1])
+        return features
+
+    return parse
