@@ -1,0 +1,115 @@
+"""What predicting magnitudes is worth without a network: the mean, and photometry with a linear fit.
+
+A network that does not beat the second has learned nothing that an aperture does not see.
+"""
+
+import numpy as np
+from photutils.aperture import CircularAperture
+from sklearn.linear_model import LinearRegression
+
+from astrokeras.pipeline.dataset import evaluation_batches, read_columns
+from astrokeras.records.directory import Records
+
+# Radii in pixels of which the regression takes the best for each band.
+_RADII = (2.0, 3.0, 5.0, 8.0, 12.0)
+# A regression with a dozen unknowns gains nothing from more objects.
+_MOST_OBJECTS = 20_000
+_BATCH = 256
+
+
+def mean_errors(magnitudes: np.ndarray, prediction: np.ndarray, bands: tuple[str, ...], usable: np.ndarray) -> dict:
+    """Mean absolute errors over the known magnitudes, by the names of the task's metrics.
+
+    Shapes:
+        magnitudes [N, B] with NaN where missing, prediction [N, B], usable [B]
+
+    Units:
+        mag
+    """
+    error = np.ma.masked_invalid(np.abs(prediction - magnitudes))
+    error[:, ~usable] = np.ma.masked
+    per_band = error.mean(axis=0).filled(np.nan)
+    named = {f"mae_{band}": float(per_band[i]) for i, band in enumerate(bands) if usable[i]}
+    return {"mae": float(np.ma.filled(error.mean(), np.nan)), **named}
+
+
+def mean_baseline(records: Records, split: str, mean: np.ndarray, usable: np.ndarray) -> dict[str, float]:
+    """The errors of always predicting the mean of the training split; see `mean_errors`."""
+    magnitudes = read_columns(records, split)["magnitudes"].astype(np.float64)
+    return mean_errors(magnitudes, np.broadcast_to(mean, magnitudes.shape), records.bands, usable)
+
+
+def _weights(size: int) -> np.ndarray:
+    """The exact overlap of each pixel with circles around the centre of a stamp.
+
+    Shapes:
+        [R, size * size]; only radii that fit, at least one
+    """
+    centre = (size - 1) / 2
+    radii = [radius for radius in _RADII if radius <= size / 2] or [size / 2]
+    masks = [CircularAperture((centre, centre), radius).to_mask(method="exact") for radius in radii]
+    return np.stack([mask.to_image((size, size)).ravel() for mask in masks])
+
+
+def _border(size: int) -> np.ndarray:
+    inside = np.zeros((size, size), bool)
+    inside[1:-1, 1:-1] = True
+    return ~inside.ravel()
+
+
+def aperture_features(flux: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """log10 of the aperture fluxes above the median of each stamp's border.
+
+    Fluxes below the noise of their aperture count as that noise. NaN pixels count as sky; a band that is all NaN
+    has the flux of its noise.
+
+    Shapes:
+        flux [N, S, S, B], noise [B] -> [R, N, B], by radius
+
+    Units:
+        flux and noise in one unit, of which the results are logarithms
+    """
+    n, size, _, n_bands = flux.shape
+    pixels = np.where(np.isfinite(flux), flux, np.nan).reshape(n, size * size, n_bands).astype(np.float64)
+    border = np.ma.median(np.ma.masked_invalid(pixels[:, _border(size)]), axis=1).filled(0.0)
+    pixels = np.nan_to_num(pixels - border[:, None], nan=0.0)
+    weights = _weights(size)
+    sums = np.einsum("rp,npb->rnb", weights, pixels, optimize=True)
+    floor = noise * np.sqrt((weights**2).sum(axis=1))[:, None, None]
+    return np.log10(np.maximum(sums, floor))
+
+
+def _measure(
+    records: Records, split: str, size: int | None, select: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features [R, N, B] and magnitudes [N, B] of a split, a batch of stamps in memory at a time."""
+    features, magnitudes = [], []
+    noise = np.array(records.noise)
+    dataset = evaluation_batches(records, split, _BATCH, size=size, select=select)
+    for flux, fields, weight in dataset.as_numpy_iterator():
+        real = weight > 0
+        features.append(aperture_features(flux[real], noise))
+        magnitudes.append(fields["magnitudes"][real].astype(np.float64))
+    return np.concatenate(features, axis=1), np.concatenate(magnitudes)
+
+
+def linear_baseline(records: Records, split: str, usable: np.ndarray, size: int | None = None) -> dict[str, float]:
+    """The errors of a linear regression of each band's magnitude on `aperture_features` of all bands.
+
+    Fitted on the training split (at most 20,000 objects of it, evenly spread over the records); the radius is the
+    best of a few by the error on the objects fitted.
+    """
+    count = records.count("train")
+    select = np.zeros(count, bool)
+    select[np.linspace(0, count - 1, min(count, _MOST_OBJECTS)).astype(int)] = True
+    features, magnitudes = _measure(records, "train", size, select)
+    targets, truth = _measure(records, split, size)
+    prediction = np.full_like(truth, np.nan)
+    for band in np.flatnonzero(usable & np.isfinite(magnitudes).any(axis=0)):
+        known = np.isfinite(magnitudes[:, band])
+        y = magnitudes[known, band]
+        fits = [LinearRegression().fit(x[known], y) for x in features]
+        errors = [np.abs(fit.predict(x[known]) - y).mean() for fit, x in zip(fits, features, strict=True)]
+        best = int(np.argmin(errors))
+        prediction[:, band] = fits[best].predict(targets[best])
+    return mean_errors(truth, prediction, records.bands, usable)

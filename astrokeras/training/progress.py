@@ -1,0 +1,68 @@
+"""How a pre-training goes: its history as a file, as lines, as curves, and in the end as a result."""
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astrokeras.pretext.base import Scores
+from astrokeras.training.checkpoint import History
+from astrokeras.training.files import write_atomically
+from astrokeras.training.tensorboard import TensorBoard
+
+
+def write_history(path: Path, history: History) -> None:
+    """One row an epoch, as CSV."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(history)
+
+    write_atomically(path, write)
+
+
+def head(scores: tuple[str, ...], baselines: dict[str, Scores]) -> list[str]:
+    """The columns of `line`: the validation scores by name, and under them what the baselines reach."""
+    names = _cells("epoch", "loss", "val loss", {name: name for name in scores}, "images/s")
+    return [names] + [
+        _cells("", "", method.replace("_", " ").rjust(19), {n: f"{values.get(n, math.nan):.3f}" for n in scores}, "")
+        for method, values in baselines.items()
+    ]
+
+
+def line(row: dict[str, Any], epochs: int, scores: tuple[str, ...]) -> str:
+    """One epoch for the terminal, to stand under `head`."""
+    validation = {name: f"{row[f'val_{name}']:.3f}" if f"val_{name}" in row else "" for name in scores}
+    val_loss = f"{row['val_loss']:.4f}" if "val_loss" in row else ""
+    speed = f"{row['images_per_second']:.0f}"
+    return _cells(f"{row['epoch']}/{epochs}", f"{row['loss']:.4f}", val_loss, validation, speed)
+
+
+def _cells(epoch: str, loss: str, val_loss: str, scores: dict[str, str], speed: str) -> str:
+    middle = "".join(f"{value:>{max(8, len(name) + 2)}}" for name, value in scores.items())
+    # A baseline's name runs over the two columns of the losses, which it does not have.
+    return f"{epoch:>8}{loss:>9}{val_loss:>10}"[-27:] + middle + f"{speed:>10}"
+
+
+def show_epoch(board: TensorBoard, row: dict[str, Any], baselines: dict[str, Scores]) -> None:
+    """The points of one epoch; a baseline is a constant curve in the charts of the validation."""
+    values = {name: value for name, value in row.items() if name != "epoch"}
+    validation = {k.removeprefix("val_"): v for k, v in values.items() if k.startswith("val_")}
+    board.scalars("train", {k: v for k, v in values.items() if not k.startswith("val_")}, row["epoch"])
+    board.scalars("validation", validation, row["epoch"])
+    for method, scores in baselines.items():
+        board.scalars(method.replace("_", "-"), scores, row["epoch"])
+
+
+def summary(history: History, baselines: dict[str, Scores]) -> dict[str, Any]:
+    """What goes into ``run.json``: the scores of the last epoch, the baselines, the usual speed."""
+    last = history[-1]
+    validation = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
+    # The first epoch of a process includes the tracing of the graph.
+    speed = float(np.median([row["images_per_second"] for row in history[1:] or history]))
+    return {"val": validation, **baselines, "epochs": len(history), "images_per_second": speed}

@@ -1,0 +1,115 @@
+"""Run directories: what was asked for, with what it was done, and what came out."""
+
+import json
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import astropy
+import keras
+import numpy as np
+import tensorflow as tf
+
+import astrokeras
+from astrokeras.config import as_dict
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.records.directory import Records
+from astrokeras.training.files import finite, write_json
+
+RUN_FILE = "run.json"
+# They say where and whether, not what: a resumed run may differ in them.
+_NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices")
+
+
+def versions() -> dict[str, str]:
+    """The versions that results depend on."""
+    return {
+        "astrokeras": astrokeras.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "astropy": astropy.__version__,
+    }
+
+
+def create_run(out: str | Path, *, overwrite: bool = False) -> Path:
+    """An empty directory for a run.
+
+    Raises:
+        AstrokerasError: there is something already (with `overwrite`: something that is no run of ours).
+    """
+    path = Path(out)
+    if path.is_dir() and any(path.iterdir()):
+        if not overwrite:
+            raise AstrokerasError(f"{path} is not empty; choose another --out, or replace it with --overwrite")
+        if not (path / RUN_FILE).is_file():
+            raise AstrokerasError(f"{path} is not a run directory, so --overwrite leaves it; remove it yourself")
+        shutil.rmtree(path)
+    elif path.exists() and not path.is_dir():
+        raise AstrokerasError(f"{path} is a file; --out must be a directory")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_run(
+    path: Path, command: str, config: Any, records: Records, result: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Writes ``run.json``; without a result the run counts as unfinished. Returns what was written."""
+    options = as_dict(config)
+    run = {
+        "command": command,
+        "options": options,
+        "seed": options["seed"],
+        "versions": versions(),
+        "records": {
+            "path": str(records.path),
+            "name": records.name,
+            "fingerprint": records.fingerprint,
+            "bands": list(records.bands),
+            "unit": records.unit,
+            "size": records.size,
+            "classes": list(records.classes),
+            "conversion": records.conversion,
+        },
+        "result": result,
+    }
+    write_json(path / RUN_FILE, run)
+    return finite(run)
+
+
+def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
+    """The content of ``run.json``.
+
+    Raises:
+        AstrokerasError: not a run directory; or, with `finished`, a run without a result.
+    """
+    path = Path(path)
+    if not (path / RUN_FILE).is_file():
+        raise AstrokerasError(f"{path} is not a run directory of astrokeras (it has no {RUN_FILE})")
+    try:
+        run = json.loads((path / RUN_FILE).read_text())
+        command, result = run["command"], run["result"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise AstrokerasError(f"{path / RUN_FILE} is damaged ({error}); repeat the run") from error
+    if finished and result is None:
+        raise AstrokerasError(f"the run in {path} has not finished; resume it: astrokeras {command} … --resume")
+    return run
+
+
+def check_same(path: Path, config: Any, records: Records) -> None:
+    """Makes sure that a run to be resumed was started with these options on these records.
+
+    Raises:
+        UsageError: some option differs.
+        AstrokerasError: the records differ, or it is no run directory.
+    """
+    run = load_run(path)
+    old, new = run["options"], as_dict(config)
+    changed = [name for name in new if name not in _NOT_COMPARED and old.get(name) != new[name]]
+    if changed:
+        listed = ", ".join(f"--{name.replace('_', '-')} was {old.get(name)}, is {new[name]}" for name in changed)
+        raise UsageError(f"cannot resume {path} with other options: {listed}")
+    if run["records"]["fingerprint"] != records.fingerprint:
+        raise AstrokerasError(f"cannot resume {path}: {records.path} holds other records than it was started with")

@@ -1,0 +1,62 @@
+"""What a run shows in TensorBoard."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from astrokeras.config import as_dict
+from astrokeras.records.directory import Records
+from astrokeras.records.picture import rgb
+from astrokeras.training.files import finite
+
+
+class TensorBoard:
+    """Writers for the runs shown side by side under one directory: ``train``, ``validation``, ``baseline-…``.
+
+    The same tag in several runs is one chart with several curves.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+
+    def writer(self, run: str) -> tf.summary.SummaryWriter:
+        """The writer of a run, made when first used."""
+        if run not in self._writers:
+            self._writers[run] = tf.summary.create_file_writer(str(self.directory / run))
+        return self._writers[run]
+
+    def scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
+        """One point of each named curve."""
+        with self.writer(run).as_default(step):
+            for tag, value in values.items():
+                tf.summary.scalar(tag, value)
+
+    def options(self, run: str, config: Any) -> None:
+        """The options as text."""
+        text = json.dumps(finite(as_dict(config)), indent=4)
+        with self.writer(run).as_default(0):
+            # Indented by four, Markdown shows it as it is.
+            tf.summary.text("options", "    " + text.replace("\n", "\n    "))
+
+    def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
+        """Some stamps in colour; flux [N, H, W, B]."""
+        with self.writer(run).as_default(0):
+            tf.summary.image(tag, rgb(flux, records), max_outputs=len(flux))
+
+    def graph(self, run: str, model: keras.Model) -> None:
+        """The operations of a model."""
+        spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="flux")
+        traced = tf.function(lambda flux: model(flux, training=False)).get_concrete_function(spec)
+        with self.writer(run).as_default(0):
+            tf.summary.graph(traced.graph)
+
+    def close(self) -> None:
+        """Writes what is pending; the object can't be used after."""
+        for writer in self._writers.values():
+            writer.close()

@@ -1,0 +1,168 @@
+import csv
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from astrokeras.config import PretrainConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.saving import load_model
+from astrokeras.pipeline.dataset import load_arrays, read_columns
+from astrokeras.records.directory import Records
+from astrokeras.training import pretrain as module
+from astrokeras.training.pretrain import pretrain
+from astrokeras.training.run import load_run
+from tests.synthetic import write_records
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 160, "val": 21})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> tuple[PretrainConfig, dict, list[str]]:
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    config = PretrainConfig(records=str(records.path), out=str(out), epochs=6, batch_size=16, learning_rate=3e-3)
+    lines = []
+    return config, pretrain(config, lines.append), lines
+
+
+def weights(run: str | Path) -> list[np.ndarray]:
+    return load_model(Path(run) / "model.keras").get_weights()
+
+
+def differing(config: PretrainConfig, **options: object) -> PretrainConfig:
+    return dataclasses.replace(config, **options)
+
+
+def first_epoch(run: str) -> dict[str, float]:
+    with (Path(run) / "history.csv").open() as file:
+        return {name: float(value) for name, value in next(csv.DictReader(file)).items()}
+
+
+def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the training of a later epoch fail, as if the machine had gone down."""
+    train: Callable = module._Trainer.train
+
+    def interrupted(self: object, number: int) -> dict:
+        if number == epoch:
+            raise KeyboardInterrupt
+        return train(self, number)
+
+    monkeypatch.setattr(module._Trainer, "train", interrupted)
+
+
+def test_beats_the_mean_and_writes_everything(undisturbed: tuple[PretrainConfig, dict, list[str]]):
+    config, result, lines = undisturbed
+    out = Path(config.out)
+    assert result["val"]["mae"] < 0.7 * result["baseline_mean"]["mae"]
+    assert list(result["val"]) == ["loss", "mae", "mae_g", "mae_r", "mae_i"]
+    assert list(result["baseline_linear"]) == ["mae", "mae_g", "mae_r", "mae_i"]
+    assert result["epochs"] == 6
+    assert load_run(out, finished=True)["result"] == result
+    assert {path.name for path in out.iterdir()} == {
+        *("run.json", "encoder.keras", "model.keras", "history.csv", "checkpoints", "tensorboard")
+    }
+    with (out / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert float(rows[-1]["val_mae_r"]) == result["val"]["mae_r"]
+    head, mean, linear, *_, last = lines
+    assert head.split() == ["epoch", "loss", "val", "loss", "mae", "mae_g", "mae_r", "mae_i", "images/s"]
+    for line, scores in ((mean, "baseline_mean"), (linear, "baseline_linear")):
+        assert line.split()[2:] == [f"{result[scores][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
+    assert last.split()[0] == "6/6"
+    assert last.split()[3:-1] == [f"{result['val'][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
+    assert len({len(line.rstrip()) for line in (head, last)}) == 1
+
+
+def test_reported_scores_are_those_of_the_saved_model(
+    records: Records, undisturbed: tuple[PretrainConfig, dict, list[str]]
+):
+    config, result, _ = undisturbed
+    flux = load_arrays(records, "val")[0]
+    truth = read_columns(records, "val")["magnitudes"]
+    error = np.abs(load_model(Path(config.out) / "model.keras").predict(flux, verbose=0) - truth)
+    # 21 objects in batches of 16: the padding must not count.
+    assert np.nanmean(error) == pytest.approx(result["val"]["mae"], rel=1e-4)
+    assert np.nanmean(error[:, 1]) == pytest.approx(result["val"]["mae_r"], rel=1e-4)
+    deviation = np.nanstd(read_columns(records, "train")["magnitudes"], axis=0)
+    loss = np.nansum(error / deviation, axis=1).mean() / 3
+    assert loss == pytest.approx(result["val"]["loss"], rel=1e-4)
+
+
+def test_the_encoder_is_the_one_in_the_model(undisturbed: tuple[PretrainConfig, dict, list[str]]):
+    encoder = load_model(Path(undisturbed[0].out) / "encoder.keras")
+    inside = load_model(Path(undisturbed[0].out) / "model.keras").get_layer("encoder")
+    for ours, theirs in zip(encoder.get_weights(), inside.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_baselines_are_in_the_same_charts(undisturbed: tuple[PretrainConfig, dict, list[str]]):
+    config, _, _ = undisturbed
+    board = Path(config.out) / "tensorboard"
+    tags = {}
+    for run in ("train", "validation", "baseline-mean", "baseline-linear"):
+        events = EventAccumulator(str(board / run)).Reload()
+        tags[run] = set(events.Tags()["tensors"])
+        assert [event.step for event in events.Tensors("mae_r")] == [1, 2, 3, 4, 5, 6]
+    assert {"loss", "mae", "mae_g"} <= tags["validation"] & tags["train"]
+    assert tags["baseline-mean"] == tags["baseline-linear"] == {"mae", "mae_g", "mae_r", "mae_i"}
+
+
+def test_an_interrupted_and_resumed_run_ends_the_same_to_the_bit(
+    undisturbed: tuple[PretrainConfig, dict, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = differing(undisturbed[0], out=str(tmp_path / "run"))
+    with monkeypatch.context() as patch:
+        stop_after(4, patch)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config, lambda _: None)
+    with pytest.raises(AstrokerasError, match="is not empty"):
+        pretrain(config, lambda _: None)
+    with pytest.raises(UsageError, match="--seed was 0, is 1"):
+        pretrain(differing(config, resume=True, seed=1), lambda _: None)
+    lines = []
+    pretrain(differing(config, resume=True), lines.append)
+    assert lines[0] == "resuming after epoch 4"
+    for ours, theirs in zip(weights(config.out), weights(undisturbed[0].out), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_two_replicas_equal_one_device(
+    undisturbed: tuple[PretrainConfig, dict, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = differing(undisturbed[0], out=str(tmp_path / "run"), devices="cpu:2")
+    stop_after(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, lambda _: None)
+    one, two = first_epoch(undisturbed[0].out), first_epoch(config.out)
+    for name in ("loss", "mae", "mae_g", "mae_r", "mae_i"):
+        assert two[name] == pytest.approx(one[name], rel=1e-3), name
+        assert two[f"val_{name}"] == pytest.approx(one[f"val_{name}"], rel=1e-2), name
+
+
+def test_a_converted_survey_is_learned(sample_records: Path, tmp_path: Path):
+    config = PretrainConfig(records=str(sample_records), out=str(tmp_path / "run"), epochs=5, batch_size=16)
+    result = pretrain(config, lambda _: None)
+    assert result["val"]["mae"] < 0.7 * result["baseline_mean"]["mae"]
+
+
+def test_without_validation(tmp_path: Path):
+    records = write_records(tmp_path / "records", counts={"train": 20})
+    lines = []
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=1, batch_size=16)
+    result = pretrain(config, lines.append)
+    assert result["val"] == {}
+    assert "no validation" in lines[0]
+
+
+def test_a_diverging_loss_ends_the_run(records: Records, tmp_path: Path):
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path), epochs=3, batch_size=16, learning_rate=1e30)
+    with pytest.raises(AstrokerasError, match=r"the loss became (nan|inf) .*--learning-rate"):
+        pretrain(config, lambda _: None)
+    assert load_run(tmp_path)["result"] is None
