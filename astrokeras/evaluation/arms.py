@@ -1,0 +1,118 @@
+"""The initialisations that a fine-tuning call compares."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from astrokeras.config import FinetuneConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.applications import WeightsUnavailable
+from astrokeras.models.encoder import build_encoder
+from astrokeras.models.saving import load_model
+from astrokeras.records.directory import Records
+from astrokeras.training.run import load_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One initialisation.
+
+    Attributes:
+        name: what tables and directories call it.
+        init: what stood behind ``--init``.
+        backbone: name of the network.
+        build: gives the encoder as it is before fine-tuning, for a seed.
+        random: whether the seed matters to `build`.
+    """
+
+    name: str
+    init: str
+    backbone: str
+    build: Callable[[int], keras.Model]
+    random: bool
+
+
+def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], None]) -> list[Arm]:
+    """The arms of `config`, in its order; an arm whose ImageNet weights cannot be had is left out, loudly.
+
+    Raises:
+        UsageError: an initialisation is named twice.
+        AstrokerasError: a run directory is none, or was made for other bands; or no arm is left.
+    """
+    if len(set(config.init)) < len(config.init):
+        raise UsageError(f"--init {' --init '.join(config.init)}: each initialisation can stand there once")
+    runs = {init: load_run(init, finished=True) for init in config.init if init not in ("scratch", "imagenet")}
+    for init, run in runs.items():
+        _check_run(init, run, records)
+    first = next(iter(runs.values()), None)
+    size = config.size or (first["options"]["size"] if first else None)
+    options = {
+        "size": size,
+        "resize": config.resize or (first["options"]["resize"] if first else None),
+        "stretch": config.stretch,
+    }
+    scratch_backbone = config.backbone or (first["options"]["backbone"] if first else "compact")
+    arms: list[Arm] = []
+    for init in config.init:
+        if init == "scratch":
+            arm = _scratch(records, scratch_backbone, options)
+        elif init == "imagenet":
+            arm = _imagenet(config, records, options, report)
+        else:
+            arm = _pretrained(init, runs[init], size or records.size, taken={arm.name for arm in arms})
+        if arm:
+            arms.append(arm)
+    if not arms:
+        raise AstrokerasError("no arm is left to train; give --imagenet-weights FILE or another --init")
+    return arms
+
+
+def _check_run(init: str, run: dict, records: Records) -> None:
+    if run["command"] != "pretrain":
+        raise AstrokerasError(
+            f"--init {init}: that is a {run['command']} run, expected scratch, imagenet or a pretrain run"
+        )
+    there, here = run["records"], {"bands": list(records.bands), "unit": records.unit}
+    for what, value in here.items():
+        if there[what] != value:
+            raise AstrokerasError(f"--init {init} was pre-trained on {what} {there[what]}, these records have {value}")
+
+
+def _scratch(records: Records, backbone: str, options: dict) -> Arm:
+    def build(seed: int) -> keras.Model:
+        keras.utils.set_random_seed(seed)
+        return build_encoder(records, backbone=backbone, **options)
+
+    build(0)  # an unknown backbone, or one that needs larger stamps, is refused before any work is done
+    return Arm("scratch", "scratch", backbone, build, random=True)
+
+
+def _imagenet(config: FinetuneConfig, records: Records, options: dict, report: Callable[[str], None]) -> Arm | None:
+    backbone = config.imagenet_backbone
+
+    def build(_: int) -> keras.Model:
+        return build_encoder(records, backbone=backbone, weights=config.imagenet_weights or "imagenet", **options)
+
+    try:
+        build(0)
+    except WeightsUnavailable as error:
+        report(f"WARNING: the imagenet arm is left out: {error}")
+        return None
+    return Arm("imagenet", "imagenet", backbone, build, random=False)
+
+
+def _pretrained(init: str, run: dict, size: int, taken: set[str]) -> Arm:
+    file = Path(init) / "encoder.keras"
+    side = load_model(file).input_shape[1]
+    if side != size:
+        raise UsageError(
+            f"--init {init} was pre-trained on stamps of {side} pixels, the arms use {size}; give --size {side}"
+        )
+    name = Path(init).resolve().name
+    number = 2
+    while name in taken | {"scratch", "imagenet"}:
+        name = f"{Path(init).resolve().name}-{number}"
+        number += 1
+    return Arm(name, init, run["options"]["backbone"], lambda _: load_model(file), random=False)

@@ -1,0 +1,117 @@
+"""Train one arm on every draw of labels and measure it on the same test objects."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from astrokeras.config import FinetuneConfig
+from astrokeras.evaluation.arms import Arm
+from astrokeras.evaluation.metrics import classification_metrics
+from astrokeras.pipeline.augment import Augmentation
+from astrokeras.records.directory import Records
+from astrokeras.training.classify import Trainer, predict
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """The labelled training objects of one budget and repeat: `select` is a mask over the train split."""
+
+    budget: str
+    repeat: int
+    select: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One trained classifier: its metrics by split, its history by epoch (empty in frozen mode)."""
+
+    draw: Draw
+    metrics: dict[str, dict[str, float]]
+    history: dict[str, list[float]]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Exam:
+    """The labelled objects of one split to be measured on: a mask over the split and their labels."""
+
+    split: str
+    select: np.ndarray
+    labels: np.ndarray
+
+
+def run_arm(
+    arm: Arm, trainer: Trainer, records: Records, config: FinetuneConfig, *, draws: list[Draw], exams: list[Exam],
+    labels: np.ndarray, augment: Augmentation | None,
+) -> Iterator[tuple[Outcome, keras.Model]]:  # fmt: skip
+    """Train the arm on every draw; the model that is yielded serves until the next one is asked for.
+
+    Args:
+        arm: the initialisation.
+        trainer: its classifier.
+        records: the data.
+        config: the options of the call.
+        draws: what to train on.
+        exams: what to measure on.
+        labels: of the train split, ``[N]``.
+        augment: changes the flux of training batches.
+    """
+    features = _Features(arm, trainer, records, config, draws, exams)
+    for draw in draws:
+        started = time.perf_counter()
+        seed = config.seed + 1000 * draw.repeat
+        trainer.start(seed)
+        history: dict[str, list[float]] = {}
+        if config.mode != "full":
+            trainer.fit_head(features.of_train(draw), labels[draw.select], seed)
+        if config.mode != "frozen":
+            history = trainer.fit_all(records, draw.select, augment, seed)
+        metrics = {}
+        for exam in exams:
+            if config.mode == "frozen":
+                probabilities = trainer.head_output(features.of_exam(draw, exam))
+            else:
+                probabilities = predict(trainer.model, records, exam.split, config.batch_size, exam.select)
+            metrics[exam.split] = classification_metrics(exam.labels, probabilities)
+        yield Outcome(draw, metrics, history, time.perf_counter() - started), trainer.model
+
+
+class _Features:
+    """The untouched encoder's features, computed once for all the draws that share an encoder."""
+
+    def __init__(
+        self, arm: Arm, trainer: Trainer, records: Records, config: FinetuneConfig, draws: list[Draw], exams: list[Exam]
+    ) -> None:
+        self._arm, self._trainer, self._records, self._batch = arm, trainer, records, config.batch_size
+        self._draws, self._exams, self._frozen = draws, exams, config.mode == "frozen"
+        self._encoder_of: int | None = None
+        self._train: dict[int, np.ndarray] = {}
+        self._by_split: dict[str, np.ndarray] = {}
+
+    def of_train(self, draw: Draw) -> np.ndarray:
+        """Features of the drawn examples, ``[N, D]``; the trainer must just have been started for this draw."""
+        self._fill(draw)
+        return np.stack([self._train[row] for row in np.flatnonzero(draw.select)])
+
+    def of_exam(self, draw: Draw, exam: Exam) -> np.ndarray:
+        """Features of the objects to be measured on, ``[N, D]``."""
+        self._fill(draw)
+        return self._by_split[exam.split]
+
+    def _fill(self, draw: Draw) -> None:
+        encoder_of = draw.repeat if self._arm.random else 0
+        if encoder_of == self._encoder_of:
+            return
+        mine = [d.select for d in self._draws if not self._arm.random or d.repeat == draw.repeat]
+        union = np.logical_or.reduce(mine)
+        features = predict(self._trainer.encoder, self._records, "train", self._batch, union)
+        self._train = dict(zip(np.flatnonzero(union).tolist(), features, strict=True))
+        if self._frozen:
+            self._by_split = {
+                exam.split: predict(self._trainer.encoder, self._records, exam.split, self._batch, exam.select)
+                for exam in self._exams
+            }
+        self._encoder_of = encoder_of

@@ -1,0 +1,165 @@
+"""The comparison as a table (CSV, Markdown) and as a page with a figure (HTML)."""
+
+import base64
+import csv
+import html
+import io
+import math
+import statistics
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from astrokeras.config import FinetuneConfig
+from astrokeras.evaluation.compare import Exam
+from astrokeras.evaluation.metrics import METRICS
+from astrokeras.records.directory import Records
+from astrokeras.survey.tables import markdown
+from astrokeras.training.files import write_atomically
+
+_TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>astrokeras: $title</title><style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd }
+td { text-align: right } td:first-child, td:nth-child(2) { text-align: left } img { max-width: 100% }
+</style></head><body>
+<h1>Was pre-training worth it?</h1>
+<p>$summary</p>
+<table><thead><tr>$head</tr></thead><tbody>
+$body
+</tbody></table>
+<img alt="Balanced accuracy and AUROC against the number of labels" src="data:image/png;base64,$figure">
+<p>$footnote</p>
+</body></html>
+""")
+
+
+def summarise(results: list[dict]) -> list[dict]:
+    """Mean and spread over the repeats of each arm and budget.
+
+    The spread is the sample standard deviation (n - 1), NaN of a single repeat. ``gain`` is the paired difference in
+    balanced accuracy to the first arm: the same draws of labels, so that what they share cancels.
+    """
+    baseline = {
+        (r["budget"], r["repeat"]): r["test_balanced_accuracy"] for r in results if r["arm"] == results[0]["arm"]
+    }
+    rows = []
+    for arm, budget in dict.fromkeys((r["arm"], r["budget"]) for r in results):
+        mine = [r for r in results if (r["arm"], r["budget"]) == (arm, budget)]
+        row = {key: mine[0][key] for key in ("arm", "init", "backbone", "budget", "labels")} | {"repeats": len(mine)}
+        for split in ("test", "val"):
+            for name in METRICS:
+                if f"{split}_{name}" in mine[0]:
+                    row |= _mean_and_spread(f"{split}_{name}", [r[f"{split}_{name}"] for r in mine])
+        gains = [r["test_balanced_accuracy"] - baseline[r["budget"], r["repeat"]] for r in mine]
+        rows.append(row | _mean_and_spread("gain", gains))
+    return rows
+
+
+def _mean_and_spread(name: str, values: list[float]) -> dict[str, float]:
+    spread = statistics.stdev(values) if len(values) > 1 else math.nan
+    return {f"{name}_mean": statistics.fmean(values), f"{name}_spread": spread}
+
+
+def _cells(row: dict, first_arm: str) -> list[str]:
+    gain = "–" if row["arm"] == first_arm else _pm(row, "gain", sign="+")
+    return [
+        row["arm"], row["backbone"], str(row["budget"]), str(row["labels"]),
+        *(_pm(row, f"test_{name}") for name in METRICS), gain,
+    ]  # fmt: skip
+
+
+def _pm(row: dict, name: str, sign: str = "") -> str:
+    mean, spread = row[f"{name}_mean"], row[f"{name}_spread"]
+    if math.isnan(mean):
+        return "–"
+    return f"{mean:{sign}.3f}" + ("" if math.isnan(spread) else f" ± {spread:.3f}")
+
+
+def _head(first_arm: str) -> list[str]:
+    return ["arm", "backbone", "budget", "labels", *(_TITLES[name] for name in METRICS), f"gain over {first_arm}"]
+
+
+def footnote(rows: list[dict], exam: Exam) -> str:
+    """What the numbers are, and how far chance alone moves them."""
+    counts = np.unique(exam.labels, return_counts=True)[1]
+    accuracy = max(row["test_balanced_accuracy_mean"] for row in rows)
+    # The recall of each class is binomial, and balanced accuracy is their mean.
+    chance = math.sqrt(sum(accuracy * (1 - accuracy) / n for n in counts)) / len(counts)
+    return (
+        f"Mean ± standard deviation over {rows[0]['repeats']} draw(s) of the labels, measured on the same "
+        f"{len(exam.labels)} labelled {exam.split} objects; the gain is the paired difference in balanced accuracy. "
+        f"Another test set of this size would move a balanced accuracy by about ±{chance:.3f}."
+    )
+
+
+def comparison_table(rows: list[dict], exam: Exam) -> str:
+    """The comparison in Markdown."""
+    first = rows[0]["arm"]
+    table = markdown(_head(first), [_cells(row, first) for row in _by_budget(rows)])
+    return f"{table}\n\n{footnote(rows, exam)}"
+
+
+def _by_budget(rows: list[dict]) -> list[dict]:
+    return sorted(rows, key=lambda row: row["labels"])  # stable: arms keep their order
+
+
+def write_reports(
+    out: Path, rows: list[dict], results: list[dict], table: str, config: FinetuneConfig, records: Records
+) -> None:
+    """Write ``comparison.csv``, ``repeats.csv``, ``comparison.md`` and ``comparison.html``."""
+    _write_csv(out / "comparison.csv", rows)
+    _write_csv(out / "repeats.csv", results)
+    title = f"{records.name}, {config.mode}"
+    text = f"# {title}\n\nRecords {config.records} ({records.fingerprint[:12]}), seed {config.seed}.\n\n{table}\n"
+    write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
+    head = _head(rows[0]["arm"])
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row, rows[0]["arm"])) + "</tr>"
+        for row in _by_budget(rows)
+    )
+    page = _PAGE.substitute(
+        title=html.escape(title),
+        summary=html.escape(
+            f"{title}: {len(records.classes)} classes ({', '.join(records.classes)}), seed {config.seed}."
+        ),
+        head="".join(f"<th>{html.escape(cell)}</th>" for cell in head),
+        body=body,
+        figure=base64.b64encode(_figure(rows)).decode(),
+        footnote=html.escape(table.rsplit("\n", 1)[-1]),
+    )
+    write_atomically(out / "comparison.html", lambda path: path.write_text(page, encoding="utf-8"))
+
+
+def _write_csv(path: Path, rows: list[dict]) -> None:
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_atomically(path, write)
+
+
+def _figure(rows: list[dict]) -> bytes:
+    """Balanced accuracy and AUROC against the number of labels, one line an arm, as PNG."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, name in zip(figure.subplots(1, 2), ("balanced_accuracy", "auroc"), strict=True):
+        for arm in dict.fromkeys(row["arm"] for row in rows):
+            mine = sorted((row for row in rows if row["arm"] == arm), key=lambda row: row["labels"])
+            spread = np.nan_to_num([row[f"test_{name}_spread"] for row in mine])
+            axes.errorbar(
+                [row["labels"] for row in mine], [row[f"test_{name}_mean"] for row in mine], spread,
+                marker="o", capsize=3, label=arm,
+            )  # fmt: skip
+        axes.set(xscale="log", xlabel="labelled training objects", ylabel=_TITLES[name])
+        axes.grid(alpha=0.3)
+    axes.legend()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()

@@ -1,0 +1,183 @@
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from astrokeras.config import FinetuneConfig, PretrainConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation.finetune import finetune
+from astrokeras.evaluation.metrics import classification_metrics
+from astrokeras.models.saving import load_model
+from astrokeras.pipeline.dataset import read_columns
+from astrokeras.records.directory import Records
+from astrokeras.training.classify import predict
+from astrokeras.training.pretrain import pretrain
+from tests.synthetic import write_records
+
+
+def silent(_):
+    pass
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A directory with records, a short pre-training run, and a finished comparison of two arms."""
+    path = tmp_path_factory.mktemp("comparison")
+    write_records(path / "records", counts={"train": 80, "val": 40, "test": 60})
+    pretrain(
+        PretrainConfig(records=str(path / "records"), out=str(path / "magnitudes"), epochs=2, batch_size=16), silent
+    )
+    config = options(path, init=("scratch", str(path / "magnitudes")), budget=("8", "all"), repeats=2, mode="frozen")
+    finetune(config, silent)
+    return path
+
+
+def options(path, **changes):
+    defaults = FinetuneConfig(
+        records=str(path / "records"),
+        out=str(path / "classes"),
+        epochs=1,
+        min_steps=4,
+        batch_size=16,
+        learning_rate=0.01,
+    )
+    return dataclasses.replace(defaults, **changes)
+
+
+def rows_of(file):
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_arm_budget_and_repeat_has_a_directory_and_a_line(place):
+    out = place / "classes"
+    repeats = rows_of(out / "repeats.csv")
+    wanted = [(a, b, r) for a in ("scratch", "magnitudes") for r in "01" for b in ("8", "all")]
+    assert [(row["arm"], row["budget"], row["repeat"]) for row in repeats] == wanted
+    for row in repeats:
+        assert (out / row["directory"] / "model.keras").is_file()
+        assert json.loads((out / row["directory"] / "run.json").read_text())["result"]["arm"] == row["arm"]
+    assert {row["labels"] for row in repeats if row["budget"] == "8"} == {"8"}
+
+
+def test_mean_and_spread_are_those_of_the_repeats(place):
+    repeats = rows_of(place / "classes" / "repeats.csv")
+    for row in rows_of(place / "classes" / "comparison.csv"):
+        mine = [float(r["test_auroc"]) for r in repeats if (r["arm"], r["budget"]) == (row["arm"], row["budget"])]
+        assert float(row["test_auroc_mean"]) == pytest.approx(np.mean(mine))
+        assert float(row["test_auroc_spread"]) == pytest.approx(np.std(mine, ddof=1))
+
+
+def test_saved_models_give_the_metrics_that_stand_in_the_table(place):
+    records = Records.load(place / "records")
+    labels = read_columns(records, "test")["label"]
+    known = labels >= 0
+    for row in rows_of(place / "classes" / "repeats.csv")[-3:]:
+        model = load_model(place / "classes" / row["directory"] / "model.keras")
+        scores = classification_metrics(labels[known], predict(model, records, "test", 16, known))
+        for name, value in scores.items():
+            assert float(row[f"test_{name}"]) == pytest.approx(value, abs=1e-4)
+
+
+def test_the_winner_is_chosen_on_the_validation_split(place):
+    run = json.loads((place / "classes" / "run.json").read_text())
+    winner = run["result"]["winner"]
+    assert winner["chosen_on"] == "val"
+    assert winner["budget"] == "all"
+    best = [r for r in rows_of(place / "classes" / "comparison.csv") if r["budget"] == "all"]
+    assert winner["arm"] == max(best, key=lambda r: float(r["val_balanced_accuracy_mean"]))["arm"]
+    saved = load_model(place / "classes" / winner["directory"] / "model.keras").get_weights()
+    copied = load_model(place / "classes" / "model.keras").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(saved, copied, strict=True))
+
+
+def test_table_and_page_show_every_row(place):
+    text = (place / "classes" / "comparison.md").read_text()
+    page = (place / "classes" / "comparison.html").read_text()
+    assert text.count("| scratch ") == text.count("| magnitudes ") == page.count("<td>scratch") == 2
+    assert "same " in page and "data:image/png;base64,iVBOR" in page
+
+
+def test_tensorboard_has_scalars_graph_stamps_and_the_hparams_table(place):
+    board = place / "classes" / "tensorboard"
+    trial = EventAccumulator(str(board / "scratch/budget-8/repeat-0")).Reload()
+    assert trial.Graph().node
+    assert {"test/balanced_accuracy", "test/auroc", "val/accuracy", "stamps"} <= set(trial.Tags()["tensors"])
+    assert "_hparams_/session_start_info" in trial.summary_metadata
+    experiment = EventAccumulator(str(board)).Reload()
+    (metadata,) = [m for t, m in experiment.summary_metadata.items() if t == "_hparams_/experiment"]
+    table = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content).experiment
+    assert {h.name for h in table.hparam_infos} >= {"arm", "budget", "repeat"}
+    assert {m.name.tag for m in table.metric_infos} == {
+        "test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/auroc"
+    }  # fmt: skip
+
+
+def test_a_run_repeats_itself(place, tmp_path):
+    config = options(place, out=str(tmp_path / "again"), budget=("8",), repeats=1, mode="frozen")
+    first = finetune(config, silent)["rows"]
+    second = finetune(dataclasses.replace(config, overwrite=True), silent)["rows"]
+    assert first[0]["test_auroc_mean"] == second[0]["test_auroc_mean"]
+
+
+@pytest.mark.parametrize("mode", ["full", "two-phase"])
+def test_modes_that_train_everything(place, tmp_path, mode):
+    config = options(place, out=str(tmp_path / mode), init=(str(place / "magnitudes"),), repeats=1, mode=mode)
+    finetune(config, silent)
+    before = load_model(place / "magnitudes" / "encoder.keras").get_weights()
+    after = load_model(tmp_path / mode / "encoder.keras").get_weights()
+    assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
+    scalars = EventAccumulator(str(tmp_path / mode / "tensorboard/magnitudes/budget-all/repeat-0")).Reload()
+    assert "train/loss" in scalars.Tags()["tensors"]
+
+
+def test_without_imagenet_weights_that_arm_is_left_out_loudly_and_the_others_run(place, tmp_path):
+    lines = []
+    config = options(
+        place, out=str(tmp_path / "out"), init=("imagenet", "scratch"), imagenet_weights=str(tmp_path / "none.h5"),
+        resize=32, repeats=1, mode="frozen",
+    )  # fmt: skip
+    result = finetune(config, lines.append)
+    assert [row["arm"] for row in result["rows"]] == ["scratch"]
+    assert any(line.startswith("WARNING: the imagenet arm is left out") for line in lines)
+    with pytest.raises(AstrokerasError, match="no arm is left"):
+        finetune(dataclasses.replace(config, init=("imagenet",), out=str(tmp_path / "none")), silent)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"budget": ("9999",)}, AstrokerasError, "more than the"),
+        ({"budget": ("few",)}, UsageError, "expected a number"),
+        ({"init": ("nowhere",)}, AstrokerasError, "nowhere is not a run directory"),
+        ({"init": ("scratch", "scratch")}, UsageError, "can stand there once"),
+        ({"backbone": "mobilenet_v9"}, UsageError, "mobilenet_v"),
+        ({"records": "nothing"}, AstrokerasError, "no records directory"),
+        ({"devices": "tpu"}, UsageError, "expected auto"),
+    ],
+)
+def test_wrong_requests_leave_nothing_behind(place, tmp_path, changes, error, message):
+    config = options(place, out=str(tmp_path / "out"), mode="frozen", repeats=1)
+    with pytest.raises(error, match=message):
+        finetune(dataclasses.replace(config, **changes), silent)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_on_other_bands_is_no_start(place, tmp_path):
+    write_records(tmp_path / "records", counts={"train": 20, "test": 20}, bands=("J", "H", "K"))
+    config = options(tmp_path, init=(str(place / "magnitudes"),))
+    with pytest.raises(AstrokerasError, match="pre-trained on bands"):
+        finetune(config, silent)
+    with pytest.raises(AstrokerasError, match="that is a finetune run"):
+        finetune(options(place, out=str(tmp_path / "out"), init=(str(place / "classes"),)), silent)
+
+
+def test_a_test_split_without_labels_cannot_be_measured_on(tmp_path):
+    write_records(tmp_path / "records", counts={"train": 20})
+    with pytest.raises(AstrokerasError, match="no labelled object to measure on"):
+        finetune(options(tmp_path), silent)

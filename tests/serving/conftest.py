@@ -1,0 +1,14 @@
+import pytest
+
+from astrokeras.config import FinetuneConfig
+from astrokeras.evaluation.finetune import finetune
+from tests.synthetic import write_records
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """A directory with records and a fine-tuned classifier, ``classes``."""
+    path = tmp_path_factory.mktemp("served")
+    write_records(path / "records", counts={"train": 60, "val": 10, "test": 30})
+    finetune(FinetuneConfig(records=str(path / "records"), out=str(path / "classes"), repeats=1, mode="frozen"), print)
+    return path
