@@ -1,0 +1,5 @@
+"""`python -m astrokeras` equals `astrokeras`."""
+
+from astrokeras.cli import main
+
+main()

@@ -1,0 +1,335 @@
+"""The command line: parse, call one function a command, print. TensorFlow is imported by commands that need it only."""
+
+import functools
+import json
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from astrokeras import __version__, config
+from astrokeras.errors import AstrokerasError
+from astrokeras.options import options_of, read_config_file
+
+_TRAIN_HELPS = {
+    "out": "Run directory to make.",
+    "epochs": "Passes over the training records.",
+    "batch_size": "Records a step, over all devices together.",
+    "learning_rate": "Peak of the AdamW learning rate (short warm-up, cosine decay).",
+    "size": "Crop the stamps to the middle SIZE pixels.  [default: as converted]",
+    "resize": "Enlarge or shrink stamps to RESIZE pixels inside the encoder.",
+    "stretch": "auto is asinh for fluxes and linear for JPEG and PNG levels.",
+    "augment": "default: random flips and quarter turns; or none.",
+    "devices": "auto, cpu:N or gpu:N; more than one trains with MirroredStrategy.",
+    "overwrite": "Replace an existing run directory.",
+}
+_STRETCHES = ("auto", "asinh", "linear")
+_AUGMENTS = ("default", "none")
+
+
+def report(line: str) -> None:
+    """Print one line of the log, on stderr."""
+    click.echo(line, err=True)
+
+
+def progress(items: Iterable, total: int) -> Iterator:
+    """Show a bar on a terminal; elsewhere a plain line now and then."""
+    if sys.stderr.isatty():
+        with click.progressbar(items, length=total, file=sys.stderr) as bar:
+            yield from bar
+        return
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done * 10 // total > (done - 1) * 10 // total:
+            report(f"{done} of {total} done")
+
+
+def _import_tensorflow() -> None:
+    """Import TensorFlow without its start-up chatter, which it writes to file descriptor 2 whatever its log level."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import keras  # noqa: F401, PLC0415
+            import tensorflow as tf  # noqa: PLC0415
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            chatter.seek(0)
+            os.write(real, chatter.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+
+
+def command(name: str, **options: Any) -> Callable:
+    """Register a command with the options that all of them have."""
+
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def call(**values: Any) -> None:
+            for shared in ("config", "debug"):
+                values.pop(shared)
+            function(**values)
+
+        for decorator in (
+            click.option("--debug", is_flag=True, help="Show a traceback where something fails."),
+            click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
+            click.option(
+                "--config",
+                metavar="FILE",
+                is_eager=True,
+                expose_value=True,
+                callback=read_config_file,
+                help="Options from FILE.toml, or from the run.json of an earlier run; the command line wins.",
+            ),
+        ):
+            call = decorator(call)
+        return cli.command(name, context_settings={"show_default": False}, **options)(call)
+
+    return decorate
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def _print(result: Any, text: str, as_json: bool) -> None:
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False) if as_json else text)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="astrokeras")
+def cli() -> None:
+    """Turn an unlabelled photometric survey into a feature extractor.
+
+    convert a survey's images to TFRecords, pretrain a network on its magnitudes, finetune it on the few labels there
+    are against ImageNet weights and training from scratch, and export the winner for TensorFlow Serving.
+    """
+
+
+@command("simulate")
+@options_of(
+    config.SimulateConfig,
+    {
+        "out": "Directory to make.",
+        "fields": "Number of image tiles; neighbours overlap.",
+        "bands": "Filters.",
+        "size": "Side of a tile in pixels.",
+        "objects": "Stars and galaxies in the whole survey.",
+    },
+)
+def simulate_command(**values: Any) -> None:
+    """Make a small, realistic multi-band survey with a catalogue."""
+    from astrokeras.survey.simulate import simulate  # noqa: PLC0415
+
+    settings = config.SimulateConfig(**values)
+    counts = simulate(settings)
+    click.echo(f"{settings.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+@command("convert")
+@_json_option
+@options_of(
+    config.ConvertConfig,
+    {
+        "images": "Image files, as in 'tiles/{field}_{band}.fits' or 'stamps/{id}.jpg'; quote it.",
+        "bands": "Filters, blue to red; the order of the planes where one file holds all.",
+        "out": "Records directory to make.",
+        "name": "Name of the data set, the first part of the shards' names.",
+        "catalog": "FITS, ECSV, VOTable, CSV or Parquet table of the objects.",
+        "ext": "Extension with the pixels: SCI, 2, or r=SCI_R,… for each band.  [default: the first]",
+        "id_column": "Column with the ids.  [default: found by its usual names, as the others]",
+        "ra_column": "Column with the right ascension, ICRS.",
+        "dec_column": "Column with the declination, ICRS.",
+        "x_column": "Column with the pixel column; used where there is no WCS.",
+        "y_column": "Column with the pixel row.",
+        "origin": "What x and y call the first pixel, 0 or 1.  [default: 1 for *_IMAGE columns, else 0]",
+        "field_column": "Column with the field; without one the footprints decide.",
+        "magnitudes": "Magnitude columns, as in 'MAG_AUTO_{band}'.  [default: found by their usual names]",
+        "magnitude_errors": "Magnitude error columns, as in 'MAGERR_AUTO_{band}'.",
+        "zero_point": "25, or u=0,g=0,…, or header:MAGZPT; brings every band to nJy.",
+        "label": "Column with the class (text or integers); negative or empty is unlabelled.",
+        "columns": "Columns of numbers to carry along, as in z,ebv.",
+        "size": "Side of a stamp in pixels.",
+        "splits": "Shares of the splits.",
+        "split_by": "id, field, sky (areas of sky that share no pixel) or a column.",
+        "cell_size": "With --split-by sky: side of an area, in arcmin (pixels without WCS).  [default: 50 areas]",
+        "edge": "What becomes of a stamp that reaches over the edge of its image.",
+        "max_bad_fraction": "Reject stamps with a larger share of NaN pixels in any band.",
+        "workers": "Processes.  [default: one a core]",
+        "overwrite": "Replace an existing records directory.",
+    },
+    choices={"edge": ("reject", "pad"), "origin": (0, 1)},
+)
+def convert_command(as_json: bool, **values: Any) -> None:
+    """Convert a survey's images and catalogue to TFRecords."""
+    from astrokeras.records.convert import convert  # noqa: PLC0415
+    from astrokeras.records.inspect import describe  # noqa: PLC0415
+
+    settings = config.ConvertConfig(**values)
+    content = convert(settings, report, progress)
+    _print(content, describe(content), as_json)
+
+
+@command("inspect")
+@click.argument("records", metavar="DIR")
+@click.option("--verify", is_flag=True, help="Read every shard and compare its checksum.")
+@click.option("--sheet", metavar="FILE.png", help="Write a contact sheet of stamps.")
+@_json_option
+def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> None:
+    """Show what is in a records directory."""
+    from astrokeras.records.directory import Records  # noqa: PLC0415
+    from astrokeras.records.inspect import describe  # noqa: PLC0415
+    from astrokeras.records.picture import write_sheet  # noqa: PLC0415
+
+    opened = Records.load(records)
+    if verify:
+        opened.verify()
+        report("every shard is as it was written")
+    if sheet:
+        write_sheet(opened, sheet, seed)
+        report(f"contact sheet in {sheet}")
+    _print(opened.content, describe(opened.content), as_json)
+
+
+@command("pretrain")
+@_json_option
+@options_of(
+    config.PretrainConfig,
+    {
+        "task": "What the network learns to predict.",
+        "backbone": "compact, or any network of keras.applications, as in mobilenet_v2.",
+        "resume": "Go on from the last whole checkpoint.",
+        **_TRAIN_HELPS,
+    },
+    arguments=("records",),
+    choices={"stretch": _STRETCHES, "augment": _AUGMENTS},
+)
+def pretrain_command(as_json: bool, **values: Any) -> None:
+    """Pre-train an encoder on a task that needs no labels."""
+    _import_tensorflow()
+    from astrokeras.training.describe import describe  # noqa: PLC0415
+    from astrokeras.training.pretrain import pretrain  # noqa: PLC0415
+
+    result = pretrain(config.PretrainConfig(**values), report)
+    _print(result, describe(result), as_json)
+
+
+@command("finetune")
+@_json_option
+@options_of(
+    config.FinetuneConfig,
+    {
+        "init": "scratch, imagenet, or the directory of a pre-training run; once for each arm.",
+        "budget": "Number of labelled training objects, or all; once for each budget.",
+        "repeats": "Draws of the labelled objects; all arms share each draw.",
+        "mode": "frozen: only the classifier is fitted; full: everything is trained; two-phase: one, then the other.",
+        "backbone": "Network of the scratch arm.  [default: that of the first pre-training run, else compact]",
+        "imagenet_backbone": "Network of the imagenet arm.",
+        "imagenet_weights": "Weights file for the imagenet arm.  [default: Keras's own download]",
+        **_TRAIN_HELPS,
+        "epochs": "Passes over the labelled objects.",
+        "min_steps": "Train for at least this many steps, however few the labels.",
+    },
+    arguments=("records",),
+    repeated=("init", "budget"),
+    choices={"mode": ("frozen", "full", "two-phase"), "stretch": _STRETCHES, "augment": _AUGMENTS},
+)
+def finetune_command(as_json: bool, **values: Any) -> None:
+    """Fine-tune classifiers on few labels and compare where they start from."""
+    _import_tensorflow()
+    from astrokeras.evaluation.finetune import finetune  # noqa: PLC0415
+
+    result = finetune(config.FinetuneConfig(**values), report)
+    _print(result, result["table"], as_json)
+
+
+@command("predict")
+@_json_option
+@options_of(
+    config.PredictConfig,
+    {
+        "out": "Table to write: .parquet, .fits, .ecsv or .csv.",
+        "catalog": "With an image template: the catalogue of the objects on those images.",
+        "split": "With records: train, val, test or all.",
+        "batch_size": "Records a step.",
+        "workers": "With an image template: processes that cut the stamps.  [default: one a core]",
+        "overwrite": "Replace an existing table.",
+    },
+    arguments=("run", "data"),
+)
+def predict_command(as_json: bool, **values: Any) -> None:
+    """Classify records, or the objects on images like those that the run was trained on."""
+    _import_tensorflow()
+    from astrokeras.serving.predict import predict  # noqa: PLC0415
+
+    result = predict(config.PredictConfig(**values), report, progress)
+    counts = ", ".join(f"{name} {count}" for name, count in result["classes"].items())
+    _print(result, f"{result['out']}: {result['predicted']} objects: {counts}", as_json)
+
+
+@command("export")
+@_json_option
+@options_of(
+    config.ExportConfig,
+    {
+        "out": "Model directory, as TensorFlow Serving watches it: MODELS/NAME.",
+        "version": "Version folder.  [default: one more than the last]",
+    },
+    arguments=("run",),
+)
+def export_command(as_json: bool, **values: Any) -> None:
+    """Export a fine-tuned classifier as a SavedModel for TensorFlow Serving."""
+    _import_tensorflow()
+    from astrokeras.serving.export import export  # noqa: PLC0415
+
+    result = export(config.ExportConfig(**values))
+    _print(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
+
+
+@command("demo")
+@click.option("--out", required=True, help="Directory to make.")
+@click.option("--imagenet-weights", help="Weights file for the imagenet arm.  [default: Keras's own download]")
+@click.option("--overwrite", is_flag=True, help="Replace an existing directory.")
+def demo_command(out: str, imagenet_weights: str | None, overwrite: bool, seed: int) -> None:
+    """Go the whole way on the sample survey, in minutes."""
+    from astrokeras.demo import next_commands, steps  # noqa: PLC0415
+
+    for step in steps(Path(out), seed, imagenet_weights, overwrite):
+        click.echo(f"\n# {step.why}\n$ {shlex.join(('astrokeras', *step.command))}")
+        cli.main(args=list(step.command), prog_name="astrokeras", standalone_mode=False)
+    click.echo((Path(out) / "classes" / "comparison.md").read_text(encoding="utf-8"))
+    click.echo("Three commands to try next:")
+    for step in next_commands(Path(out)):
+        click.echo(f"\n# {step.why}\n$ {shlex.join(step.command)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli.main(args=arguments, prog_name="astrokeras", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        report("interrupted")
+        sys.exit(130)
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        known = isinstance(error, AstrokerasError)
+        message = str(error) if known else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        report("error: " + " ".join(message.split()))
+        sys.exit(error.exit_code if known else 1)
+    sys.exit(0)

@@ -1,0 +1,85 @@
+"""The whole way on the sample survey, as the commands that a user would type."""
+
+import dataclasses
+from pathlib import Path
+
+BANDS = "u,g,r,i,z"
+_SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One command, and a line on what it is for."""
+
+    why: str
+    command: tuple[str, ...]
+
+
+def steps(out: Path, seed: int, imagenet_weights: str | None, overwrite: bool) -> list[Step]:
+    """The commands, in their order. Outside a checkout the sample survey is simulated first."""
+    survey = _SAMPLE if _SAMPLE.is_dir() else out / "survey"
+    seeded = ("--seed", str(seed))
+    replace = ("--overwrite",) if overwrite else ()
+    weights = ("--imagenet-weights", imagenet_weights) if imagenet_weights else ()
+    way = [
+        Step(
+            "cut a stamp of every object, bring all bands to nJy, and split by area of sky so that nothing leaks",
+            (
+                "convert", "--images", f"{survey}/images/{{field}}_{{band}}.fits", "--bands", BANDS,
+                "--catalog", f"{survey}/catalog.fits", "--zero-point", "header:MAGZPT", "--label", "CLASS",
+                "--size", "32", "--split-by", "sky", "--cell-size", "1.7", "--splits", "train=0.6,val=0.1,test=0.3",
+                "--out", f"{out}/records", *seeded, *replace,
+            ),
+        ),
+        Step("look at what is there", ("inspect", f"{out}/records", "--sheet", f"{out}/stamps.png")),
+        Step(
+            "pre-train on the magnitudes of all objects, no labels needed",
+            ("pretrain", f"{out}/records", "--epochs", "20", "--out", f"{out}/magnitudes", *seeded, *replace),
+        ),
+        Step(
+            "fine-tune on few labels: was it worth it?",
+            (
+                "finetune", f"{out}/records", "--init", "scratch", "--init", "imagenet", "--init", f"{out}/magnitudes",
+                *weights, "--budget", "20", "--budget", "100", "--repeats", "3", "--mode", "frozen",
+                "--out", f"{out}/classes", *seeded, *replace,
+            ),
+        ),
+        Step(
+            "classify every object",
+            ("predict", f"{out}/classes", f"{out}/records", "--out", f"{out}/predictions.csv", *replace),
+        ),
+        Step(
+            "export the winner for TensorFlow Serving",
+            ("export", f"{out}/classes", "--out", f"{out}/models/classes"),
+        ),
+    ]  # fmt: skip
+    return way if survey.is_dir() else [_simulate(survey), *way]
+
+
+def _simulate(survey: Path) -> Step:
+    from astrokeras.survey.simulate import SAMPLE  # noqa: PLC0415 - astropy takes a while, and a checkout needs none
+
+    options = {"fields": SAMPLE.fields, "size": SAMPLE.size, "objects": SAMPLE.objects, "seed": SAMPLE.seed}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return Step("make the sample survey", ("simulate", "--out", str(survey), "--bands", ",".join(SAMPLE.bands), *words))
+
+
+def next_commands(out: Path) -> list[Step]:
+    """What to try after the demo."""
+    return [
+        Step("watch the runs", ("tensorboard", "--logdir", str(out))),
+        Step(
+            "train everything, not the classifier alone",
+            (
+                "astrokeras", "finetune", f"{out}/records", "--init", "scratch", "--init", f"{out}/magnitudes",
+                "--budget", "100", "--mode", "full", "--out", f"{out}/classes-full",
+            ),
+        ),
+        Step(
+            "serve the classifier",
+            (
+                "docker", "run", "-p", "8501:8501", "-v", f"{out.resolve()}/models/classes:/models/classes",
+                "-e", "MODEL_NAME=classes", "tensorflow/serving",
+            ),
+        ),
+    ]  # fmt: skip
