@@ -301,12 +301,13 @@ def export_command(as_json: bool, **values: Any) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace an existing directory.")
 def demo_command(out: str, imagenet_weights: str | None, overwrite: bool, seed: int) -> None:
     """Go the whole way on the sample survey, in minutes."""
-    from astrokeras.demo import next_commands, steps  # noqa: PLC0415
+    from astrokeras.demo import COMPARISONS, next_commands, steps  # noqa: PLC0415
 
     for step in steps(Path(out), seed, imagenet_weights, overwrite):
         click.echo(f"\n# {step.why}\n$ {shlex.join(('astrokeras', *step.command))}")
         cli.main(args=list(step.command), prog_name="astrokeras", standalone_mode=False)
-    click.echo((Path(out) / "classes" / "comparison.md").read_text(encoding="utf-8"))
+    for comparison in COMPARISONS:
+        click.echo("\n" + (Path(out) / comparison / "comparison.md").read_text(encoding="utf-8"))
     click.echo("Three commands to try next:")
     for step in next_commands(Path(out)):
         click.echo(f"\n# {step.why}\n$ {shlex.join(step.command)}")

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 BANDS = "u,g,r,i,z"
+COMPARISONS = ("frozen", "classes")  # the fine-tuning runs whose tables end the demo
 _SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
 
 
@@ -37,11 +38,18 @@ def steps(out: Path, seed: int, imagenet_weights: str | None, overwrite: bool) -
             ("pretrain", f"{out}/records", "--epochs", "20", "--out", f"{out}/magnitudes", *seeded, *replace),
         ),
         Step(
-            "fine-tune on few labels: was it worth it?",
+            "fit a classifier on what each network sees, with few labels: what is pre-training worth?",
             (
                 "finetune", f"{out}/records", "--init", "scratch", "--init", "imagenet", "--init", f"{out}/magnitudes",
                 *weights, "--budget", "20", "--budget", "100", "--repeats", "3", "--mode", "frozen",
-                "--out", f"{out}/classes", *seeded, *replace,
+                "--out", f"{out}/frozen", *seeded, *replace,
+            ),
+        ),
+        Step(
+            "train everything: does it still help when the network from scratch may learn too?",
+            (
+                "finetune", f"{out}/records", "--init", "scratch", "--init", f"{out}/magnitudes",
+                "--budget", "100", "--repeats", "3", "--mode", "full", "--out", f"{out}/classes", *seeded, *replace,
             ),
         ),
         Step(
@@ -69,10 +77,10 @@ def next_commands(out: Path) -> list[Step]:
     return [
         Step("watch the runs", ("tensorboard", "--logdir", str(out))),
         Step(
-            "train everything, not the classifier alone",
+            "give ImageNet weights the same chance",
             (
-                "astrokeras", "finetune", f"{out}/records", "--init", "scratch", "--init", f"{out}/magnitudes",
-                "--budget", "100", "--mode", "full", "--out", f"{out}/classes-full",
+                "astrokeras", "finetune", f"{out}/records", "--init", "imagenet", "--resize", "64",
+                "--budget", "100", "--mode", "full", "--out", f"{out}/classes-imagenet",
             ),
         ),
         Step(

@@ -21,71 +21,51 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results.md"
-KIDS9_ZERO_POINTS = "u=0,g=0,r=0,i=0,Z=30,Y=30,J=30,H=30,Ks=30"
+WEIGHTS = "--init imagenet --imagenet-weights mobilenet_v2.weights.h5"
+
+# Nine bands, 0-based x and y, star against galaxy; split by area of sky. ImageNet is tried on enlarged stamps too.
+KIDS9 = f"""
+convert --images 'data/kids9/{{band}}.fits' --bands u,g,r,i,Z,Y,J,H,Ks --catalog data/kids9/catalog.fits
+    --zero-point u=0,g=0,r=0,i=0,Z=30,Y=30,J=30,H=30,Ks=30 --label LABEL_SG --size 32
+    --split-by sky --splits train=0.6,val=0.1,test=0.3 --out kids9/records
+inspect kids9/records --verify --sheet kids9/stamps.png
+pretrain kids9/records --epochs 40 --out kids9/magnitudes
+finetune kids9/records --init scratch {WEIGHTS} --init kids9/magnitudes
+    --budget 20 --budget 50 --budget 100 --repeats 5 --mode frozen --out kids9/frozen
+finetune kids9/records {WEIGHTS} --resize 96
+    --budget 20 --budget 50 --budget 100 --repeats 5 --mode frozen --out kids9/frozen-96
+finetune kids9/records --init scratch {WEIGHTS} --init kids9/magnitudes
+    --budget 20 --budget 50 --budget 100 --repeats 3 --mode full --out kids9/full
+"""
+
+# Colour stamps, four classes; the same network from random and from ImageNet weights.
+EFIGI = f"""
+convert --images 'efigi/stamps/{{id}}.jpg' --bands i,r,g --catalog data/efigi/catalog.csv --label morphology
+    --size 88 --splits train=0.6,val=0.1,test=0.3 --out efigi/records
+inspect efigi/records --verify --sheet efigi/stamps.png
+finetune efigi/records --init scratch --backbone mobilenet_v2 {WEIGHTS}
+    --budget 40 --budget 100 --budget 400 --repeats 5 --mode frozen --out efigi/frozen
+finetune efigi/records --init scratch --backbone mobilenet_v2 {WEIGHTS}
+    --budget 100 --repeats 3 --mode full --out efigi/full
+"""
+
+EXPERIMENTS = {"kids9": KIDS9, "efigi": EFIGI}
 
 
-def kids9(work: Path) -> list[list[str]]:
-    """Nine bands, 0-based x and y, star against galaxy; split by area of sky."""
-    budgets = ["--budget", "20", "--budget", "50", "--budget", "100", "--repeats", "5"]
-    arms = [
-        "--init",
-        "scratch",
-        "--init",
-        "imagenet",
-        "--init",
-        "kids9/magnitudes",
-        "--imagenet-weights",
-        "mobilenet_v2.weights.h5",
-    ]
-    return [
-        [
-            "convert", "--images", "data/kids9/{band}.fits", "--bands", "u,g,r,i,Z,Y,J,H,Ks",
-            "--catalog", "data/kids9/catalog.fits", "--zero-point", KIDS9_ZERO_POINTS, "--label", "LABEL_SG",
-            "--size", "32", "--split-by", "sky", "--splits", "train=0.6,val=0.1,test=0.3", "--out", "kids9/records",
-        ],
-        ["inspect", "kids9/records", "--verify", "--sheet", "kids9/stamps.png"],
-        ["pretrain", "kids9/records", "--epochs", "40", "--out", "kids9/magnitudes"],
-        ["finetune", "kids9/records", *arms, *budgets, "--mode", "frozen", "--out", "kids9/frozen"],
-        [
-            "finetune", "kids9/records", *arms[2:4], *arms[6:], *budgets, "--mode", "frozen", "--resize", "96",
-            "--out", "kids9/frozen-96",
-        ],
-        ["finetune", "kids9/records", *arms, *budgets, "--mode", "full", "--out", "kids9/full"],
-    ]  # fmt: skip
-
-
-def efigi(work: Path) -> list[list[str]]:
-    """Colour stamps, four classes; the same network from random and from ImageNet weights."""
-    with tarfile.open(work / "data" / "efigi" / "stamps.tar") as archive:
-        archive.extractall(work / "efigi", filter="data")
-    arms = [
-        "--init", "scratch", "--backbone", "mobilenet_v2",
-        "--init", "imagenet", "--imagenet-weights", "mobilenet_v2.weights.h5",
-    ]  # fmt: skip
-    few = ["--budget", "100", "--budget", "400"]
-    return [
-        [
-            "convert", "--images", "efigi/stamps/{id}.jpg", "--bands", "i,r,g", "--catalog", "data/efigi/catalog.csv",
-            "--label", "morphology", "--size", "88", "--splits", "train=0.6,val=0.1,test=0.3", "--out", "efigi/records",
-        ],
-        ["inspect", "efigi/records", "--verify", "--sheet", "efigi/stamps.png"],
-        [
-            "finetune", "efigi/records", *arms, "--budget", "40", *few, "--budget", "all", "--repeats", "5",
-            "--mode", "frozen", "--out", "efigi/frozen",
-        ],
-        ["finetune", "efigi/records", *arms, *few, "--repeats", "3", "--mode", "full", "--out", "efigi/full"],
-    ]  # fmt: skip
-
-
-EXPERIMENTS = {"kids9": kids9, "efigi": efigi}
+def commands(text: str) -> list[list[str]]:
+    """One command a line; what is indented goes on."""
+    return [shlex.split(line) for line in text.strip().replace("\n    ", " ").splitlines()]
 
 
 def run(name: str, work: Path) -> str:
     """Run one experiment; its commands and tables in Markdown."""
     shutil.rmtree(work / name, ignore_errors=True)
     (work / name).mkdir(parents=True)
+    if (work / "data" / name / "stamps.tar").is_file():
+        with tarfile.open(work / "data" / name / "stamps.tar") as archive:
+            archive.extractall(work / name, filter="data")
     began, sections = time.perf_counter(), []
-    for command in EXPERIMENTS[name](work):
+    for command in commands(EXPERIMENTS[name]):
         typed = shlex.join(["astrokeras", *command])
         print(f"$ {typed}", file=sys.stderr, flush=True)
         done = subprocess.run(

@@ -23,9 +23,10 @@ from astrokeras.training.files import write_atomically
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>astrokeras: $title</title><style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd }
-td { text-align: right } td:first-child, td:nth-child(2) { text-align: left } img { max-width: 100% }
+td { text-align: right; white-space: nowrap }
+td:first-child, td:nth-child(2) { text-align: left } img { max-width: 100% }
 </style></head><body>
 <h1>Was pre-training worth it?</h1>
 <p>$summary</p>
@@ -158,6 +159,9 @@ def _figure(rows: list[dict]) -> bytes:
                 marker="o", capsize=3, label=arm,
             )  # fmt: skip
         axes.set(xscale="log", xlabel="labelled training objects", ylabel=_TITLES[name])
+        counts = sorted({row["labels"] for row in rows})
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
     axes.legend()
     buffer = io.BytesIO()
