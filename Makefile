@@ -25,8 +25,8 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 
 sample: $(VENV)/.installed  ## make data/sample anew
-	rm -rf data/sample
-	$(BIN)/python -m astrokeras.survey.sample
+	$(BIN)/astrokeras simulate --out data/sample.new --fields 4 --bands u,g,r,i,z --size 640 --objects 2000 --seed 7
+	rm -rf data/sample && mv data/sample.new data/sample
 
 test-oldest:  ## every test on the oldest versions that setup.cfg allows
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt

@@ -1,5 +1,6 @@
 """The command line: parse, call one function a command, print. TensorFlow is imported by commands that need it only."""
 
+import contextlib
 import functools
 import json
 import os
@@ -14,6 +15,7 @@ import click
 
 from astrokeras import __version__, config
 from astrokeras.errors import AstrokerasError
+from astrokeras.jsonable import finite
 from astrokeras.options import options_of, read_config_file
 
 _TRAIN_HELPS = {
@@ -23,13 +25,11 @@ _TRAIN_HELPS = {
     "learning_rate": "Peak of the AdamW learning rate (short warm-up, cosine decay).",
     "size": "Crop the stamps to the middle SIZE pixels.  [default: as converted]",
     "resize": "Enlarge or shrink stamps to RESIZE pixels inside the encoder.",
-    "stretch": "auto is asinh for fluxes and linear for JPEG and PNG levels.",
+    "stretch": "auto (asinh for fluxes, linear for JPEG and PNG levels), asinh or linear.",
     "augment": "default: random flips and quarter turns; or none.",
     "devices": "auto, cpu:N or gpu:N; more than one trains with MirroredStrategy.",
     "overwrite": "Replace an existing run directory.",
 }
-_STRETCHES = ("auto", "asinh", "linear")
-_AUGMENTS = ("default", "none")
 
 
 def report(line: str) -> None:
@@ -70,6 +70,30 @@ def _import_tensorflow() -> None:
             os.close(real)
 
 
+def _shared_options(function: Callable) -> Callable:
+    """The options that every command has."""
+    for decorator in (
+        click.option("--debug", is_flag=True, help="Show a traceback where something fails."),
+        click.option(
+            "--seed",
+            default=0,
+            show_default=True,
+            type=click.IntRange(0, 2**31 - 1),
+            help="Seed of everything random.",
+        ),
+        click.option(
+            "--config",
+            metavar="FILE",
+            is_eager=True,
+            expose_value=True,
+            callback=read_config_file,
+            help="Options from FILE.toml, or from the run.json of an earlier run; the command line wins.",
+        ),
+    ):
+        function = decorator(function)
+    return function
+
+
 def command(name: str, **options: Any) -> Callable:
     """Register a command with the options that all of them have."""
 
@@ -78,22 +102,12 @@ def command(name: str, **options: Any) -> Callable:
         def call(**values: Any) -> None:
             for shared in ("config", "debug"):
                 values.pop(shared)
-            function(**values)
+            # Results alone go to stdout, whatever the libraries print while they work.
+            with contextlib.redirect_stdout(sys.stderr):
+                result = function(**values)
+            click.echo(result)
 
-        for decorator in (
-            click.option("--debug", is_flag=True, help="Show a traceback where something fails."),
-            click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
-            click.option(
-                "--config",
-                metavar="FILE",
-                is_eager=True,
-                expose_value=True,
-                callback=read_config_file,
-                help="Options from FILE.toml, or from the run.json of an earlier run; the command line wins.",
-            ),
-        ):
-            call = decorator(call)
-        return cli.command(name, context_settings={"show_default": False}, **options)(call)
+        return cli.command(name, **options)(_shared_options(call))
 
     return decorate
 
@@ -101,8 +115,8 @@ def command(name: str, **options: Any) -> Callable:
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-def _print(result: Any, text: str, as_json: bool) -> None:
-    click.echo(json.dumps(result, indent=2, ensure_ascii=False) if as_json else text)
+def _show(result: Any, text: str, as_json: bool) -> str:
+    return json.dumps(finite(result), indent=2, ensure_ascii=False, allow_nan=False) if as_json else text
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -126,13 +140,13 @@ def cli() -> None:
         "objects": "Stars and galaxies in the whole survey.",
     },
 )
-def simulate_command(**values: Any) -> None:
+def simulate_command(**values: Any) -> str:
     """Make a small, realistic multi-band survey with a catalogue."""
     from astrokeras.survey.simulate import simulate  # noqa: PLC0415
 
     settings = config.SimulateConfig(**values)
     counts = simulate(settings)
-    click.echo(f"{settings.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    return f"{settings.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 @command("convert")
@@ -169,14 +183,14 @@ def simulate_command(**values: Any) -> None:
     },
     choices={"edge": ("reject", "pad"), "origin": (0, 1)},
 )
-def convert_command(as_json: bool, **values: Any) -> None:
+def convert_command(as_json: bool, **values: Any) -> str:
     """Convert a survey's images and catalogue to TFRecords."""
     from astrokeras.records.convert import convert  # noqa: PLC0415
     from astrokeras.records.inspect import describe  # noqa: PLC0415
 
     settings = config.ConvertConfig(**values)
     content = convert(settings, report, progress)
-    _print(content, describe(content), as_json)
+    return _show(content, describe(content), as_json)
 
 
 @command("inspect")
@@ -184,7 +198,7 @@ def convert_command(as_json: bool, **values: Any) -> None:
 @click.option("--verify", is_flag=True, help="Read every shard and compare its checksum.")
 @click.option("--sheet", metavar="FILE.png", help="Write a contact sheet of stamps.")
 @_json_option
-def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> None:
+def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> str:
     """Show what is in a records directory."""
     from astrokeras.records.directory import Records  # noqa: PLC0415
     from astrokeras.records.inspect import describe  # noqa: PLC0415
@@ -197,7 +211,7 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
     if sheet:
         write_sheet(opened, sheet, seed)
         report(f"contact sheet in {sheet}")
-    _print(opened.content, describe(opened.content), as_json)
+    return _show(opened.content, describe(opened.content), as_json)
 
 
 @command("pretrain")
@@ -211,16 +225,15 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
         **_TRAIN_HELPS,
     },
     arguments=("records",),
-    choices={"stretch": _STRETCHES, "augment": _AUGMENTS},
 )
-def pretrain_command(as_json: bool, **values: Any) -> None:
+def pretrain_command(as_json: bool, **values: Any) -> str:
     """Pre-train an encoder on a task that needs no labels."""
     _import_tensorflow()
     from astrokeras.training.describe import describe  # noqa: PLC0415
     from astrokeras.training.pretrain import pretrain  # noqa: PLC0415
 
     result = pretrain(config.PretrainConfig(**values), report)
-    _print(result, describe(result), as_json)
+    return _show(result, describe(result), as_json)
 
 
 @command("finetune")
@@ -236,20 +249,23 @@ def pretrain_command(as_json: bool, **values: Any) -> None:
         "imagenet_backbone": "Network of the imagenet arm.",
         "imagenet_weights": "Weights file for the imagenet arm.  [default: Keras's own download]",
         **_TRAIN_HELPS,
+        "size": "Crop the stamps to the middle SIZE pixels.  [default: as pre-trained, or as converted]",
+        "resize": "Enlarge or shrink stamps to RESIZE pixels inside the encoder.  [default: as pre-trained]",
+        "stretch": "auto, asinh or linear.  [default: as pre-trained, else auto]",
         "epochs": "Passes over the labelled objects.",
         "min_steps": "Train for at least this many steps, however few the labels.",
     },
     arguments=("records",),
     repeated=("init", "budget"),
-    choices={"mode": ("frozen", "full", "two-phase"), "stretch": _STRETCHES, "augment": _AUGMENTS},
+    choices={"mode": ("frozen", "full", "two-phase")},
 )
-def finetune_command(as_json: bool, **values: Any) -> None:
+def finetune_command(as_json: bool, **values: Any) -> str:
     """Fine-tune classifiers on few labels and compare where they start from."""
     _import_tensorflow()
     from astrokeras.evaluation.finetune import finetune  # noqa: PLC0415
 
     result = finetune(config.FinetuneConfig(**values), report)
-    _print(result, result["table"], as_json)
+    return _show(result, result["table"], as_json)
 
 
 @command("predict")
@@ -266,14 +282,14 @@ def finetune_command(as_json: bool, **values: Any) -> None:
     },
     arguments=("run", "data"),
 )
-def predict_command(as_json: bool, **values: Any) -> None:
+def predict_command(as_json: bool, **values: Any) -> str:
     """Classify records, or the objects on images like those that the run was trained on."""
     _import_tensorflow()
     from astrokeras.serving.predict import predict  # noqa: PLC0415
 
     result = predict(config.PredictConfig(**values), report, progress)
     counts = ", ".join(f"{name} {count}" for name, count in result["classes"].items())
-    _print(result, f"{result['out']}: {result['predicted']} objects: {counts}", as_json)
+    return _show(result, f"{result['out']}: {result['predicted']} objects: {counts}", as_json)
 
 
 @command("export")
@@ -286,20 +302,21 @@ def predict_command(as_json: bool, **values: Any) -> None:
     },
     arguments=("run",),
 )
-def export_command(as_json: bool, **values: Any) -> None:
+def export_command(as_json: bool, **values: Any) -> str:
     """Export a fine-tuned classifier as a SavedModel for TensorFlow Serving."""
     _import_tensorflow()
     from astrokeras.serving.export import export  # noqa: PLC0415
 
     result = export(config.ExportConfig(**values))
-    _print(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
+    return _show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
 
 
-@command("demo")
+@cli.command("demo")
 @click.option("--out", required=True, help="Directory to make.")
 @click.option("--imagenet-weights", help="Weights file for the imagenet arm.  [default: Keras's own download]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing directory.")
-def demo_command(out: str, imagenet_weights: str | None, overwrite: bool, seed: int) -> None:
+@_shared_options
+def demo_command(out: str, imagenet_weights: str | None, overwrite: bool, seed: int, **_: Any) -> None:
     """Go the whole way on the sample survey, in minutes."""
     from astrokeras.demo import COMPARISONS, next_commands, steps  # noqa: PLC0415
 

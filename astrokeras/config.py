@@ -94,7 +94,7 @@ class FinetuneConfig:
     learning_rate: float = 1e-3
     size: int | None = None
     resize: int | None = None
-    stretch: str = "auto"
+    stretch: str | None = None
     augment: str = "default"
     devices: str = "auto"
     overwrite: bool = False

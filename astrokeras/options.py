@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import tomllib
 import typing
 from collections.abc import Callable, Mapping
@@ -12,7 +13,21 @@ import click
 
 from astrokeras.errors import unknown_name
 
-_SCALARS = {int: click.IntRange(min=1), float: click.FloatRange(min=0), str: click.STRING}
+_NOT_REPEATED = ("out", "overwrite", "resume")
+
+
+class Amount(click.FloatRange):
+    """A finite number from 0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse NaN and infinity, which a range lets pass."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+_SCALARS = {int: click.IntRange(min=1), float: Amount(min=0), str: click.STRING}
 
 
 class CommaSeparated(click.ParamType):
@@ -32,7 +47,7 @@ def options_of(
     *,
     arguments: tuple[str, ...] = (),
     repeated: tuple[str, ...] = (),
-    choices: Mapping[str, tuple[str, ...]] | None = None,
+    choices: Mapping[str, tuple[str | int, ...]] | None = None,
 ) -> Callable:
     """Decorate a click command with one option for each field of `config`.
 
@@ -66,9 +81,9 @@ def options_of(
     return decorate
 
 
-def _kind(annotation: Any, repeated: bool, words: tuple[str, ...] | None) -> dict[str, Any]:
+def _kind(annotation: Any, repeated: bool, words: tuple[str | int, ...] | None) -> dict[str, Any]:
     if words:
-        return {"type": click.Choice(words)}
+        return {"type": click.IntRange(min(words), max(words)) if isinstance(words[0], int) else click.Choice(words)}
     if annotation is bool:
         return {"is_flag": True}
     kinds = [kind for kind in typing.get_args(annotation) or (annotation,) if kind is not type(None)]
@@ -81,26 +96,75 @@ def read_config_file(ctx: click.Context, param: click.Parameter, path: str | Non
     """Take the defaults of a command's options from a TOML file, or from the ``run.json`` of an earlier run."""
     if not path:
         return
-    file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
-        values = json.loads(text)["options"] if file.suffix == ".json" else tomllib.loads(text)
+        values = _read(Path(path))
+        shared = {key: value for key, value in values.items() if not isinstance(value, dict)}
+        # One file may serve several commands: [convert], [pretrain], … beside options that all of them share.
+        commands = ctx.parent.command.commands if ctx.parent else {}
+        for section in values.keys() - shared.keys() - commands.keys():
+            raise ValueError(unknown_name("section", section, commands))
+        options = shared | values.get(ctx.info_name, {})
+        ctx.default_map = _defaults(ctx.command, options) | dict(ctx.default_map or {})
     except OSError as error:
         raise click.UsageError(f"--config {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise click.UsageError(f"--config {path} cannot be read: {error}") from None
-    # One file may serve several commands: [convert], [pretrain], … beside options that all of them share.
-    section = values.get(ctx.info_name)
-    values = {k: v for k, v in values.items() if not isinstance(v, dict)} | (section or {})
-    known = {parameter.name for parameter in ctx.command.params} - {"config", "help"}
+    except ValueError as error:
+        raise click.UsageError(f"--config {path} cannot be used: {error}") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".json":
+        return tomllib.loads(text)
+    values = json.loads(text)
+    options = values.get("options") if isinstance(values, dict) else None
+    if not isinstance(options, dict):
+        raise ValueError("it has no options; expected the run.json of a run")
+    # Repeating a run must not replace it.
+    return {key: value for key, value in options.items() if key not in _NOT_REPEATED}
+
+
+def _defaults(command: click.Command, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names that click has for them."""
+    parameters = {_typed(parameter): parameter for parameter in command.params}
+    for name in ("config", "debug", "help"):
+        parameters.pop(name, None)
     defaults = {}
-    for key, value in values.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            raise click.UsageError(f"--config {path}: " + unknown_name("option", key, sorted(known)))
-        if value is not None:
-            defaults[name] = value
-    for parameter in ctx.command.params:
-        if isinstance(parameter, click.Argument) and parameter.name in defaults:
-            parameter.required, parameter.default = False, defaults[parameter.name]
-    ctx.default_map = defaults | dict(ctx.default_map or {})
+    for key, value in options.items():
+        name = key.replace("_", "-")
+        if name not in parameters:
+            raise ValueError(unknown_name("option", key, sorted(parameters)))
+        if value is None:
+            continue
+        parameter = parameters[name]
+        many = isinstance(parameter.type, CommaSeparated) or getattr(parameter, "multiple", False)
+        _check_type(key, value, parameter, many)
+        single = getattr(parameter, "multiple", False) and not isinstance(value, list)
+        defaults[parameter.name] = [value] if single else value
+        if isinstance(parameter, click.Argument):
+            parameter.required, parameter.default = False, value
+    return defaults
+
+
+def _typed(parameter: click.Parameter) -> str:
+    """The name as it is typed, without dashes in front."""
+    return max(parameter.opts, key=len).lstrip("-").replace("_", "-")
+
+
+def _check_type(key: str, value: Any, parameter: click.Parameter, many: bool) -> None:
+    """Refuse what click would bend into shape: 1.7 repeats, a flag that is a word."""
+    flag = getattr(parameter, "is_flag", False)
+    whole = isinstance(parameter.type, click.types.IntParamType)
+    number = isinstance(parameter.type, click.types.FloatParamType)
+    expected, right = "text", isinstance(value, str | int | float) and not isinstance(value, bool)
+    if flag:
+        expected, right = "true or false", isinstance(value, bool)
+    elif whole:
+        expected, right = "a whole number", isinstance(value, int) and not isinstance(value, bool)
+    elif number:
+        expected, right = "a number", isinstance(value, int | float) and not isinstance(value, bool)
+    elif many:
+        expected, right = "text or a list of text", isinstance(value, str | int | list) and not isinstance(value, bool)
+    elif not isinstance(parameter.type, click.Choice):
+        right = isinstance(value, str) or (right and key.replace("-", "_") in ("zero_point", "budget"))
+    if not right:
+        raise ValueError(f"{key} = {value!r}: expected {expected}")

@@ -1,20 +1,16 @@
 """Named things that a user chooses from the command line: one decorated function or class each."""
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from astrokeras.errors import UsageError
+from astrokeras.errors import UsageError, unknown_name
 
 Entry = TypeVar("Entry")
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> UsageError:
     """The error for a name that does not exist: the close ones if there are any, otherwise all of them."""
-    known = sorted(names)
-    close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"
-    return UsageError(f"there is no {kind} '{name}'; {hint}")
+    return UsageError(unknown_name(kind, name, sorted(names)))
 
 
 class Registry(Generic[Entry]):

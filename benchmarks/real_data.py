@@ -28,7 +28,6 @@ KIDS9 = f"""
 convert --images 'data/kids9/{{band}}.fits' --bands u,g,r,i,Z,Y,J,H,Ks --catalog data/kids9/catalog.fits
     --zero-point u=0,g=0,r=0,i=0,Z=30,Y=30,J=30,H=30,Ks=30 --label LABEL_SG --size 32
     --split-by sky --splits train=0.6,val=0.1,test=0.3 --out kids9/records
-inspect kids9/records --verify --sheet kids9/stamps.png
 pretrain kids9/records --epochs 40 --out kids9/magnitudes
 finetune kids9/records --init scratch {WEIGHTS} --init kids9/magnitudes
     --budget 20 --budget 50 --budget 100 --repeats 5 --mode frozen --out kids9/frozen
@@ -42,7 +41,6 @@ finetune kids9/records --init scratch {WEIGHTS} --init kids9/magnitudes
 EFIGI = f"""
 convert --images 'efigi/stamps/{{id}}.jpg' --bands i,r,g --catalog data/efigi/catalog.csv --label morphology
     --size 88 --splits train=0.6,val=0.1,test=0.3 --out efigi/records
-inspect efigi/records --verify --sheet efigi/stamps.png
 finetune efigi/records --init scratch --backbone mobilenet_v2 {WEIGHTS}
     --budget 40 --budget 100 --budget 400 --repeats 5 --mode frozen --out efigi/frozen
 finetune efigi/records --init scratch --backbone mobilenet_v2 {WEIGHTS}
@@ -73,7 +71,7 @@ def run(name: str, work: Path) -> str:
         )
         sections.append(f"```\n$ {typed}\n```\n\n" + _result(command[0], done.stdout))
     minutes = (time.perf_counter() - began) / 60
-    where = f"Python {platform.python_version()}, {os.cpu_count()} cores, no GPU"
+    where = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     stamp = f"Run on {time.strftime('%Y-%m-%d')}, {where}, {minutes:.0f} minutes for all of it."
     return "\n\n".join([stamp, *sections])
 
@@ -95,7 +93,7 @@ def write(name: str, text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *EXPERIMENTS], help="which experiments; all without any")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(EXPERIMENTS)}; all without any")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/real_data"))

@@ -101,6 +101,19 @@ def test_convert_and_inspect_print_the_same_and_json(capsys, survey, tmp_path):
     assert json.loads(out)["fingerprint"] == Records.load(tmp_path / "records").fingerprint
 
 
+def test_nothing_but_the_result_reaches_stdout(capsys, monkeypatch, sample_records):
+    def chatty(content):
+        print("a library says hello")
+        content["spread"] = float("nan")
+        return ""
+
+    monkeypatch.setattr("astrokeras.records.inspect.describe", chatty)
+    code, out, err = run(capsys, "inspect", sample_records, "--json")
+    assert code == 0
+    assert json.loads(out, parse_constant=pytest.fail)["spread"] is None
+    assert "hello" in err
+
+
 def test_a_config_file_gives_options_and_the_command_line_wins(capsys, survey, tmp_path):
     copy, _ = survey
     (tmp_path / "survey.toml").write_text(
@@ -114,15 +127,27 @@ def test_a_config_file_gives_options_and_the_command_line_wins(capsys, survey, t
     assert "star" in records.classes
     # What was done can be done again from what was written.
     options = tmp_path / "again.json"
-    options.write_text(json.dumps({"options": {**records.conversion, "out": str(tmp_path / "again"), "workers": 1}}))
+    options.write_text(json.dumps({"options": {**records.conversion, "out": "gone", "overwrite": True, "workers": 1}}))
     code, _, err = run(capsys, "convert", "--config", options)
+    assert code == 2 and "Missing option '--out'" in err, "repeating a run must not replace it"
+    code, _, err = run(capsys, "convert", "--config", options, "--out", tmp_path / "again")
     assert code == 0, err
     assert Records.load(tmp_path / "again").fingerprint == records.fingerprint
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sice = 3", "did you mean size"), ("size =", "cannot be read"), ("size = 'big'", "not a valid integer")],
+    [
+        ("sice = 3", "did you mean size"),
+        ("size =", "cannot be used"),
+        ("size = 'big'", "expected a whole number"),
+        ("size = 3.7", "expected a whole number"),
+        ("out = 3", "expected text"),
+        ("[convrt]\nsize = 3", "did you mean convert"),
+        ("as_json = true", "'as_json' is unknown"),
+        ("bands = true", "expected text or a list"),
+        ("max-bad-fraction = nan", "no finite number"),
+    ],
 )
 def test_a_wrong_config_file_is_wrong_usage(capsys, tmp_path, text, message):
     file = tmp_path / "c.toml"

@@ -11,8 +11,11 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
+from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training.run import load_run
+
+_WORDS = {"scratch", "imagenet"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,18 +44,16 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
         UsageError: an initialisation is named twice.
         AstrokerasError: a run directory is none, or was made for other bands; or no arm is left.
     """
-    if len(set(config.init)) < len(config.init):
+    resolved = [init if init in _WORDS else str(Path(init).resolve()) for init in config.init]
+    if len(set(resolved)) < len(resolved):
         raise UsageError(f"--init {' --init '.join(config.init)}: each initialisation can stand there once")
-    runs = {init: load_run(init, finished=True) for init in config.init if init not in ("scratch", "imagenet")}
+    runs = {init: load_run(init, finished=True) for init in config.init if init not in _WORDS}
     for init, run in runs.items():
         _check_run(init, run, records)
+        _warn_of_leak(init, run, records, report)
+    options = _shared_options(config, runs)
+    size = options["size"] or records.size
     first = next(iter(runs.values()), None)
-    size = config.size or (first["options"]["size"] if first else None)
-    options = {
-        "size": size,
-        "resize": config.resize or (first["options"]["resize"] if first else None),
-        "stretch": config.stretch,
-    }
     scratch_backbone = config.backbone or (first["options"]["backbone"] if first else "compact")
     arms: list[Arm] = []
     for init in config.init:
@@ -61,12 +62,52 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
         elif init == "imagenet":
             arm = _imagenet(config, records, options, report)
         else:
-            arm = _pretrained(init, runs[init], size or records.size, taken={arm.name for arm in arms})
+            arm = _pretrained(init, runs[init], size, taken={arm.name for arm in arms})
         if arm:
             arms.append(arm)
     if not arms:
         raise AstrokerasError("no arm is left to train; give --imagenet-weights FILE or another --init")
     return arms
+
+
+def _shared_options(config: FinetuneConfig, runs: dict[str, dict]) -> dict:
+    """Size, resize and stretch, which all arms share: those of the pre-training runs, or as asked for without any.
+
+    Raises:
+        UsageError: the runs differ, or were made otherwise than asked for; an encoder brings its own.
+    """
+    asked = {"size": config.size, "resize": config.resize, "stretch": config.stretch}
+    for name, value in asked.items():
+        for init, run in runs.items():
+            own = run["options"][name] or (run["records"]["size"] if name == "size" else None)
+            if asked[name] is None:
+                asked[name] = own
+            elif asked[name] != own:
+                there = f"was asked for with --{name}" if value is not None else f"is that of {next(iter(runs))}"
+                raise UsageError(
+                    f"--init {init} was pre-trained with {name} {own}, but {asked[name]} {there}; "
+                    "arms are compared on the same input, so compare these in runs of their own"
+                )
+    return asked | {"stretch": asked["stretch"] or "auto"}
+
+
+def _warn_of_leak(init: str, run: dict, records: Records, report: Callable[[str], None]) -> None:
+    """Say so where a run was pre-trained on other records, whose training objects may be test objects here."""
+    if run["records"]["fingerprint"] == records.fingerprint:
+        return
+    try:
+        others = Records.load(run["records"]["path"])
+        seen = set(read_columns(others, "train")["id"])
+    except AstrokerasError:
+        report(
+            f"WARNING: {init} was pre-trained on other records; make sure that none of its objects is tested on here"
+        )
+        return
+    both = len(seen & set(read_columns(records, "test")["id"]))
+    if both:
+        report(
+            f"WARNING: {both} test objects were among those that {init} was pre-trained on (by id); it has seen them"
+        )
 
 
 def _check_run(init: str, run: dict, records: Records) -> None:
@@ -110,9 +151,8 @@ def _pretrained(init: str, run: dict, size: int, taken: set[str]) -> Arm:
         raise UsageError(
             f"--init {init} was pre-trained on stamps of {side} pixels, the arms use {size}; give --size {side}"
         )
-    name = Path(init).resolve().name
+    plain = name = Path(init).resolve().name.replace(".", "-")  # no name of a file in the run directory
     number = 2
-    while name in taken | {"scratch", "imagenet"}:
-        name = f"{Path(init).resolve().name}-{number}"
-        number += 1
+    while name in taken | _WORDS | {"tensorboard"}:
+        name, number = f"{plain}-{number}", number + 1
     return Arm(name, init, run["options"]["backbone"], lambda _: load_model(file), random=False)

@@ -59,6 +59,9 @@ def run_arm(
         labels: of the train split, ``[N]``.
         augment: changes the flux of training batches.
     """
+    if config.mode == "frozen" and not arm.random:
+        # Nothing differs from repeat to repeat: the same examples, the same features, the same fit.
+        draws = [draw for draw in draws if draw.budget != "all" or draw.repeat == 0]
     features = _Features(arm, trainer, records, config, draws, exams)
     for draw in draws:
         started = time.perf_counter()

@@ -1,5 +1,7 @@
 """Fine-tune every arm on the same draws of labels, measure on the same test objects, and write the comparison."""
 
+import dataclasses
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,17 +10,19 @@ import keras
 import numpy as np
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.errors import AstrokerasError
+from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
 from astrokeras.evaluation.compare import Draw, Exam, Outcome, run_arm
 from astrokeras.evaluation.hparams import write_experiment, write_trial
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
+from astrokeras.models.saving import load_model
 from astrokeras.pipeline.augment import augmentation
 from astrokeras.pipeline.budget import check_budget, draw, parse_budget
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training.classify import Schedule, Trainer
 from astrokeras.training.files import write_atomically
+from astrokeras.training.progress import write_history
 from astrokeras.training.run import create_run, write_run
 from astrokeras.training.strategy import check_batch_size, make_strategy
 from astrokeras.training.tensorboard import TensorBoard
@@ -35,6 +39,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     Raises:
         AstrokerasError: records without enough labels, runs that are none, no arm left.
     """
+    _refuse_ignored(config)
     records = Records.load(config.records)
     strategy = make_strategy(config.devices)
     check_batch_size(config.batch_size, strategy)
@@ -42,30 +47,56 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     draws = _draws(config, labels)
     exams = _exams(records)
     arms = make_arms(config, records, report)
-    out = create_run(config.out, overwrite=config.overwrite)
+    augment = augmentation(config.augment)
+    runs = [init for init in config.init if init not in ("scratch", "imagenet")]
+    out = create_run(config.out, overwrite=config.overwrite, inputs=[config.records, *runs])
     write_run(out, "finetune", config, records)
     schedule = Schedule(config.mode, config.epochs, config.min_steps, config.batch_size, config.learning_rate)
     write_experiment(out / "tensorboard", arms, config)
-    results, best = [], None
-    for arm in arms:
-        report(f"arm {arm.name}: {arm.backbone}, {config.mode}")
-        trainer = Trainer(arm.build, len(records.classes), strategy, schedule, config.seed)
-        outcomes = run_arm(
-            arm, trainer, records, config, draws=draws, exams=exams, labels=labels, augment=augmentation(config.augment)
-        )
-        for number, (outcome, model) in enumerate(outcomes):
-            result = _keep(out, arm, outcome, model, records, config, exams, first=number == 0)
-            results.append(result)
-            report(_line(arm, outcome))
+    results: list[dict] = []
+    try:
+        for arm in arms:
+            report(f"arm {arm.name}: {arm.backbone}, {config.mode}")
+            trainer = Trainer(arm.build, len(records.classes), strategy, schedule, config.seed)
+            outcomes = run_arm(arm, trainer, records, config, draws=draws, exams=exams, labels=labels, augment=augment)
+            for number, (outcome, model) in enumerate(outcomes):
+                results.append(_keep(out, arm, outcome, model, records, config, first=number == 0))
+                report(_line(arm, outcome))
+    except AstrokerasError:
+        if not results:
+            shutil.rmtree(out)
+        raise
     rows = summarise(results)
-    best = _winner(results, rows)
-    _copy_winner(out, best)
-    table = comparison_table(rows, exams[0])
-    result = {"rows": rows, "winner": best, "table": table}
-    write_reports(out, rows, results, table, config, records)
-    write_run(out, "finetune", config, records, {"rows": rows, "winner": best})
+    winner = _winner(results, rows)
+    if winner["chosen_on"] == "test":
+        report(
+            "WARNING: the validation split has no labels, so the winner was chosen on the test split: "
+            "its test metrics are too good"
+        )
+    _copy_winner(out, winner)
+    write_reports(out, rows, results, exams[0], config, records)
+    write_run(out, "finetune", config, records, {"rows": rows, "winner": winner})
+    result = {"rows": rows, "winner": winner, "table": comparison_table(rows, exams[0])}
     report(f"comparison in {out}/comparison.html; watch it with tensorboard --logdir {out}/tensorboard")
     return result
+
+
+def _refuse_ignored(config: FinetuneConfig) -> None:
+    """Refuse options that nothing in this call would look at."""
+    default = {field.name: field.default for field in dataclasses.fields(FinetuneConfig)}
+    idle = {
+        "no imagenet arm (--init imagenet)": ("imagenet_backbone", "imagenet_weights")
+        if "imagenet" not in config.init
+        else (),
+        "no scratch arm (--init scratch)": ("backbone",) if "scratch" not in config.init else (),
+        "nothing that trains for steps (--mode frozen)": ("epochs", "min_steps", "learning_rate", "augment")
+        if config.mode == "frozen"
+        else (),
+    }
+    for reason, names in idle.items():
+        for name in names:
+            if getattr(config, name) != default[name]:
+                raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
 
 
 def _labels(records: Records, split: str) -> np.ndarray:
@@ -101,7 +132,7 @@ def _exams(records: Records) -> list[Exam]:
 
 def _keep(
     out: Path, arm: Arm, outcome: Outcome, model: keras.Model, records: Records, config: FinetuneConfig,
-    exams: list[Exam], first: bool,
+    first: bool,
 ) -> dict:  # fmt: skip
     """Write the sub-directory and the TensorBoard run of one trained classifier; returns its line of results."""
     draw_ = outcome.draw
@@ -116,15 +147,20 @@ def _keep(
     }  # fmt: skip
     write_run(directory, "classifier", config, records, result)
     board = TensorBoard(out / "tensorboard")
-    for epoch in range(len(outcome.history.get("loss", []))):
-        board.scalars(place, {f"train/{k}": v[epoch] for k, v in outcome.history.items()}, epoch)
+    history = [
+        dict(zip(outcome.history, values, strict=True)) for values in zip(*outcome.history.values(), strict=True)
+    ]
+    for epoch, row in enumerate(history, start=1):
+        board.scalars(place, {f"train/{name}": value for name, value in row.items()}, epoch)
+    if history:
+        write_history(directory / "history.csv", [{"epoch": i, **row} for i, row in enumerate(history, start=1)])
     for split, metrics in outcome.metrics.items():
-        board.scalars(place, {f"{split}/{name}": value for name, value in metrics.items()}, len(outcome.history))
+        board.scalars(place, {f"{split}/{name}": value for name, value in metrics.items()}, len(history))
     if first:
         board.graph(place, model)
         chosen = np.zeros_like(draw_.select)
         chosen[np.flatnonzero(draw_.select)[:N_SAMPLE_STAMPS]] = True
-        board.stamps(place, load_arrays(records, "train", select=chosen)[0], records)
+        board.stamps(place, load_arrays(records, "train", select=chosen, size=model.input_shape[1])[0], records)
     write_trial(board, place, arm, outcome, config)
     board.close()
     return result
@@ -161,6 +197,6 @@ def _winner(results: list[dict], rows: list[dict]) -> dict:
 
 
 def _copy_winner(out: Path, winner: dict) -> None:
-    model = keras.saving.load_model(out / winner["directory"] / "model.keras", compile=False)
+    model = load_model(out / winner["directory"] / "model.keras")
     write_atomically(out / "model.keras", model.save)
     write_atomically(out / "encoder.keras", model.get_layer("encoder").save)

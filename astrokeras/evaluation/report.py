@@ -88,14 +88,21 @@ def _head(first_arm: str) -> list[str]:
 def footnote(rows: list[dict], exam: Exam) -> str:
     """What the numbers are, and how far chance alone moves them."""
     counts = np.unique(exam.labels, return_counts=True)[1]
-    accuracy = max(row["test_balanced_accuracy_mean"] for row in rows)
-    # The recall of each class is binomial, and balanced accuracy is their mean.
-    chance = math.sqrt(sum(accuracy * (1 - accuracy) / n for n in counts)) / len(counts)
-    return (
-        f"Mean ± standard deviation over {rows[0]['repeats']} draw(s) of the labels, measured on the same "
-        f"{len(exam.labels)} labelled {exam.split} objects; the gain is the paired difference in balanced accuracy. "
-        f"Another test set of this size would move a balanced accuracy by about ±{chance:.3f}."
-    )
+    # The recall of each class is binomial, here with the row's own rate, and balanced accuracy is their mean.
+    rates = [row["test_balanced_accuracy_mean"] for row in rows]
+    errors = [math.sqrt(sum(rate * (1 - rate) / n for n in counts)) / len(counts) for rate in rates]
+    sentences = [
+        f"Mean ± standard deviation over {max(row['repeats'] for row in rows)} draw(s) of the labels, measured on the "
+        f"same {len(exam.labels)} labelled {exam.split} objects; the gain is the paired difference in balanced "
+        "accuracy.",
+        f"The spread does not hold the choice of test objects: another test set of this size would move each balanced "
+        f"accuracy by about ±{min(errors):.3f} to ±{max(errors):.3f} (binomial).",
+    ]
+    if len({row["backbone"] for row in rows}) > 1:
+        sentences.append("Arms differ in their network too (backbone), not only in where it starts from.")
+    if any(row["budget"] == "all" for row in rows):
+        sentences.append("Of all labels there is one draw only: its spread is that of random starts, if there is any.")
+    return " ".join(sentences)
 
 
 def comparison_table(rows: list[dict], exam: Exam) -> str:
@@ -110,13 +117,14 @@ def _by_budget(rows: list[dict]) -> list[dict]:
 
 
 def write_reports(
-    out: Path, rows: list[dict], results: list[dict], table: str, config: FinetuneConfig, records: Records
+    out: Path, rows: list[dict], results: list[dict], exam: Exam, config: FinetuneConfig, records: Records
 ) -> None:
     """Write ``comparison.csv``, ``repeats.csv``, ``comparison.md`` and ``comparison.html``."""
     _write_csv(out / "comparison.csv", rows)
     _write_csv(out / "repeats.csv", results)
     title = f"{records.name}, {config.mode}"
-    text = f"# {title}\n\nRecords {config.records} ({records.fingerprint[:12]}), seed {config.seed}.\n\n{table}\n"
+    text = f"# {title}\n\nRecords {config.records} ({records.fingerprint[:12]}), seed {config.seed}.\n\n"
+    text += comparison_table(rows, exam) + "\n"
     write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
     head = _head(rows[0]["arm"])
     body = "\n".join(
@@ -131,7 +139,7 @@ def write_reports(
         head="".join(f"<th>{html.escape(cell)}</th>" for cell in head),
         body=body,
         figure=base64.b64encode(_figure(rows)).decode(),
-        footnote=html.escape(table.rsplit("\n", 1)[-1]),
+        footnote=html.escape(footnote(rows, exam)),
     )
     write_atomically(out / "comparison.html", lambda path: path.write_text(page, encoding="utf-8"))
 

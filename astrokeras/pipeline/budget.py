@@ -9,7 +9,7 @@ def parse_budget(text: str) -> int | None:
     """Read ``--budget``: a number of labelled objects, or ``all`` (None)."""
     if text == "all":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise UsageError(f"--budget {text}: expected a number of labelled objects, or all")
     return int(text)
 

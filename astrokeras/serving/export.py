@@ -72,6 +72,8 @@ def export(config: ExportConfig) -> dict:
     model, run = load_classifier(config.run)
     classes = run["records"]["classes"]
     out = Path(config.out)
+    if out.exists() and not out.is_dir():
+        raise AstrokerasError(f"{out} is a file; --out must be a directory")
     taken = [int(p.name) for p in out.iterdir() if re.fullmatch(r"\d+", p.name)] if out.is_dir() else []
     version = config.version or max(taken, default=0) + 1
     if version in taken:
@@ -89,8 +91,10 @@ def export(config: ExportConfig) -> dict:
             extra / "astrokeras.json", {**kept, "versions": run["versions"], "winner": run["result"].get("winner")}
         )
         temporary.rename(out / str(version))
-    except OSError as error:
-        raise AstrokerasError(f"cannot write {out / str(version)}: {error.strerror or error}") from None
+    except (OSError, tf.errors.OpError) as error:
+        raise AstrokerasError(
+            f"cannot write {out / str(version)}: {getattr(error, 'strerror', None) or error}"
+        ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return {"path": str(out / str(version)), "version": version, "signatures": list(signatures), "classes": classes}

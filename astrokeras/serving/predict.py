@@ -37,19 +37,31 @@ def predict(
     """
     out = Path(config.out)
     check_table_suffix(out)
-    if out.exists() and not config.overwrite:
-        raise AstrokerasError(f"{out} already exists; use --overwrite or another --out")
+    images = "{" in config.data
+    for file in (out, _rejects_beside(out)) if images else (out,):
+        if file.is_dir() or (file.exists() and not config.overwrite):
+            raise AstrokerasError(f"{file} already exists; use --overwrite (for a file) or another --out")
     model, run = load_classifier(config.run)
-    if "{" in config.data:
+    odd = [name for name in run["records"]["classes"] if not name.isascii() or not name.isprintable()]
+    if odd and out.suffix.lower() == ".fits":
+        raise UsageError(f"{out}: FITS cannot name a column after the class {odd[0]!r}; use .ecsv, .csv or .parquet")
+    if images and config.split != "all":
+        raise UsageError("--split goes with records; objects on images are in no split")
+    if images:
         table, rejected = _from_images(model, run, config, report, progress)
     else:
-        if config.catalog:
-            raise UsageError("--catalog goes with an image template; records hold their catalogue already")
+        if config.catalog or config.workers:
+            option = "--catalog" if config.catalog else "--workers"
+            raise UsageError(f"{option} goes with an image template; records are cut already")
         table, rejected = _from_records(model, run, Records.load(config.data), config), 0
     write_table(table, out)
     names, counts = np.unique(table["class"], return_counts=True)
     classes = dict(zip(names.tolist(), counts.tolist(), strict=True))
     return {"out": str(out), "predicted": len(table), "rejected": rejected, "classes": classes}
+
+
+def _rejects_beside(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.{REJECTS}")
 
 
 def _from_records(model: keras.Model, run: dict, records: Records, config: PredictConfig) -> Table:
@@ -89,14 +101,17 @@ def _from_images(
         "magnitudes": None, "magnitude_errors": None, "splits": "train=1", "split_by": "id", "cell_size": None,
     }  # fmt: skip
     out = Path(config.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AstrokerasError(f"cannot write {out}: {error.strerror}") from None
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as directory:
         options = from_dict(ConvertConfig, {**same, **new, "out": str(Path(directory) / "records")})
         content = convert(options, report, progress)
         records = Records.load(options.out)
         table = _from_records(model, run, records, config)
         rejected = sum(content["rejects"].values())
-        rejects = out.with_name(f"{out.stem}.{REJECTS}")
+        rejects = _rejects_beside(out)
         if rejected:
             shutil.copyfile(records.path / REJECTS, rejects)
             report(f"{rejected} objects without a prediction, with the reasons, in {rejects}")

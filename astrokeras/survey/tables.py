@@ -113,10 +113,16 @@ def write_table(table: Table, path: str | Path) -> None:
     """Write a table under a temporary name beside `path`, then rename; the suffix gives the format."""
     path = Path(path)
     check_table_suffix(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part{path.suffix}")
-    table.write(temporary, overwrite=True, **_WRITERS[path.suffix.lower()])
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write(temporary, overwrite=True, **_WRITERS[path.suffix.lower()])
+        temporary.replace(path)
+    except OSError as error:
+        raise AstrokerasError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

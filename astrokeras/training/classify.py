@@ -71,7 +71,7 @@ def fit_linear(features: np.ndarray, labels: np.ndarray, n_classes: int, seed: i
     scaler = StandardScaler().fit(features)
     # The solution lies in the space that the examples span, so that it can be sought there: the same at less cost.
     _, sizes, axes = np.linalg.svd(scaler.transform(features), full_matrices=False)
-    axes = axes[sizes > 1e-6 * sizes[0]]
+    axes = axes[: max(1, np.count_nonzero(sizes > 1e-6 * sizes[0]))]
     reduced = scaler.transform(features) @ axes.T
     present, counts = np.unique(labels, return_counts=True)
     model = LogisticRegression(C=0.1, max_iter=300, tol=1e-3)

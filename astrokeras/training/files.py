@@ -1,11 +1,12 @@
 """Writing files whole or not at all."""
 
 import json
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from astrokeras.jsonable import finite
 
 
 def sync(path: Path) -> None:
@@ -30,15 +31,6 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def finite(value: Any) -> Any:
-    """The same value with NaN and infinity as None, which is what JSON has for them."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, value: Any) -> None:

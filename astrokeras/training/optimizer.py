@@ -1,4 +1,4 @@
-"""The optimizer that every training here uses."""
+"""The optimizer of pre-training."""
 
 import keras
 

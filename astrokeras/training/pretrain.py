@@ -132,7 +132,7 @@ def _open_run(config: PretrainConfig, records: Records) -> Path:
     if config.resume and out.is_dir() and any(out.iterdir()):
         check_same(out, config, records)
         return out
-    return create_run(out, overwrite=config.overwrite)
+    return create_run(out, overwrite=config.overwrite, inputs=[config.records])
 
 
 def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str, Any]:

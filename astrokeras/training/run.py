@@ -3,6 +3,7 @@
 import json
 import platform
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import tensorflow as tf
 import astrokeras
 from astrokeras.config import as_dict
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
-from astrokeras.training.files import finite, write_json
+from astrokeras.training.files import write_json
 
 RUN_FILE = "run.json"
 # They say where and whether, not what: a resumed run may differ in them.
@@ -34,18 +36,37 @@ def versions() -> dict[str, str]:
     }
 
 
-def create_run(out: str | Path, *, overwrite: bool = False) -> Path:
+def create_run(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()) -> Path:
     """An empty directory for a run.
+
+    Args:
+        out: the directory.
+        overwrite: whether an earlier run there may be removed.
+        inputs: what the run reads, which must not go with it.
 
     Raises:
         AstrokerasError: there is something already (with `overwrite`: something that is no run of ours).
     """
     path = Path(out)
+    for needed in inputs:
+        if Path(needed).resolve().is_relative_to(path.resolve()):
+            raise UsageError(f"--out {path} is where {needed} lies, which the run reads; choose another --out")
+    try:
+        return _emptied(path, overwrite)
+    except OSError as error:
+        raise AstrokerasError(f"cannot make the directory {path}: {error.strerror}") from None
+
+
+def _emptied(path: Path, overwrite: bool) -> Path:
     if path.is_dir() and any(path.iterdir()):
         if not overwrite:
             raise AstrokerasError(f"{path} is not empty; choose another --out, or replace it with --overwrite")
-        if not (path / RUN_FILE).is_file():
-            raise AstrokerasError(f"{path} is not a run directory, so --overwrite leaves it; remove it yourself")
+        try:
+            load_run(path)
+        except AstrokerasError:
+            raise AstrokerasError(
+                f"{path} is not a run directory, so --overwrite leaves it; remove it yourself"
+            ) from None
         shutil.rmtree(path)
     elif path.exists() and not path.is_dir():
         raise AstrokerasError(f"{path} is a file; --out must be a directory")
@@ -94,7 +115,8 @@ def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise AstrokerasError(f"{path / RUN_FILE} is damaged ({error}); repeat the run") from error
     if finished and result is None:
-        raise AstrokerasError(f"the run in {path} has not finished; resume it: astrokeras {command} … --resume")
+        again = "go on with --resume" if command == "pretrain" else "repeat it with --overwrite"
+        raise AstrokerasError(f"the {command} run in {path} has not finished; {again}")
     return run
 
 

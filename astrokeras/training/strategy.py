@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError, UsageError
 
+_MOST_CPUS = 64
+
 
 def _mirrored(devices: list[str]) -> tf.distribute.Strategy:
     # Without a communication library for it, replicas on CPUs reduce by copying to one of them.
@@ -16,6 +18,10 @@ def _mirrored(devices: list[str]) -> tf.distribute.Strategy:
 
 
 def _cpus(count: int) -> tf.distribute.Strategy:
+    if count > _MOST_CPUS:
+        raise UsageError(
+            f"--devices cpu:{count}: expected at most {_MOST_CPUS}; logical devices share the cores there are"
+        )
     try:
         tf.config.set_visible_devices([], "GPU")
         if count > 1:

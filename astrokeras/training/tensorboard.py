@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from astrokeras.config import as_dict
+from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb
-from astrokeras.training.files import finite
 
 
 class TensorBoard:

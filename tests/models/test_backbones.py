@@ -109,5 +109,5 @@ def test_too_small_and_unknown():
         build_backbone("xception", (64, 64, 3), None)
     with pytest.raises(UsageError, match="'compact' needs stamps of at least 16 px, got 12"):
         build_backbone("compact", (12, 12, 5), None)
-    with pytest.raises(UsageError, match=r"no backbone 'mobilenetv2'; did you mean .*mobilenet_v2"):
+    with pytest.raises(UsageError, match=r"backbone 'mobilenetv2' is unknown; did you mean .*mobilenet_v2"):
         build_backbone("mobilenetv2", (64, 64, 3), None)

@@ -72,7 +72,7 @@ def test_classifier_shares_the_encoder(records: Records):
 
 
 def test_options_that_do_not_work(records: Records, tmp_path: Path):
-    with pytest.raises(UsageError, match="no stretch 'sinh'; did you mean asinh"):
+    with pytest.raises(UsageError, match="stretch 'sinh' is unknown; did you mean asinh"):
         build_encoder(records, backbone="compact", stretch="sinh")
     with pytest.raises(UsageError, match="'mobilenet_v2' needs stamps of at least 32 px, got 16"):
         build_encoder(records, backbone="mobilenet_v2")

@@ -48,5 +48,5 @@ def test_another_seed_gives_other_turns():
 def test_names():
     assert augmentation("none") is None
     assert augmentation("default") is augmentation("dihedral") is dihedral
-    with pytest.raises(UsageError, match="no augmentation 'dihedrals'; did you mean dihedral"):
+    with pytest.raises(UsageError, match="augmentation 'dihedrals' is unknown; did you mean dihedral"):
         augmentation("dihedrals")

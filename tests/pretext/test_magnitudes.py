@@ -73,5 +73,5 @@ def test_the_head_gives_magnitudes(records: Records):
 
 def test_unknown_task():
     assert get_task("magnitudes") is Magnitudes
-    with pytest.raises(UsageError, match="no task 'magnitude'; did you mean magnitudes"):
+    with pytest.raises(UsageError, match="task 'magnitude' is unknown; did you mean magnitudes"):
         get_task("magnitude")

@@ -19,7 +19,7 @@ def test_what_is_written_can_be_read(records: Records, tmp_path: Path):
     config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), seed=5)
     path = create_run(config.out)
     write_run(path, "pretrain", config, records)
-    with pytest.raises(AstrokerasError, match="has not finished; resume it: astrokeras pretrain"):
+    with pytest.raises(AstrokerasError, match="has not finished; go on with --resume"):
         load_run(path, finished=True)
     written = write_run(path, "pretrain", config, records, {"mae": float("nan"), "epochs": 3})
     run = load_run(path, finished=True)
