@@ -75,6 +75,7 @@ def test_a_failed_write_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest
         raise OSError("disk full")
 
     monkeypatch.setattr(tables.Table, "write", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(AstrokerasError, match="disk full"):
         write_table(TABLE[:1], path)
     assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
