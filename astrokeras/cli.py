@@ -145,7 +145,7 @@ def simulate_command(**values: Any) -> str:
     from astrokeras.survey.simulate import simulate  # noqa: PLC0415
 
     settings = config.SimulateConfig(**values)
-    counts = simulate(settings)
+    counts = simulate(settings, lambda fields: progress(fields, settings.fields))
     return f"{settings.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items())
 
 

@@ -1,6 +1,8 @@
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -262,6 +264,22 @@ def test_a_directory_that_is_no_run(capsys, sample_records, tmp_path, command):
     assert code == 1
     assert "is not a run directory" in the_error(err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_at_the_keyboard_stops_every_process_without_a_word_more(survey, tmp_path):
+    _, arguments = survey
+    arguments[arguments.index("--workers") + 1] = "2"
+    command = [sys.executable, "-m", "astrokeras", *map(str, arguments)]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, start_new_session=True, text=True, **pipes) as process:
+        for line in process.stderr:
+            if line.startswith("catalogue: magnitude_errors"):  # the last word before the work begins
+                break
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert rest.split() == ["interrupted"]
+    assert [path.name for path in tmp_path.iterdir()] == ["survey"]
 
 
 def test_an_interrupt_is_130_and_a_defect_is_one_line(capsys, monkeypatch, tmp_path):

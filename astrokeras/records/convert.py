@@ -1,10 +1,13 @@
 """Convert a survey's images and catalogue to TFRecords: plan, work in parallel, and put the result in place at once."""
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
 import re
 import shutil
+import signal
+import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -124,10 +127,29 @@ def _run_all(plan: Plan, working: Path) -> Iterator[Done]:
     # Spawned, not forked: a fork copies whatever threads and locks the caller happens to hold.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield from pool.map(run, works)
+        with ProcessPoolExecutor(workers, context) as pool:
+            try:
+                with _interrupts_ignored():
+                    results = pool.map(run, works)
+                yield from results
+            except BaseException:  # an interrupt too: what has not begun is not begun, or leaving would wait for it
+                pool.shutdown(cancel_futures=True)
+                raise
     except BrokenProcessPool:
         raise AstrokerasError("a worker process died (out of memory?); try again with fewer --workers") from None
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Start processes that leave an interrupt to this one, which they would answer with a traceback each."""
+    if threading.current_thread() is not threading.main_thread():  # where signals cannot be set, nor do they arrive
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(plan: Plan, task: Task, working: Path) -> Work:
