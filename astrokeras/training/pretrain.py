@@ -1,6 +1,7 @@
 """Pre-training: a pretext task on an encoder, from records to a run directory."""
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -180,17 +181,23 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
         report(row)
     board = TensorBoard(path / "tensorboard")
     _show_start(board, config, records, model)
-    for epoch in range(len(history), config.epochs):
-        scores = trainer.train(epoch)
-        validation = {f"val_{name}": value for name, value in trainer.validate().items()}
-        speed = scores.pop("images_per_second")
-        row = {"epoch": epoch + 1, **scores, **validation, "images_per_second": speed}
-        history.append(row)
-        show_epoch(board, row, baselines)
-        checkpoints.save(model, history)
-        write_history(path / "history.csv", history)
-        report(line(row, config.epochs, task.score_names))
-    board.close()
+    try:
+        for epoch in range(len(history), config.epochs):
+            scores = trainer.train(epoch)
+            validation = {f"val_{name}": value for name, value in trainer.validate().items()}
+            speed = scores.pop("images_per_second")
+            row = {"epoch": epoch + 1, **scores, **validation, "images_per_second": speed}
+            history.append(row)
+            show_epoch(board, row, baselines)
+            checkpoints.save(model, history)
+            write_history(path / "history.csv", history)
+            report(line(row, config.epochs, task.score_names))
+    except AstrokerasError:
+        if not history:  # nothing is there to go on from, and the next try needs the place
+            shutil.rmtree(path)
+        raise
+    finally:
+        board.close()
     write_atomically(path / "encoder.keras", encoder.save)
     # Without optimizer and loss, which only training needs.
     write_atomically(path / "model.keras", keras.Model(model.input, model.output, name=model.name).save)
