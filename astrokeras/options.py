@@ -140,8 +140,6 @@ def _defaults(command: click.Command, options: Mapping[str, Any]) -> dict[str, A
         _check_type(key, value, parameter, many)
         single = getattr(parameter, "multiple", False) and not isinstance(value, list)
         defaults[parameter.name] = [value] if single else value
-        if isinstance(parameter, click.Argument):
-            parameter.required, parameter.default = False, value
     return defaults
 
 

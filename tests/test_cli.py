@@ -103,6 +103,19 @@ def test_convert_and_inspect_print_the_same_and_json(capsys, survey, tmp_path):
     assert json.loads(out)["fingerprint"] == Records.load(tmp_path / "records").fingerprint
 
 
+def test_what_is_given_by_position_can_stand_in_the_file_once(capsys, sample_records, tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text(f'records = "{sample_records}"\nout = "{tmp_path}/run"\nbudget = "9999"\nmode = "frozen"\n')
+    code, _, err = run(capsys, "finetune", "--config", file)
+    assert code == 1
+    assert "--budget 9999 is more than" in the_error(err)
+    code, _, err = run(capsys, "finetune", "--config", file, tmp_path / "other")
+    assert "other is no records directory" in the_error(err), "the command line wins"
+    code, _, err = run(capsys, "finetune", "--out", tmp_path / "run")
+    assert code == 2, "nothing of the file is left for the next command"
+    assert "Missing argument 'RECORDS'" in err
+
+
 def test_nothing_but_the_result_reaches_stdout(capsys, monkeypatch, sample_records):
     def chatty(content):
         print("a library says hello")
