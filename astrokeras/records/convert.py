@@ -156,11 +156,7 @@ def _work(plan: Plan, task: Task, working: Path) -> Work:
     catalog, rows, config = plan.catalog, task.rows, plan.config
     return Work(
         task=task,
-        template=plan.template,
-        extensions=plan.extensions,
-        zero_points=plan.zero_points,
-        size=config.size,
-        pad=config.edge == "pad",
+        cutting=plan.cutting,
         max_bad_fraction=config.max_bad_fraction,
         split_names=tuple(plan.shares),
         ids=catalog.ids[rows],
@@ -184,7 +180,7 @@ def _content(plan: Plan, working: Path, done: list[Done], kept: np.ndarray) -> d
         "name": plan.config.name,
         "bands": list(plan.config.bands),
         "size": plan.config.size,
-        "unit": plan.unit,
+        "unit": plan.cutting.unit,
         "classes": list(plan.catalog.classes),
         "columns": list(plan.config.columns),
         "sky": sky,

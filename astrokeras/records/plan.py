@@ -10,11 +10,10 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
 from astrokeras.records.splits import parse_splits, split_groups, split_objects
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
-from astrokeras.survey.images import ImageError, is_display, parse_extensions, read_planes
+from astrokeras.survey.cutting import Cutting, parse_cutting
+from astrokeras.survey.images import ImageError, read_planes
 from astrokeras.survey.placement import Field, assign_fields, read_field
 from astrokeras.survey.stamps import fits_inside, inside
-from astrokeras.survey.template import ImageTemplate
-from astrokeras.survey.units import ZeroPoints, parse_zero_points
 
 STAMP_BYTES_PER_TASK = 256 << 20
 
@@ -40,10 +39,7 @@ class Plan:
     """Everything that a conversion does, decided before the first pixel is read."""
 
     config: ConvertConfig
-    template: ImageTemplate
-    extensions: dict[str, str | int]
-    zero_points: ZeroPoints
-    unit: str
+    cutting: Cutting
     shares: dict[str, float]
     catalog: Catalog
     split: np.ndarray
@@ -68,13 +64,9 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         UsageError: options that contradict each other or the data.
         AstrokerasError: no image or no catalogue row can be used.
     """
-    template = ImageTemplate(config.images, config.bands)
     _check_options(config)
-    extensions = parse_extensions(config.ext, config.bands)
-    zero_points = parse_zero_points(config.zero_point, config.bands)
-    display = is_display(config.images)
-    if display and config.zero_point:
-        raise UsageError("--zero-point: JPEG and PNG hold display levels, not fluxes; leave the zero point out")
+    cutting = parse_cutting(config)
+    template = cutting.template
     shares = parse_splits(config.splits)
     units = template.discover()
     if config.catalog:
@@ -89,10 +81,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         report(f"catalogue: {role} from {column}")
     plan = Plan(
         config=config,
-        template=template,
-        extensions=extensions,
-        zero_points=zero_points,
-        unit="display" if display else zero_points.unit,
+        cutting=cutting,
         shares=shares,
         catalog=catalog,
         split=np.full(len(catalog), -1),
@@ -191,10 +180,11 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
 def _read_fields(
     plan: Plan, names: list[str], report: Callable[[str], None]
 ) -> tuple[list[Field], dict[str, ImageError]]:
-    fields, broken = [], {}
+    cutting, fields, broken = plan.cutting, [], {}
     for name in names:
         try:
-            fields.append(read_field(name, list(read_planes(plan.template, name, plan.extensions, headers_only=True))))
+            planes = read_planes(cutting.template, name, cutting.extensions, headers_only=True)
+            fields.append(read_field(name, list(planes)))
         except ImageError as error:
             broken[name] = error
             report(f"field {name!r} cannot be used ({error.reason}): {error}")
@@ -208,7 +198,7 @@ def _field_of(plan: Plan, fields: list[Field], broken: dict[str, ImageError]) ->
     """Index of each row's field; rows without one are rejected."""
     catalog = plan.catalog
     index = {field.name: i for i, field in enumerate(fields)}
-    if "field" not in plan.template:
+    if "field" not in plan.cutting.template:
         return np.zeros(len(catalog), dtype=np.int64)
     if catalog.fields is not None:
         for name in np.unique(catalog.fields):

@@ -10,10 +10,8 @@ import numpy as np
 from astrokeras.records.example import encode
 from astrokeras.records.plan import Task
 from astrokeras.records.tfrecord import Shard, sha256, write
-from astrokeras.survey.images import ImageError, read_planes
-from astrokeras.survey.stamps import cut, sky_level_and_noise
-from astrokeras.survey.template import ImageTemplate
-from astrokeras.survey.units import ZeroPoints
+from astrokeras.survey.cutting import Cutting, Stamps, cut_field, cut_objects
+from astrokeras.survey.stamps import sky_level_and_noise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +19,7 @@ class Work:
     """One task with the part of the catalogue that it needs (arrays of N rows, in the task's order)."""
 
     task: Task
-    template: ImageTemplate
-    extensions: dict[str, str | int]
-    zero_points: ZeroPoints
-    size: int
-    pad: bool
+    cutting: Cutting
     max_bad_fraction: float
     split_names: tuple[str, ...]
     ids: np.ndarray
@@ -54,25 +48,13 @@ def run(work: Work) -> Done:
 
     An image that cannot be used rejects the rows that need it; everything else that goes wrong is raised.
     """
-    n, bands = len(work.ids), len(work.template.bands)
-    stamps = np.empty((n, work.size, work.size, bands), dtype=np.float32)
-    bad = np.zeros((n, bands))
-    reasons: list[tuple[str, str] | None] = [None] * n
-    if work.template.per_object:
-        _cut_objects(work, stamps, bad, reasons)
-    else:
-        _cut_field(work, stamps, bad, reasons)
-    for i in np.flatnonzero(bad.max(axis=1) > work.max_bad_fraction):
-        band = int(np.argmax(bad[i]))
-        reasons[i] = reasons[i] or (
-            "bad_pixels",
-            f"{bad[i, band]:.0%} of the pixels in band {work.template.bands[band]} are NaN or infinite",
-        )
+    stamps = _cut(work)
+    reasons = [reason or too_bad for reason, too_bad in zip(stamps.reasons, _bad_pixels(work, stamps), strict=True)]
     kept = np.array([reason is None for reason in reasons], dtype=bool)
     train = kept & (work.split == work.split_names.index("train"))
-    sky, noise = _sky(stamps[train])
+    sky, noise = _sky(stamps.pixels[train])
     return Done(
-        shards=_write_shards(work, stamps, kept),
+        shards=_write_shards(work, stamps.pixels, kept),
         kept=work.task.rows[kept],
         rejects=[(int(row), *why) for row, why in zip(work.task.rows, reasons, strict=True) if why],
         sky=sky,
@@ -81,34 +63,21 @@ def run(work: Work) -> Done:
     )
 
 
-def _cut_field(work: Work, stamps: np.ndarray, bad: np.ndarray, reasons: list) -> None:
-    plane_of_stamps = np.empty(stamps.shape[:3], dtype=np.float32)
-    try:
-        for plane in read_planes(work.template, work.task.field, work.extensions):
-            scale = np.float32(work.zero_points.scale(plane))
-            bad[:, plane.band] = cut(plane.pixels, work.task.x, work.task.y, work.size, plane_of_stamps)
-            np.multiply(plane_of_stamps, scale, out=stamps[..., plane.band])
-    except ImageError as error:
-        reasons[:] = [(error.reason, str(error))] * len(reasons)
+def _cut(work: Work) -> Stamps:
+    if work.cutting.template.per_object:
+        return cut_objects(work.cutting, work.ids)
+    return cut_field(work.cutting, work.task.field, work.task.x, work.task.y)
 
 
-def _cut_objects(work: Work, stamps: np.ndarray, bad: np.ndarray, reasons: list) -> None:
-    """Cut the middle of each object's own image."""
-    for i, name in enumerate(work.ids):
-        try:
-            for plane in read_planes(work.template, str(name), work.extensions):
-                height, width = plane.pixels.shape
-                if min(height, width) < work.size and not work.pad:
-                    raise ImageError(
-                        "too_small", f"the stamp is {width}×{height} pixels, expected {work.size} (--size)"
-                    )
-                scale = np.float32(work.zero_points.scale(plane))
-                middle_x, middle_y = np.array([(width - 1) / 2]), np.array([(height - 1) / 2])
-                one = np.empty((1, work.size, work.size), dtype=np.float32)
-                bad[i, plane.band] = cut(plane.pixels, middle_x, middle_y, work.size, one)[0]
-                np.multiply(one[0], scale, out=stamps[i, ..., plane.band])
-        except ImageError as error:
-            reasons[i] = (error.reason, str(error))
+def _bad_pixels(work: Work, stamps: Stamps) -> Iterator[tuple[str, str] | None]:
+    """Of each stamp, the reason to reject it for its bad pixels."""
+    for bad in stamps.bad:
+        band = int(np.argmax(bad))
+        if bad[band] > work.max_bad_fraction:
+            name = work.cutting.template.bands[band]
+            yield "bad_pixels", f"{bad[band]:.0%} of the pixels in band {name} are NaN or infinite"
+        else:
+            yield None
 
 
 def _sky(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,23 +115,23 @@ def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[byt
 
 def _inputs(work: Work) -> Iterator[dict]:
     """Size and checksum of the image files; of an object survey, one line for all of a task's files."""
-    if not work.task.hash_inputs and not work.template.per_object:
+    if not work.task.hash_inputs and not work.cutting.template.per_object:
         return
-    units = [str(name) for name in work.ids] if work.template.per_object else [work.task.field]
+    units = [str(name) for name in work.ids] if work.cutting.template.per_object else [work.task.field]
     files = []
     for unit in units:
         try:
-            paths = {work.template.path(unit, band): None for band in work.template.bands}
+            paths = {work.cutting.template.path(unit, band): None for band in work.cutting.template.bands}
             files += [path for path in paths if path.is_file()]
         except (ValueError, OSError):  # names that no file can have; their rows are rejected
             continue
     sums = [describe_file(path) for path in files]
-    if not work.template.per_object:
+    if not work.cutting.template.per_object:
         yield from sums
     elif sums:
         together = hashlib.sha256("".join(entry["sha256"] for entry in sums).encode()).hexdigest()
         total = sum(entry["bytes"] for entry in sums)
-        yield {"path": work.template.text, "files": len(sums), "bytes": total, "sha256": together}
+        yield {"path": work.cutting.template.text, "files": len(sums), "bytes": total, "sha256": together}
 
 
 def describe_file(path: Path) -> dict:

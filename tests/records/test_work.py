@@ -10,6 +10,7 @@ from astrokeras.records.example import decode
 from astrokeras.records.plan import Task
 from astrokeras.records.tfrecord import read, sha256
 from astrokeras.records.work import Work, run
+from astrokeras.survey.cutting import Cutting
 from astrokeras.survey.template import ImageTemplate
 from astrokeras.survey.units import ZeroPoints
 from tests.sky import noise_image, write_image
@@ -23,11 +24,9 @@ def work_on(directory: Path, count: int, **changes) -> Work:
     task = Task(2, "A", rows, np.linspace(5, 44, count), np.linspace(5, 34, count), hash_inputs=True)
     work = Work(
         task=task,
-        template=ImageTemplate(str(directory / "{field}_{band}.fits"), ("g", "r")),
-        extensions={},
-        zero_points=ZeroPoints((31.4, 28.9)),
-        size=SIZE,
-        pad=False,
+        cutting=Cutting(
+            ImageTemplate(str(directory / "{field}_{band}.fits"), ("g", "r")), {}, ZeroPoints((31.4, 28.9)), SIZE, False
+        ),
         max_bad_fraction=0.1,
         split_names=("train", "val", "test"),
         ids=np.array([f"object {i}" for i in range(count)]),
@@ -127,8 +126,8 @@ def test_one_file_an_object(tmp_path: Path, pad: bool):
     plain = work_on(tmp_path, len(IDS))
     nothing = np.full((len(IDS), 3), np.nan, dtype=np.float32)
     work = dataclasses.replace(
-        plain, template=template, ids=np.array(IDS), split=np.zeros(len(IDS), int), zero_points=ZeroPoints(), pad=pad,
-        magnitudes=nothing, magnitude_errors=nothing,
+        plain, cutting=Cutting(template, {}, ZeroPoints(), SIZE, pad), ids=np.array(IDS),
+        split=np.zeros(len(IDS), int), magnitudes=nothing, magnitude_errors=nothing,
     )  # fmt: skip
     done = run(work)
     reasons = {IDS[row // 3]: reason for row, reason, _ in done.rejects}
