@@ -178,8 +178,11 @@ def simulate_command(**values: Any) -> str:
         "cell_size": "With --split-by sky: side of an area, in arcmin (pixels without WCS).  [default: 50 areas]",
         "edge": "What becomes of a stamp that reaches over the edge of its image.",
         "max_bad_fraction": "Reject stamps with a larger share of NaN pixels in any band.",
+        "max_reject_fraction": "Fail at the end if a larger share of the rows is rejected.",
         "workers": "Processes.  [default: one a core]",
-        "overwrite": "Replace an existing records directory.",
+        "scheduler": "Work on the Dask cluster of this scheduler, as in tcp://host:8786, instead of in processes here.",
+        "resume": "If OUT is complete already with the same options, that is fine.",
+        "overwrite": "Replace an existing records directory, and drop unfinished work with other options.",
     },
     choices={"edge": ("reject", "pad"), "origin": (0, 1)},
 )

@@ -49,7 +49,10 @@ class ConvertConfig:
     cell_size: float | None = None
     edge: str = "reject"
     max_bad_fraction: float = 0.1
+    max_reject_fraction: float = 1.0
     workers: int | None = None
+    scheduler: str | None = None
+    resume: bool = False
     overwrite: bool = False
     seed: int = 0
 

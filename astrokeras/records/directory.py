@@ -8,7 +8,7 @@ from typing import Any
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.metadata import CONVERT_JSON, RECORDS_FORMAT, REJECTS
-from astrokeras.records.tfrecord import sha256
+from astrokeras.records.tfrecord import checksum
 
 _KEYS = {"name", "bands", "size", "unit", "classes", "columns", "sky", "noise", "splits", "fingerprint", "options"}
 
@@ -146,7 +146,7 @@ class Records:
         """
         for split in self.splits:
             for name, shard in zip(self.shards(split), self._split(split)["shards"], strict=True):
-                if sha256(Path(name)) != shard["sha256"]:
+                if checksum(Path(name)) != shard["crc32c"]:
                     raise AstrokerasError(f"{name} is damaged: its checksum has changed; convert the survey again")
         if not (self.path / REJECTS).is_file():
             raise AstrokerasError(f"{self.path} is incomplete: {REJECTS} is missing; convert the survey again")

@@ -1,14 +1,16 @@
 """Plan a conversion: read the catalogue, place every row, split the rows, and cut the work into tasks."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
+from astrokeras.records.rejects import Rejects
 from astrokeras.records.splits import parse_splits, split_groups, split_objects
+from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting
 from astrokeras.survey.images import ImageError, read_planes
@@ -16,22 +18,7 @@ from astrokeras.survey.placement import Field, assign_fields, read_field
 from astrokeras.survey.stamps import fits_inside, inside
 
 STAMP_BYTES_PER_TASK = 256 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """Rows of the catalogue that one worker turns into one shard a split.
-
-    `rows` are row numbers of the catalogue; with `per_object` every row has files of its own, otherwise all lie on
-    `field` at `x`, `y` (0-based pixels).
-    """
-
-    index: int
-    field: str
-    rows: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    hash_inputs: bool
+SKY_STAMPS = 4096  # training stamps on which the sky is measured, about; evenly drawn
 
 
 @dataclasses.dataclass
@@ -44,17 +31,17 @@ class Plan:
     catalog: Catalog
     split: np.ndarray
     tasks: list[Task]
-    rejects: dict[int, tuple[str, str]]
+    rejects: Rejects
     split_description: str
+    sky_stride: int = 1
 
     def reject(self, rows: Sequence[int] | np.ndarray, reason: str, detail: str) -> None:
         """Note why rows are left out; the first reason of a row stays."""
-        for row in rows:
-            self.rejects.setdefault(int(row), (reason, detail))
+        self.rejects.add(rows, reason, detail)
 
     def open_rows(self) -> np.ndarray:
         """Rows not rejected so far."""
-        return np.array([row for row in range(len(self.catalog)) if row not in self.rejects], dtype=np.int64)
+        return np.flatnonzero(~self.rejects.mask)
 
 
 def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
@@ -86,7 +73,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         catalog=catalog,
         split=np.full(len(catalog), -1),
         tasks=[],
-        rejects={},
+        rejects=Rejects(len(catalog)),
         split_description=config.split_by,
     )
     _reject_bad_ids(plan)
@@ -95,16 +82,9 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     else:
         _plan_fields(plan, units, report)
     if not plan.tasks:
-        raise AstrokerasError(f"no catalogue row can be converted: {count_reasons(plan.rejects)}")
+        raise AstrokerasError(f"no catalogue row can be converted: {plan.rejects.summary()}")
+    plan.sky_stride = max(1, int(np.count_nonzero(plan.split[plan.open_rows()] == 0)) // SKY_STAMPS)
     return plan
-
-
-def count_reasons(rejects: dict[int, tuple[str, str]]) -> str:
-    """Rejects by reason and number, most frequent first, with one example of what is behind each."""
-    reasons = sorted({reason for reason, _ in rejects.values()})
-    counts = {reason: sum(r == reason for r, _ in rejects.values()) for reason in reasons}
-    examples = {reason: next(d for r, d in rejects.values() if r == reason) for reason in reasons}
-    return "; ".join(f"{counts[r]} {r} ({examples[r]})" for r in sorted(reasons, key=lambda r: -counts[r]))
 
 
 def _check_options(config: ConvertConfig) -> None:
@@ -133,8 +113,7 @@ def _reject_bad_ids(plan: Plan) -> None:
     plan.reject(np.flatnonzero(ids == ""), "no_id", "the catalogue has no id here")
     first = np.zeros(len(ids), dtype=bool)
     first[np.unique(ids, return_index=True)[1]] = True
-    for row in np.flatnonzero(~first):
-        plan.reject([row], "duplicate_id", f"{ids[row]} stands in an earlier row too; only that one counts")
+    plan.reject(np.flatnonzero(~first), "duplicate_id", "the id stands in an earlier row too; only that one counts")
 
 
 def _plan_objects(plan: Plan) -> None:
@@ -154,9 +133,8 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
     fields, broken = _read_fields(plan, names, report)
     field_of = _field_of(plan, fields, broken)
     x, y = _positions(plan, fields, field_of)
-    for index, field in enumerate(fields):
-        here = np.flatnonzero(field_of == index)
-        here = here[[row not in plan.rejects for row in here]]
+    for index, here in _by_field(field_of, plan.open_rows()):
+        field = fields[index]
         off = ~inside(x[here], y[here], field.shape)
         plan.reject(here[off], "off_image", f"the position is not on {field.title}")
         on = here[~off]
@@ -173,8 +151,17 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
     else:
         plan.split[rows] = _split(plan, rows, groups=catalog.split_values)
     rows = plan.open_rows()
-    for index, field in enumerate(fields):
-        _add_tasks(plan, field.name, rows[field_of[rows] == index], x, y)
+    for index, here in _by_field(field_of, rows):
+        _add_tasks(plan, fields[index].name, here, x, y)
+
+
+def _by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The fields that have any of `rows`, each with its own, in one pass however many fields there are."""
+    if not len(rows):
+        return
+    rows = rows[np.argsort(field_of[rows], kind="stable")]
+    indices, starts = np.unique(field_of[rows], return_index=True)
+    yield from zip(indices.tolist(), np.split(rows, starts[1:]), strict=True)
 
 
 def _read_fields(
@@ -201,11 +188,14 @@ def _field_of(plan: Plan, fields: list[Field], broken: dict[str, ImageError]) ->
     if "field" not in plan.cutting.template:
         return np.zeros(len(catalog), dtype=np.int64)
     if catalog.fields is not None:
-        for name in np.unique(catalog.fields):
-            if name not in index:
-                error = broken.get(name, ImageError("missing_image", f"field {name!r} has no image"))
-                plan.reject(np.flatnonzero(catalog.fields == name), error.reason, str(error))
-        return np.array([index.get(name, -1) for name in catalog.fields])
+        named, which = np.unique(catalog.fields, return_inverse=True)
+        found = np.array([index.get(name, -1) for name in named.tolist()])[which]
+        lost = np.flatnonzero(found < 0)
+        for number, rows in _by_field(which, lost):
+            name = str(named[number])
+            error = broken.get(name, ImageError("missing_image", f"field {name!r} has no image"))
+            plan.reject(rows, error.reason, str(error))
+        return found
     if catalog.ra is None:
         raise UsageError(
             "the catalogue has neither a field column (--field-column) nor ra and dec to find the field by"
@@ -239,9 +229,8 @@ def _positions(plan: Plan, fields: list[Field], field_of: np.ndarray) -> tuple[n
         x = np.full(len(catalog), np.nan)
         y = x.copy()
         usable = np.isfinite(catalog.ra) & (np.abs(catalog.dec) <= 90)
-        for index, field in enumerate(fields):
-            here = usable & (field_of == index)
-            x[here], y[here] = field.to_pixels(catalog.ra[here], catalog.dec[here])
+        for index, here in _by_field(field_of, np.flatnonzero(usable & (field_of >= 0))):
+            x[here], y[here] = fields[index].to_pixels(catalog.ra[here], catalog.dec[here])
     nowhere = ~(np.isfinite(x) & np.isfinite(y))
     plan.reject(np.flatnonzero(nowhere), "no_position", "the catalogue has no usable position here")
     return x, y
