@@ -172,6 +172,7 @@ def simulate_command(**values: Any) -> str:
         "zero_point": "25, or u=0,g=0,…, or header:MAGZPT; brings every band to nJy.",
         "label": "Column with the class (text or integers); negative or empty is unlabelled.",
         "columns": "Columns of numbers to carry along, as in z,ebv.",
+        "where": "Rows to keep, as in 'r < 21 & FLAGS == 0'; missing values fulfil no comparison.",
         "size": "Side of a stamp in pixels.",
         "splits": "Shares of the splits.",
         "split_by": "id, field, sky (areas of sky that share no pixel) or a column.",

@@ -43,6 +43,7 @@ class ConvertConfig:
     zero_point: str | None = None
     label: str | None = None
     columns: tuple[str, ...] = ()
+    where: str | None = None
     size: int = 64
     splits: str = "train=0.8,val=0.1,test=0.1"
     split_by: str = "id"

@@ -8,7 +8,7 @@ import numpy as np
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
-from astrokeras.records.rejects import Rejects
+from astrokeras.records.rejects import FILTERED, Rejects
 from astrokeras.records.splits import parse_splits, split_groups, split_objects
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
@@ -76,6 +76,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         rejects=Rejects(len(catalog)),
         split_description=config.split_by,
     )
+    plan.reject(np.flatnonzero(catalog.left_out), FILTERED, f"left out by --where {config.where}")
     _reject_bad_ids(plan)
     if template.per_object:
         _plan_objects(plan)
@@ -98,7 +99,7 @@ def _check_options(config: ConvertConfig) -> None:
         raise UsageError("--cell-size: only --split-by sky has cells")
     if not config.catalog:
         by_column = config.split_by not in ("id", "field", "sky")
-        for option in ("label", "magnitudes", "magnitude_errors", "columns"):
+        for option in ("label", "magnitudes", "magnitude_errors", "columns", "where"):
             if getattr(config, option):
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
@@ -109,11 +110,12 @@ def _check_options(config: ConvertConfig) -> None:
 
 
 def _reject_bad_ids(plan: Plan) -> None:
-    ids = plan.catalog.ids
-    plan.reject(np.flatnonzero(ids == ""), "no_id", "the catalogue has no id here")
+    ids, rows = plan.catalog.ids, plan.open_rows()
+    plan.reject(rows[ids[rows] == ""], "no_id", "the catalogue has no id here")
     first = np.zeros(len(ids), dtype=bool)
-    first[np.unique(ids, return_index=True)[1]] = True
-    plan.reject(np.flatnonzero(~first), "duplicate_id", "the id stands in an earlier row too; only that one counts")
+    first[rows[np.unique(ids[rows], return_index=True)[1]]] = True
+    repeated = rows[~first[rows]]
+    plan.reject(repeated, "duplicate_id", "the id stands in an earlier row too; only that one counts")
 
 
 def _plan_objects(plan: Plan) -> None:

@@ -177,3 +177,18 @@ def test_one_file_an_object_takes_ids_from_the_catalogue_and_no_place_on_tiles(t
 def test_zero_points_do_not_fit_display_levels(tmp_path: Path):
     with pytest.raises(UsageError, match="display levels"):
         plan_of(tmp_path, images="{id}.jpg", zero_point="25")
+
+
+def test_rows_left_out_are_rejects_and_ids_are_judged_among_the_rest(tmp_path: Path):
+    columns = {
+        "id": ["a", "a", "", "b", "b"],
+        "x": [40.0] * 5,
+        "y": [40.0] * 5,
+        "field": ["A"] * 5,
+        "r": [22, 20, 30, 20, 20],
+    }
+    plan = plan_of(survey(tmp_path, columns, "A", wcs=False), where="r < 21")
+    assert reasons(plan) == {0: "where", 2: "where", 4: "duplicate_id"}
+    assert plan.rejects[0][1] == "left out by --where r < 21"
+    with pytest.raises(UsageError, match="no --catalog"):
+        make_plan(config_for(tmp_path, images=str(tmp_path / "{id}_{band}.fits"), catalog=None, where="r < 1"), print)

@@ -1,9 +1,12 @@
+import bz2
 import dataclasses
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from astrokeras.config import ConvertConfig
@@ -11,6 +14,19 @@ from astrokeras.errors import UsageError
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 
 BIG = 2**60 + 1  # two such neighbours are the same float64
+
+
+FORMATS = {".vot": "votable", ".tsv": "ascii.tab", ".txt": "ascii.commented_header", ".csv": "ascii.csv"}
+COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress}
+
+
+def write(table: Table, path: Path) -> None:
+    if path.suffix not in COMPRESS:
+        table.write(path, **({"format": FORMATS[path.suffix]} if path.suffix in FORMATS else {}))
+        return
+    write(table, path.with_suffix(""))
+    path.write_bytes(COMPRESS[path.suffix](path.with_suffix("").read_bytes()))
+    path.with_suffix("").unlink()
 
 
 def read(path: Path, table: Table | str, **options) -> Catalog:
@@ -44,14 +60,17 @@ def full_table() -> Table:
     )
 
 
-@pytest.mark.parametrize("suffix", ["fits", "fits.gz", "ecsv", "csv", "vot", "parquet"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["fits", "fits.gz", "fits.bz2", "ecsv", "ecsv.gz", "csv", "csv.gz", "tsv", "txt", "vot", "vot.gz", "parquet"],
+)
 def test_every_format_gives_the_same_catalogue(tmp_path: Path, suffix: str):
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
     options = {"label": "kind", "columns": ("z",)}
     reference = read(tmp_path / "reference.fits", full_table(), **options)
     path = tmp_path / f"catalog.{suffix}"
-    full_table().write(path, **({"format": "votable"} if suffix == "vot" else {}))
+    write(full_table(), path)
     catalog = read_catalog(ConvertConfig("x", ("g", "r"), "out", catalog=str(path), **options))
     for field in dataclasses.fields(Catalog):
         np.testing.assert_equal(getattr(catalog, field.name), getattr(reference, field.name))
@@ -150,6 +169,36 @@ def test_pixel_positions_count_from_zero(path: Path, columns: tuple[str, str], o
 def test_angles_are_brought_to_degrees(path: Path):
     catalog = read(path.with_suffix(".ecsv"), Table({"ra": [1.0] * u.hourangle, "dec": [60.0] * u.arcmin}))
     assert (catalog.ra[0], catalog.dec[0]) == pytest.approx((15, 1))
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("hourangle", 15), ("rad", 180 / np.pi), ("h", 15), ("", 1), ("pix", 1)])
+def test_right_ascension_in_any_unit(path: Path, unit: str, factor: float):
+    catalog = read(path.with_suffix(".ecsv"), Table({"ra": u.Quantity([1.0], unit), "dec": u.Quantity([0.5], "deg")}))
+    assert catalog.ra[0] == pytest.approx(factor)
+    assert catalog.dec[0] == 0.5
+
+
+def test_a_unit_that_nobody_knows_is_taken_for_degrees(path: Path):
+    table = Table({"ra": [1.0], "dec": [2.0]})
+    hdu = fits.table_to_hdu(table)
+    hdu.header["TUNIT1"] = "degrees"
+    hdu.writeto(path)
+    catalog = read_catalog(ConvertConfig("x", ("g",), "out", catalog=str(path)))
+    assert (catalog.ra[0], catalog.dec[0]) == (1, 2)
+
+
+def test_rows_are_chosen_and_classes_come_from_them_alone(path: Path):
+    catalog = read(path, full_table(), label="KIND", where="dec < 10 & kind != 'galaxy'")
+    assert catalog.left_out.tolist() == [False, True, True]  # the second row's kind is missing
+    assert catalog.classes == ("star",)
+    assert catalog.labels.tolist() == [0, -1, -1]
+    assert len(catalog) == 3
+    assert not read(path, full_table()).left_out.any()
+
+
+def test_fractions_among_rows_left_out_are_no_hindrance(path: Path):
+    catalog = read(path, Table({"T": [0.5, 1.0]}), label="T", where="T > 0.7")
+    assert catalog.labels.tolist() == [-1, 0]
 
 
 def test_a_filter_called_y_is_no_position(path: Path):
