@@ -169,6 +169,7 @@ def simulate_command(**values: Any) -> str:
         "field_column": "Column with the field; without one the footprints decide.",
         "magnitudes": "Magnitude columns, as in 'MAG_AUTO_{band}'.  [default: found by their usual names]",
         "magnitude_errors": "Magnitude error columns, as in 'MAGERR_AUTO_{band}'.",
+        "measure": "Measure magnitudes and shapes on the stamps instead of taking them from the catalogue.",
         "zero_point": "25, or u=0,g=0,…, or header:MAGZPT; brings every band to nJy.",
         "label": "Column with the class (text or integers); negative or empty is unlabelled.",
         "columns": "Columns of numbers to carry along, as in z,ebv.",

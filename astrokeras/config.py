@@ -40,6 +40,7 @@ class ConvertConfig:
     field_column: str | None = None
     magnitudes: str | None = None
     magnitude_errors: str | None = None
+    measure: bool = False
     zero_point: str | None = None
     label: str | None = None
     columns: tuple[str, ...] = ()

@@ -159,6 +159,7 @@ def _work(plan: Plan, task: Task, partial: Partial) -> Work:
         columns={name: values[rows] for name, values in catalog.columns.items()},
         n_classes=len(catalog.classes),
         directory=str(partial.path.absolute()),
+        measure=plan.config.measure,
         sky_stride=plan.sky_stride,
     )
 

@@ -22,6 +22,7 @@ from astrokeras.records.metadata import (
 from astrokeras.records.partial import Partial
 from astrokeras.records.plan import Plan
 from astrokeras.survey.tables import write_table
+from astrokeras.survey.units import zero_point_of
 
 
 class Tally:
@@ -97,9 +98,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
     named = {split: _named(config.name, split, parts) for split, parts in tally.parts.items()}
     partial.move({part.file: name for shards in named.values() for name, part in shards.items()})
     splits = {split: _split_content(plan, shards) for split, shards in named.items()}
-    write_tfds_files(
-        directory, config.name, config.size, len(config.bands), plan.catalog.classes, config.columns, splits
-    )
+    write_tfds_files(directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits)
     write_rejects(plan, directory / REJECTS)
     sky, noise = tally.sky_and_noise()
     content = signed(
@@ -111,7 +110,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
             "size": config.size,
             "unit": plan.cutting.unit,
             "classes": list(plan.catalog.classes),
-            "columns": list(config.columns),
+            "columns": list(plan.columns),
             "sky": sky,
             "noise": noise,
             "rows": len(plan.catalog),
@@ -120,6 +119,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
             "splits": splits,
             "fingerprint": fingerprint(shard["crc32c"] for split in splits.values() for shard in split["shards"]),
             "catalog_columns": plan.catalog.used,
+            "magnitudes_from": _magnitudes_from(plan),
             "options": asked["options"],
             "inputs": [*([asked["catalog"]] if asked["catalog"] else []), *tally.inputs],
             "files": [
@@ -129,6 +129,22 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
     )
     write_json(directory / CONVERT_JSON, content)
     return content
+
+
+def _magnitudes_from(plan: Plan) -> dict[str, Any]:
+    """Where the records' magnitudes come from."""
+    if plan.config.measure:
+        zero_point = zero_point_of(plan.cutting.unit)
+        return {
+            "source": "stamps",
+            "aperture": "Kron ellipse of the sum of bands",
+            "zero_point": zero_point,
+            "system": "AB" if plan.cutting.unit == "nJy" else "instrumental",
+        }
+    columns = {
+        name: plan.catalog.used[name] for name in ("magnitudes", "magnitude_errors") if name in plan.catalog.used
+    }
+    return {"source": "catalogue", **columns} if columns else {"source": "none"}
 
 
 def write_rejects(plan: Plan, path: Path) -> None:

@@ -14,6 +14,7 @@ from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting
 from astrokeras.survey.images import ImageError, read_planes
+from astrokeras.survey.measure import SHAPES
 from astrokeras.survey.placement import Field, assign_fields, read_field
 from astrokeras.survey.stamps import fits_inside, inside
 
@@ -34,6 +35,11 @@ class Plan:
     rejects: Rejects
     split_description: str
     sky_stride: int = 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that every record carries beside the usual."""
+        return (*self.config.columns, *(SHAPES if self.config.measure else ()))
 
     def reject(self, rows: Sequence[int] | np.ndarray, reason: str, detail: str) -> None:
         """Note why rows are left out; the first reason of a row stays."""
@@ -97,6 +103,11 @@ def _check_options(config: ConvertConfig) -> None:
         raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")
     if config.cell_size is not None and config.split_by != "sky":
         raise UsageError("--cell-size: only --split-by sky has cells")
+    _check_columns(config)
+
+
+def _check_columns(config: ConvertConfig) -> None:
+    """Check the options that name columns of the catalogue, or of the records."""
     if not config.catalog:
         by_column = config.split_by not in ("id", "field", "sky")
         for option in ("label", "magnitudes", "magnitude_errors", "columns", "where"):
@@ -104,7 +115,10 @@ def _check_options(config: ConvertConfig) -> None:
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
             raise UsageError(f"--split-by {config.split_by} names a catalogue column, but there is no --catalog")
-    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors"} & set(config.columns)
+    if config.measure and (config.magnitudes or config.magnitude_errors):
+        raise UsageError("--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors) are not used then")
+    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", *(SHAPES if config.measure else ())}
+    reserved &= set(config.columns)
     if reserved:
         raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
 

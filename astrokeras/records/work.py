@@ -17,7 +17,9 @@ from astrokeras.records.rejects import Rejects
 from astrokeras.records.task import Task
 from astrokeras.records.tfrecord import Shard, checksum, write
 from astrokeras.survey.cutting import Cutting, Stamps, cut_field, cut_objects
-from astrokeras.survey.stamps import sky_level_and_noise
+from astrokeras.survey.measure import LEVEL_NOISE, measure
+from astrokeras.survey.stamps import sky_level_and_noise, window_start
+from astrokeras.survey.units import zero_point_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Work:
     columns: dict[str, np.ndarray]
     n_classes: int
     directory: str
+    measure: bool = False
     sky_stride: int = 1
     version: str = __version__
 
@@ -67,6 +70,8 @@ def run(work: Work) -> Done:
         why.add([i], *stamps.reasons[i])
     _reject_bad_pixels(work, stamps, why)
     kept = ~why.mask
+    if work.measure:
+        work = _measured(work, stamps.pixels, kept)
     train = np.flatnonzero(kept & (work.split == work.split_names.index("train")))
     sky, noise = _sky(stamps.pixels[train[:: work.sky_stride]])
     rejected, codes, texts = why.coded()
@@ -112,6 +117,21 @@ def _reject_bad_pixels(work: Work, stamps: Stamps, why: Rejects) -> None:
         band = int(np.argmax(stamps.bad[i]))
         name = work.cutting.template.bands[band]
         why.add([i], "bad_pixels", f"{stamps.bad[i, band]:.0%} of the pixels in band {name} are NaN or infinite")
+
+
+def _measured(work: Work, stamps: np.ndarray, kept: np.ndarray) -> Work:
+    """The work with the magnitudes and shapes that its stamps show instead of the catalogue's."""
+    size = work.cutting.size
+    if work.cutting.template.per_object:  # an image's middle lies between two pixels or on one
+        x = y = np.full(len(kept), (size - 0.5) / 2)
+    else:
+        x, y = (position - window_start(position, size) for position in (work.task.x, work.task.y))
+    unit = work.cutting.unit
+    found = measure(stamps, np.where(kept, x, np.nan), y, LEVEL_NOISE if unit == "display" else 0.0)
+    magnitudes, errors = found.magnitudes(zero_point_of(unit))
+    return dataclasses.replace(
+        work, magnitudes=magnitudes, magnitude_errors=errors, columns={**work.columns, **found.shapes}
+    )
 
 
 def _sky(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

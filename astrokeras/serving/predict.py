@@ -98,8 +98,8 @@ def _from_images(
     same = run["records"]["conversion"]
     new = {
         "images": config.data, "catalog": config.catalog, "workers": config.workers, "label": None, "columns": [],
-        "where": None, "magnitudes": None, "magnitude_errors": None, "splits": "train=1", "split_by": "id",
-        "cell_size": None,
+        "where": None, "measure": False, "magnitudes": None, "magnitude_errors": None, "splits": "train=1",
+        "split_by": "id", "cell_size": None,
     }  # fmt: skip
     out = Path(config.out)
     try:

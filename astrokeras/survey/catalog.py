@@ -101,9 +101,10 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     labels, classes = np.full(len(table), -1), ()
     if config.label:
         labels, classes = _labels(columns.masked(config.label, "--label"), ~left_out)
-    magnitudes, used_magnitudes = columns.per_band(config.magnitudes, USUAL_MAGNITUDES, config.bands, "--magnitudes")
+    usual_magnitudes, usual_errors = ((), ()) if config.measure else (USUAL_MAGNITUDES, USUAL_ERRORS)
+    magnitudes, used_magnitudes = columns.per_band(config.magnitudes, usual_magnitudes, config.bands, "--magnitudes")
     errors_template = config.magnitude_errors
-    errors, used_errors = columns.per_band(errors_template, USUAL_ERRORS, config.bands, "--magnitude-errors")
+    errors, used_errors = columns.per_band(errors_template, usual_errors, config.bands, "--magnitude-errors")
     used |= {k: v for k, v in (("magnitudes", used_magnitudes), ("magnitude_errors", used_errors)) if v}
     by_column = config.split_by not in ("id", "field", "sky")
     return Catalog(

@@ -40,6 +40,11 @@ class ZeroPoints:
         return 10.0 ** (0.4 * (AB_ZERO_POINT_NJY - zero_point))
 
 
+def zero_point_of(unit: str) -> float:
+    """The magnitude of a flux of 1 in a records' unit: AB of a nanojansky; elsewhere 0, for instrumental magnitudes."""
+    return AB_ZERO_POINT_NJY if unit == "nJy" else 0.0
+
+
 def _magnitude(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):

@@ -189,6 +189,6 @@ def test_rows_left_out_are_rejects_and_ids_are_judged_among_the_rest(tmp_path: P
     }
     plan = plan_of(survey(tmp_path, columns, "A", wcs=False), where="r < 21")
     assert reasons(plan) == {0: "where", 2: "where", 4: "duplicate_id"}
-    assert plan.rejects[0][1] == "left out by --where r < 21"
+    assert dict(plan.rejects.items())[0][1] == "left out by --where r < 21"
     with pytest.raises(UsageError, match="no --catalog"):
         make_plan(config_for(tmp_path, images=str(tmp_path / "{id}_{band}.fits"), catalog=None, where="r < 1"), print)
