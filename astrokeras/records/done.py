@@ -93,7 +93,7 @@ def save(done: Done, path: Path, fingerprint: str) -> None:
 def load(path: Path, fingerprint: str) -> Done | None:
     """Read a result; None where there is none, where it is damaged, or where it is that of other work."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             rest = json.loads(file["json"].tobytes())
             if rest.pop("fingerprint") != fingerprint:
                 return None

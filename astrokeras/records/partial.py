@@ -148,6 +148,7 @@ class Partial:
         """Bring back what was moved out of the way if nothing came in its place."""
         if self._old.exists() and not self.out.exists():
             self._old.rename(self.out)
+        shutil.rmtree(self._old, ignore_errors=True)
 
 
 def partial_path(out: Path) -> Path:
