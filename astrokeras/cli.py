@@ -200,7 +200,7 @@ def convert_command(as_json: bool, **values: Any) -> str:
 
 @command("inspect")
 @click.argument("records", metavar="DIR")
-@click.option("--verify", is_flag=True, help="Read every shard and compare its checksum.")
+@click.option("--verify", is_flag=True, help="Read every file, compare its checksum, and add up the rows.")
 @click.option("--sheet", metavar="FILE.png", help="Write a contact sheet of stamps.")
 @_json_option
 def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> str:
@@ -208,11 +208,12 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
     from astrokeras.records.directory import Records  # noqa: PLC0415
     from astrokeras.records.inspect import describe  # noqa: PLC0415
     from astrokeras.records.picture import write_sheet  # noqa: PLC0415
+    from astrokeras.records.verify import verify as verify_all  # noqa: PLC0415
 
     opened = Records.load(records)
     if verify:
-        opened.verify()
-        report("every shard is as it was written")
+        verify_all(opened)
+        report("every file is as it was written")
     if sheet:
         write_sheet(opened, sheet, seed)
         report(f"contact sheet in {sheet}")

@@ -12,14 +12,15 @@ CONVERT_JSON = "convert.json"
 REJECTS = "rejects.ecsv"
 
 
-def to_json(content: Any) -> str:
-    """The text of a JSON file; the same content always gives the same text."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def encode_json(content: Any) -> bytes:
+    """The bytes of a JSON file; the same content always gives the same bytes."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode(errors="backslashreplace")  # names of files need not be text
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON under a temporary name, force it to the disk, and rename."""
-    text = to_json(content).encode(errors="backslashreplace")
+    text = encode_json(content)
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as stream:
         stream.write(text)
@@ -31,7 +32,7 @@ def write_json(path: Path, content: Any) -> None:
 def signed(content: dict[str, Any]) -> dict[str, Any]:
     """The content of ``convert.json`` with the SHA-256 of all the rest of it."""
     rest = {key: value for key, value in content.items() if key != "sha256"}
-    return {**rest, "sha256": hashlib.sha256(to_json(rest).encode(errors="backslashreplace")).hexdigest()}
+    return {**rest, "sha256": hashlib.sha256(encode_json(rest)).hexdigest()}
 
 
 def is_shard(path: Path) -> bool:
