@@ -8,6 +8,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+DEFAULT_SPLITS = "train=0.8,val=0.1,test=0.1"
+DEFAULT_SPLIT_BY = "id"
+
 
 @dataclasses.dataclass(frozen=True)
 class SimulateConfig:
@@ -46,9 +49,10 @@ class ConvertConfig:
     columns: tuple[str, ...] = ()
     where: str | None = None
     size: int = 64
-    splits: str = "train=0.8,val=0.1,test=0.1"
-    split_by: str = "id"
+    splits: str | None = None
+    split_by: str | None = None
     cell_size: float | None = None
+    splits_from: str | None = None
     edge: str = "reject"
     max_bad_fraction: float = 0.1
     max_reject_fraction: float = 1.0

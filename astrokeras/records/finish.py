@@ -100,6 +100,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
     splits = {split: _split_content(plan, shards) for split, shards in named.items()}
     write_tfds_files(directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits)
     write_rejects(plan, directory / REJECTS)
+    plan.splitting.save(directory)
     sky, noise = tally.sky_and_noise()
     content = signed(
         {

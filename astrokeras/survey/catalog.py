@@ -106,7 +106,7 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     errors_template = config.magnitude_errors
     errors, used_errors = columns.per_band(errors_template, usual_errors, config.bands, "--magnitude-errors")
     used |= {k: v for k, v in (("magnitudes", used_magnitudes), ("magnitude_errors", used_errors)) if v}
-    by_column = config.split_by not in ("id", "field", "sky")
+    by_column = config.split_by not in (None, "id", "field", "sky")
     return Catalog(
         ids=as_text(columns.masked(used["id"])) if "id" in used else _row_names(len(table)),
         x=columns.numbers(used["x"]) - origin["x"] if "x" in used else None,
