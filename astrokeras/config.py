@@ -31,6 +31,7 @@ class ConvertConfig:
     images: str
     bands: tuple[str, ...]
     out: str
+    survey: str | None = None
     name: str = "survey"
     catalog: str | None = None
     ext: str | None = None
@@ -44,7 +45,13 @@ class ConvertConfig:
     magnitudes: str | None = None
     magnitude_errors: str | None = None
     measure: bool = False
+    fluxes: str | None = None
+    flux_errors: str | None = None
+    flux_ivars: str | None = None
+    flux_zero_point: float | None = None
+    catalog_bands: tuple[str, ...] = ()
     zero_point: str | None = None
+    pixel_scale: float | None = None
     label: str | None = None
     columns: tuple[str, ...] = ()
     where: str | None = None

@@ -122,7 +122,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
             "catalog_columns": plan.catalog.used,
             "magnitudes_from": _magnitudes_from(plan),
             "options": asked["options"],
-            "inputs": [*([asked["catalog"]] if asked["catalog"] else []), *tally.inputs],
+            "inputs": [*asked["tables"], *tally.inputs],
             "files": [
                 describe_small_file(path) for path in sorted(directory.iterdir()) if ".tfrecord-" not in path.name
             ],

@@ -15,6 +15,7 @@ from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting
 from astrokeras.survey.images import ImageError, read_planes
 from astrokeras.survey.measure import SHAPES
+from astrokeras.survey.named import check_pixel_scale, read_survey, with_survey
 from astrokeras.survey.placement import Field, assign_fields, read_field
 from astrokeras.survey.stamps import fits_inside, inside
 
@@ -62,6 +63,9 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         UsageError: options that contradict each other or the data.
         AstrokerasError: no image or no catalogue row can be used.
     """
+    config = with_survey(config)
+    if config.survey:
+        report(read_survey(config.survey).title)
     splitting, config = choose_splitting(config)
     if splitting.source:
         report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
@@ -122,8 +126,10 @@ def _check_columns(config: ConvertConfig) -> None:
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
             raise UsageError(f"--split-by {config.split_by} names a catalogue column, but there is no --catalog")
-    if config.measure and (config.magnitudes or config.magnitude_errors):
-        raise UsageError("--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors) are not used then")
+    if config.measure and (config.magnitudes or config.magnitude_errors or config.fluxes):
+        raise UsageError(
+            "--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors, --fluxes) are not used then"
+        )
     reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", *(SHAPES if config.measure else ())}
     reserved &= set(config.columns)
     if reserved:
@@ -202,6 +208,10 @@ def _read_fields(
     if not fields:
         error = next(iter(broken.values()))
         raise AstrokerasError(f"no image can be used; the first: {error}")
+    if plan.config.pixel_scale:
+        scales = {field.name: field.pixel_scale for field in fields if field.wcs is not None}
+        if warning := check_pixel_scale(plan.config.pixel_scale, scales):
+            report(warning)
     return fields, broken
 
 
