@@ -17,8 +17,10 @@ from astrokeras.records.partial import Partial
 from astrokeras.records.plan import Plan, make_plan
 from astrokeras.records.rejects import FILTERED
 from astrokeras.records.resume import already_complete, check_unfinished, what_is_asked
+from astrokeras.records.splitting import choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.records.work import Work, run_and_keep
+from astrokeras.survey.named import with_survey
 
 Report = Callable[[str], None]
 Progress = Callable[[Iterable, int], Iterable]
@@ -49,6 +51,7 @@ def convert(
     _check_options(config)
     if out.exists() and not _is_ours(out):
         raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
+    _, config = choose_splitting(with_survey(config))
     asked = what_is_asked(config)
     with Partial.opened(out) as partial:
         if out.exists() and not config.overwrite:

@@ -100,6 +100,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
     splits = {split: _split_content(plan, shards) for split, shards in named.items()}
     write_tfds_files(directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits)
     write_rejects(plan, directory / REJECTS)
+    plan.splitting.save(directory)
     sky, noise = tally.sky_and_noise()
     content = signed(
         {
@@ -121,7 +122,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
             "catalog_columns": plan.catalog.used,
             "magnitudes_from": _magnitudes_from(plan),
             "options": asked["options"],
-            "inputs": [*([asked["catalog"]] if asked["catalog"] else []), *tally.inputs],
+            "inputs": [*asked["tables"], *tally.inputs],
             "files": [
                 describe_small_file(path) for path in sorted(directory.iterdir()) if ".tfrecord-" not in path.name
             ],

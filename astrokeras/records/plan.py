@@ -9,12 +9,13 @@ from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
 from astrokeras.records.rejects import FILTERED, Rejects
-from astrokeras.records.splits import parse_splits, split_groups, split_objects
+from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting
 from astrokeras.survey.images import ImageError, read_planes
 from astrokeras.survey.measure import SHAPES
+from astrokeras.survey.named import check_pixel_scale, read_survey, with_survey
 from astrokeras.survey.placement import Field, assign_fields, read_field
 from astrokeras.survey.stamps import fits_inside, inside
 
@@ -28,7 +29,7 @@ class Plan:
 
     config: ConvertConfig
     cutting: Cutting
-    shares: dict[str, float]
+    splitting: Splitting
     catalog: Catalog
     split: np.ndarray
     tasks: list[Task]
@@ -40,6 +41,11 @@ class Plan:
     def columns(self) -> tuple[str, ...]:
         """Names of the numbers that every record carries beside the usual."""
         return (*self.config.columns, *(SHAPES if self.config.measure else ()))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each split, in the order of their indices."""
+        return self.splitting.shares
 
     def reject(self, rows: Sequence[int] | np.ndarray, reason: str, detail: str) -> None:
         """Note why rows are left out; the first reason of a row stays."""
@@ -57,10 +63,15 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         UsageError: options that contradict each other or the data.
         AstrokerasError: no image or no catalogue row can be used.
     """
+    config = with_survey(config)
+    if config.survey:
+        report(read_survey(config.survey).title)
+    splitting, config = choose_splitting(config)
+    if splitting.source:
+        report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
     _check_options(config)
     cutting = parse_cutting(config)
     template = cutting.template
-    shares = parse_splits(config.splits)
     units = template.discover()
     if config.catalog:
         catalog = read_catalog(config)
@@ -75,7 +86,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     plan = Plan(
         config=config,
         cutting=cutting,
-        shares=shares,
+        splitting=splitting,
         catalog=catalog,
         split=np.full(len(catalog), -1),
         tasks=[],
@@ -115,8 +126,10 @@ def _check_columns(config: ConvertConfig) -> None:
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
             raise UsageError(f"--split-by {config.split_by} names a catalogue column, but there is no --catalog")
-    if config.measure and (config.magnitudes or config.magnitude_errors):
-        raise UsageError("--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors) are not used then")
+    if config.measure and (config.magnitudes or config.magnitude_errors or config.fluxes):
+        raise UsageError(
+            "--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors, --fluxes) are not used then"
+        )
     reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", *(SHAPES if config.measure else ())}
     reserved &= set(config.columns)
     if reserved:
@@ -139,13 +152,13 @@ def _plan_objects(plan: Plan) -> None:
         )
     rows = plan.open_rows()
     if len(rows):
-        plan.split[rows] = _split(plan, rows, groups=plan.catalog.split_values)
+        plan.split[rows] = _split(plan, rows)
     nowhere = np.zeros(len(plan.catalog))
     _add_tasks(plan, "", rows, nowhere, nowhere)
 
 
 def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) -> None:
-    catalog, config = plan.catalog, plan.config
+    config = plan.config
     fields, broken = _read_fields(plan, names, report)
     field_of = _field_of(plan, fields, broken)
     x, y = _positions(plan, fields, field_of)
@@ -163,9 +176,10 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
     if config.split_by == "sky":
         _split_by_sky(plan, rows, fields, field_of, x, y)
     elif config.split_by == "field":
-        plan.split[rows] = _split(plan, rows, groups=np.array([field.name for field in fields])[field_of])
+        present, member_of = np.unique(field_of[rows], return_inverse=True)
+        plan.split[rows] = _split_groups(plan, rows, np.array([fields[i].name for i in present]), member_of)
     else:
-        plan.split[rows] = _split(plan, rows, groups=catalog.split_values)
+        plan.split[rows] = _split(plan, rows)
     rows = plan.open_rows()
     for index, here in _by_field(field_of, rows):
         _add_tasks(plan, fields[index].name, here, x, y)
@@ -194,6 +208,10 @@ def _read_fields(
     if not fields:
         error = next(iter(broken.values()))
         raise AstrokerasError(f"no image can be used; the first: {error}")
+    if plan.config.pixel_scale:
+        scales = {field.name: field.pixel_scale for field in fields if field.wcs is not None}
+        if warning := check_pixel_scale(plan.config.pixel_scale, scales):
+            report(warning)
     return fields, broken
 
 
@@ -252,22 +270,25 @@ def _positions(plan: Plan, fields: list[Field], field_of: np.ndarray) -> tuple[n
     return x, y
 
 
-def _split(plan: Plan, rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    labels, seed = plan.catalog.labels[rows], plan.config.seed
-    if groups is None:
-        return split_objects(plan.catalog.ids[rows], labels, plan.shares, seed)
-    assigned = split_groups(groups[rows], labels, plan.shares, seed)
-    return np.array([assigned[str(name)] for name in groups[rows]])
+def _split(plan: Plan, rows: np.ndarray) -> np.ndarray:
+    if plan.catalog.split_values is None:
+        return plan.splitting.split_objects(plan.catalog.ids[rows])
+    return _split_groups(plan, rows, *np.unique(plan.catalog.split_values[rows], return_inverse=True))
+
+
+def _split_groups(plan: Plan, rows: np.ndarray, names: np.ndarray, member_of: np.ndarray) -> np.ndarray:
+    labels, classes = plan.catalog.labels[rows], plan.catalog.classes
+    return plan.splitting.split_groups(names, member_of, labels, classes)[member_of]
 
 
 def _split_by_sky(
     plan: Plan, rows: np.ndarray, fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> None:
-    cells = SkyCells(fields, plan.config.size, plan.config.cell_size)
-    plan.split_description = cells.description
+    cells = SkyCells(fields, plan.config.size, plan.config.cell_size, plan.splitting.cells)
+    plan.splitting.cells, plan.split_description = cells.grid, cells.description
     plan.split[rows] = split_cells(
-        cells, field_of[rows], x[rows], y[rows], labels=plan.catalog.labels[rows], shares=plan.shares,
-        stamp_size=plan.config.size, seed=plan.config.seed,
+        cells, field_of[rows], x[rows], y[rows], labels=plan.catalog.labels[rows], classes=plan.catalog.classes,
+        splitting=plan.splitting, stamp_size=plan.config.size,
     )  # fmt: skip
     straddling = rows[plan.split[rows] < 0]
     plan.reject(straddling, "straddles_splits", "the stamp reaches into an area of sky that belongs to another split")

@@ -11,6 +11,8 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import CONVERT_JSON
 from astrokeras.records.partial import Partial
+from astrokeras.records.splitting import SPLITS_JSON
+from astrokeras.survey.tables import is_table
 
 # Options that say how the work is done, not what comes of it.
 _NOT_RECORDED = ("out", "workers", "scheduler", "overwrite", "resume", "max_reject_fraction")
@@ -22,21 +24,32 @@ def recorded_options(config: ConvertConfig) -> dict[str, Any]:
 
 
 def what_is_asked(config: ConvertConfig) -> dict[str, Any]:
-    """All that decides what a conversion makes of the same images: version, options, catalogue."""
+    """All that decides what a conversion makes of the same images: version, options, catalogue and other tables."""
+    options = recorded_options(config)
     return {
         "astrokeras": __version__,
-        "options": recorded_options(config),
-        "catalog": _describe_catalog(config.catalog) if config.catalog else None,
+        "options": options,
+        "tables": [_describe_table(name) for name in _tables(options)],
     }
 
 
-def _describe_catalog(name: str) -> dict[str, Any] | None:
+def _tables(options: dict[str, Any]) -> list[str]:
+    """The files, other than images, that options name."""
+    zero_point, splits_from = options.get("zero_point"), options.get("splits_from")
+    return [
+        *([options["catalog"]] if options["catalog"] else []),
+        *([zero_point] if zero_point and is_table(zero_point) else []),
+        *([str(Path(splits_from) / SPLITS_JSON)] if splits_from else []),
+    ]
+
+
+def _describe_table(name: str) -> dict[str, Any] | None:
     path = Path(name)
     try:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"path": name, "bytes": path.stat().st_size, "sha256": digest}
-    except OSError:  # reading it as a table will say what is wrong
+    except OSError:  # reading it will say what is wrong
         return None
 
 
@@ -84,8 +97,9 @@ def check_unfinished(asked: dict[str, Any], partial: Partial) -> None:
 def _what_made(out: Path) -> dict[str, Any] | None:
     try:
         content = json.loads((out / CONVERT_JSON).read_text(encoding="utf-8"))
-        catalog = content["inputs"][0] if content["options"]["catalog"] else None
-        return {"astrokeras": content["astrokeras"], "options": content["options"], "catalog": catalog}
+        options = content["options"]
+        tables = content["inputs"][: len(_tables(options))]
+        return {"astrokeras": content["astrokeras"], "options": options, "tables": tables}
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return None
 
@@ -101,7 +115,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
         if was != is_:
             said.append(f"--{name.replace('_', '-')} was {was} and is {is_}")
     if not said:
-        said.append("the catalogue has changed")
+        said.append("the catalogue or another table has changed")
     return ", ".join(said)
 
 

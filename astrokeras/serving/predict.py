@@ -99,7 +99,8 @@ def _from_images(
     new = {
         "images": config.data, "catalog": config.catalog, "workers": config.workers, "label": None, "columns": [],
         "where": None, "measure": False, "magnitudes": None, "magnitude_errors": None, "splits": "train=1",
-        "split_by": "id", "cell_size": None,
+        "split_by": "id", "cell_size": None, "survey": None, "splits_from": None, "fluxes": None, "flux_errors": None,
+        "flux_ivars": None, "flux_zero_point": None,
     }  # fmt: skip
     out = Path(config.out)
     try:

@@ -8,6 +8,7 @@ from astropy.table import MaskedColumn, Table
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError, unknown_name
 from astrokeras.survey.columns import as_text
+from astrokeras.survey.fluxes import check_flux_options, errors_from_ivars, magnitudes_from_fluxes
 from astrokeras.survey.tables import read_table
 from astrokeras.survey.where import rows_where
 
@@ -85,8 +86,9 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         AstrokerasError: the file cannot be read.
         UsageError: a column named in `config` is not in the catalogue, or holds no numbers.
     """
+    check_flux_options(config.fluxes, config.flux_errors, config.flux_ivars, config.flux_zero_point)
     named = {role: getattr(config, f"{role}_column") for role in USUAL_NAMES}
-    ids, fields = ((named[role].lower(),) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
+    ids, fields = (_lower_names(named[role]) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
     table = read_table(config.catalog, text_columns=(*ids, *fields))
     columns = _Columns(table)
     used = {role: column for role in USUAL_NAMES if (column := columns.find(role, named[role]))}
@@ -101,14 +103,11 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     labels, classes = np.full(len(table), -1), ()
     if config.label:
         labels, classes = _labels(columns.masked(config.label, "--label"), ~left_out)
-    usual_magnitudes, usual_errors = ((), ()) if config.measure else (USUAL_MAGNITUDES, USUAL_ERRORS)
-    magnitudes, used_magnitudes = columns.per_band(config.magnitudes, usual_magnitudes, config.bands, "--magnitudes")
-    errors_template = config.magnitude_errors
-    errors, used_errors = columns.per_band(errors_template, usual_errors, config.bands, "--magnitude-errors")
-    used |= {k: v for k, v in (("magnitudes", used_magnitudes), ("magnitude_errors", used_errors)) if v}
-    by_column = config.split_by not in ("id", "field", "sky")
+    magnitudes, errors, used_photometry = _photometry(columns, config)
+    used |= used_photometry
+    by_column = config.split_by not in (None, "id", "field", "sky")
     return Catalog(
-        ids=as_text(columns.masked(used["id"])) if "id" in used else _row_names(len(table)),
+        ids=_ids(columns, used["id"]) if "id" in used else _row_names(len(table)),
         x=columns.numbers(used["x"]) - origin["x"] if "x" in used else None,
         y=columns.numbers(used["y"]) - origin["y"] if "y" in used else None,
         ra=columns.degrees(used["ra"], hours=True) if "ra" in used else None,
@@ -152,6 +151,10 @@ class _Columns:
         raise UsageError(unknown_name(f"{option}: catalogue column", name, self._table.colnames))
 
     def find(self, role: str, named: str | None) -> str | None:
+        if named == "":
+            return None
+        if named and role == "id":
+            return ",".join(self.existing(name.strip(), "--id-column") for name in named.split(","))
         if named:
             return self.existing(named, f"--{role}-column")
         return next((self._by_lower[usual] for usual in USUAL_NAMES[role] if usual in self._by_lower), None)
@@ -182,11 +185,11 @@ class _Columns:
         self, template: str | None, usual: tuple[str, ...], bands: tuple[str, ...], option: str
     ) -> tuple[np.ndarray, str]:
         """``[N, B]`` values and the template found; all NaN and ``""`` where the catalogue has none."""
-        if template is None:
+        if template is None and usual:
             template = next((t for t in usual if all(self._has(t, band) for band in bands)), None)
-        elif "{band}" not in template and len(bands) > 1:
+        elif template and "{band}" not in template and len(bands) > 1:
             raise UsageError(f"{option} {template}: expected {{band}} in it, as in MAG_AUTO_{{band}}")
-        if template is None:
+        if not template:
             return np.full((len(self._table), len(bands)), np.nan), ""
         names = [self.existing(template.replace("{band}", band), option) for band in bands]
         if len(set(names)) < len(names):
@@ -204,6 +207,40 @@ def _origin(column: str, origin: int | None) -> int:
     if origin is not None:
         return origin
     return 1 if column.lower().endswith("_image") else 0
+
+
+def _lower_names(names: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in names.split(","))
+
+
+def _ids(columns: _Columns, names: str) -> np.ndarray:
+    """The ids; where several columns make one, their values with hyphens between, none where one of them is missing."""
+    parts = [as_text(columns.masked(name)) for name in names.split(",")]
+    missing = np.logical_or.reduce([part == "" for part in parts])
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = np.char.add(np.char.add(joined, "-"), part)
+    return np.where(missing, "", joined)
+
+
+def _photometry(columns: _Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Magnitudes and errors ``[N, B]`` as they stand in the catalogue, or from its fluxes, and what they are from."""
+    bands = config.catalog_bands or config.bands
+    if len(bands) != len(config.bands):
+        raise UsageError(f"--catalog-bands {','.join(bands)}: expected one for each of {','.join(config.bands)}")
+    if config.fluxes and not config.magnitudes:
+        fluxes, used = columns.per_band(config.fluxes, (), bands, "--fluxes")
+        errors, used_errors = columns.per_band(config.flux_errors, (), bands, "--flux-errors")
+        if config.flux_ivars:
+            ivars, used_errors = columns.per_band(config.flux_ivars, (), bands, "--flux-ivars")
+            errors = errors_from_ivars(ivars)
+        magnitudes, errors = magnitudes_from_fluxes(fluxes, errors, config.flux_zero_point)
+    else:
+        usual, usual_errors = ((), ()) if config.measure else (USUAL_MAGNITUDES, USUAL_ERRORS)
+        magnitudes, used = columns.per_band(config.magnitudes, usual, bands, "--magnitudes")
+        errors, used_errors = columns.per_band(config.magnitude_errors, usual_errors, bands, "--magnitude-errors")
+    found = {"magnitudes": used, "magnitude_errors": used_errors}
+    return magnitudes, errors, {role: template for role, template in found.items() if template}
 
 
 def _row_names(n: int) -> np.ndarray:

@@ -54,10 +54,12 @@ def parse_cutting(config: ConvertConfig) -> Cutting:
     cutting = Cutting(
         template=ImageTemplate(config.images, config.bands),
         extensions=parse_extensions(config.ext, config.bands),
-        zero_points=parse_zero_points(config.zero_point, config.bands),
+        zero_points=parse_zero_points(config.zero_point, config.bands, config.catalog_bands),
         size=config.size,
         pad=config.edge == "pad",
     )
+    if cutting.zero_points.table and "field" not in cutting.template:
+        raise UsageError(f"--zero-point {config.zero_point} is a table by field, but --images has no {{field}}")
     if cutting.unit == "display" and config.zero_point:
         raise UsageError("--zero-point: JPEG and PNG hold display levels, not fluxes; leave the zero point out")
     return cutting
@@ -75,8 +77,9 @@ def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Sta
     stamps = _no_stamps(cutting, len(x))
     one_band = np.empty(stamps.pixels.shape[:3], dtype=np.float32)
     try:
+        zero_points = cutting.zero_points.of(field)
         for plane in read_planes(cutting.template, field, cutting.extensions):
-            scale = np.float32(cutting.zero_points.scale(plane))
+            scale = np.float32(zero_points.scale(plane))
             stamps.bad[:, plane.band] = cut(plane.pixels, x, y, cutting.size, one_band)
             np.multiply(one_band, scale, out=stamps.pixels[..., plane.band])
     except ImageError as error:

@@ -169,6 +169,14 @@ def _objects(values: list) -> np.ndarray:
     return found
 
 
+def is_table(text: str) -> bool:
+    """Whether `text` is the name of a table, by its suffix."""
+    try:
+        return bool(_kind(Path(text)))
+    except UsageError:
+        return False
+
+
 def check_table_suffix(path: str | Path) -> None:
     """Refuse, before any work is done, a table name whose format is unknown."""
     if Path(path).suffix.lower() not in _WRITERS:

@@ -262,3 +262,39 @@ def test_a_bare_catalogue_knows_only_ids():
     assert catalog.magnitudes.shape == (2, 3)
     assert np.isnan(catalog.magnitudes).all()
     assert (catalog.labels == -1).all()
+
+
+def test_several_columns_make_one_id(path: Path):
+    table = Table({"run": [1, 1, 2], "obj": MaskedColumn(["a", "b", "c"], mask=[False, False, True]), "g": [20.0] * 3})
+    catalog = read(path, table, id_column="RUN, obj", bands=("g",))
+    assert catalog.ids.tolist() == ["1-a", "1-b", ""]
+    assert catalog.used["id"] == "run,obj"
+    with pytest.raises(UsageError, match="did you mean obj"):
+        read(path.with_name("other.fits"), table, id_column="run,objj")
+
+
+def test_columns_that_are_named_empty_are_left_alone(path: Path):
+    catalog = read(path, full_table(), field_column="", magnitudes="", magnitude_errors="")
+    assert catalog.fields is None
+    assert np.isnan(catalog.magnitudes).all()
+    assert "magnitudes" not in catalog.used
+
+
+def test_bands_may_have_other_names_in_the_catalogue(path: Path):
+    table = Table({"u_auto": [20.0], "J0378_auto": [21.0], "e_J0378_auto": [0.1], "e_u_auto": [0.2]})
+    catalog = read(path, table, bands=("U", "F378"), catalog_bands=("u", "J0378"))
+    np.testing.assert_allclose(catalog.magnitudes, [[20, 21]])
+    np.testing.assert_allclose(catalog.magnitude_errors, [[0.2, 0.1]])
+    with pytest.raises(UsageError, match="--catalog-bands u: expected one for each of U,F378"):
+        read(path.with_name("other.fits"), table, bands=("U", "F378"), catalog_bands=("u",))
+
+
+def test_fluxes_serve_where_no_magnitudes_are_named(path: Path):
+    table = Table({"FLUX_G": [1.0, 100, 0], "FLUX_IVAR_G": [100.0, 0, 100], "mag_g": [1.0, 2, 3]})
+    options = {"bands": ("g",), "fluxes": "flux_{band}", "flux_ivars": "flux_ivar_{band}", "flux_zero_point": 22.5}
+    catalog = read(path, table, **options)
+    np.testing.assert_allclose(catalog.magnitudes, [[22.5], [np.nan], [np.nan]])
+    np.testing.assert_allclose(catalog.magnitude_errors, [[0.1086], [np.nan], [np.nan]], atol=1e-4)
+    assert catalog.used["magnitudes"] == "flux_{band}"
+    typed = read(path.with_name("other.fits"), table, magnitudes="mag_{band}", **options)
+    np.testing.assert_allclose(typed.magnitudes, [[1], [2], [3]])
