@@ -34,6 +34,9 @@ class ConvertConfig:
     survey: str | None = None
     name: str = "survey"
     catalog: str | None = None
+    detect: str | None = None
+    detect_threshold: float = 1.5
+    detect_min_area: int = 5
     ext: str | None = None
     id_column: str | None = None
     ra_column: str | None = None

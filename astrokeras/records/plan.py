@@ -8,7 +8,9 @@ import numpy as np
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
+from astrokeras.records.detection import is_duplicate
 from astrokeras.records.rejects import FILTERED, Rejects
+from astrokeras.records.splits import parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
@@ -20,6 +22,7 @@ from astrokeras.survey.placement import Field, assign_fields, read_field
 from astrokeras.survey.stamps import fits_inside, inside
 
 STAMP_BYTES_PER_TASK = 256 << 20
+_DUPLICATE = "the same object lies deeper in another field (DUPLICATE_OF in detected.fits)"
 SKY_STAMPS = 4096  # training stamps on which the sky is measured, about; evenly drawn
 
 
@@ -69,7 +72,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     splitting, config = choose_splitting(config)
     if splitting.source:
         report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
-    _check_options(config)
+    check_options(config)
     cutting = parse_cutting(config)
     template = cutting.template
     units = template.discover()
@@ -78,7 +81,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     elif template.per_object:
         catalog = bare_catalog(units, len(config.bands))
     else:
-        raise UsageError("--catalog is needed to know where the objects are on the tiles")
+        raise UsageError("--catalog is needed to know where the objects are on the tiles, or --detect to find them")
     if template.per_object and config.catalog and "id" not in catalog.used:
         raise UsageError("no id column was found to find the images by; name it (--id-column)")
     for role, column in catalog.used.items():
@@ -94,6 +97,8 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         split_description=config.split_by,
     )
     plan.reject(np.flatnonzero(catalog.left_out), FILTERED, f"left out by --where {config.where}")
+    if config.detect:
+        plan.reject(np.flatnonzero(is_duplicate(config.catalog)), "duplicate_detection", _DUPLICATE)
     _reject_bad_ids(plan)
     if template.per_object:
         _plan_objects(plan)
@@ -105,7 +110,12 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     return plan
 
 
-def _check_options(config: ConvertConfig) -> None:
+def check_options(config: ConvertConfig) -> None:
+    """Check what can be checked without looking at a file.
+
+    Raises:
+        UsageError: options that contradict each other or make no sense.
+    """
     if not config.bands or len(set(config.bands)) < len(config.bands):
         raise UsageError(f"--bands {','.join(config.bands)}: expected different names, as in u,g,r,i,z")
     if config.size < 4:
@@ -114,12 +124,13 @@ def _check_options(config: ConvertConfig) -> None:
         raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")
     if config.cell_size is not None and config.split_by != "sky":
         raise UsageError("--cell-size: only --split-by sky has cells")
+    parse_splits(config.splits)
     _check_columns(config)
 
 
 def _check_columns(config: ConvertConfig) -> None:
     """Check the options that name columns of the catalogue, or of the records."""
-    if not config.catalog:
+    if not (config.catalog or config.detect):
         by_column = config.split_by not in ("id", "field", "sky")
         for option in ("label", "magnitudes", "magnitude_errors", "columns", "where"):
             if getattr(config, option):

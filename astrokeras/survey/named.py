@@ -20,6 +20,7 @@ DESCRIBING = (
     "x_column", "y_column", "origin", "field_column", "magnitudes", "magnitude_errors", "fluxes", "flux_errors",
     "flux_ivars", "flux_zero_point",
 )  # fmt: skip
+PLACES = ("id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column")
 PHOTOMETRY = ("magnitudes", "magnitude_errors", "fluxes", "flux_errors", "flux_ivars", "flux_zero_point")
 SOURCE = ("release", "checked", "links", "missing", "notes")
 
@@ -76,11 +77,12 @@ def read_survey(name: str) -> Survey:
 def with_survey(config: ConvertConfig) -> ConvertConfig:
     """`config` with the survey's own file names where ``--images`` is only a directory.
 
-    Without a catalogue, and where magnitudes are measured, the survey's names of their columns are left out.
+    Without a catalogue, and where magnitudes are measured, the survey's names of the columns are left out.
     """
     if config.survey and (config.measure or not config.catalog):
         own = read_survey(config.survey).options
-        unused = {key: None for key in PHOTOMETRY if key in own and getattr(config, key) == own[key]}
+        idle = PHOTOMETRY if config.catalog else (*PLACES, *PHOTOMETRY)
+        unused = {key: None for key in idle if key in own and getattr(config, key) == own[key]}
         config = dataclasses.replace(config, **unused)
     if "{" in config.images or not Path(config.images).is_dir():
         return config
