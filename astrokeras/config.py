@@ -38,6 +38,15 @@ class ConvertConfig:
     detect_threshold: float = 1.5
     detect_min_area: int = 5
     ext: str | None = None
+    weight: str | None = None
+    weight_ext: str | None = None
+    mask: str | None = None
+    mask_ext: str | None = None
+    mask_bits: str | None = None
+    valid: bool = False
+    resample: bool = False
+    hcompress: bool = False
+    max_image_bytes: int = 4 << 30
     id_column: str | None = None
     ra_column: str | None = None
     dec_column: str | None = None

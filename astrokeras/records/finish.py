@@ -100,7 +100,9 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
     named = {split: _named(config.name, split, parts) for split, parts in tally.parts.items()}
     partial.move({part.file: name for shards in named.values() for name, part in shards.items()})
     splits = {split: _split_content(plan, shards) for split, shards in named.items()}
-    write_tfds_files(directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits)
+    write_tfds_files(
+        directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits, config.valid
+    )
     write_rejects(plan, directory / REJECTS)
     plan.splitting.save(directory)
     if config.detect:

@@ -14,11 +14,11 @@ from astrokeras.records.splits import parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
-from astrokeras.survey.cutting import Cutting, parse_cutting
-from astrokeras.survey.images import ImageError, read_planes
+from astrokeras.survey.cutting import Cutting, parse_cutting, read_field
+from astrokeras.survey.images import ImageError
 from astrokeras.survey.measure import SHAPES
 from astrokeras.survey.named import check_pixel_scale, read_survey, with_survey
-from astrokeras.survey.placement import Field, assign_fields, read_field
+from astrokeras.survey.placement import Field, assign_fields
 from astrokeras.survey.stamps import fits_inside, inside
 
 STAMP_BYTES_PER_TASK = 256 << 20
@@ -141,10 +141,10 @@ def _check_columns(config: ConvertConfig) -> None:
         raise UsageError(
             "--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors, --fluxes) are not used then"
         )
-    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", *(SHAPES if config.measure else ())}
+    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
     reserved &= set(config.columns)
     if reserved:
-        raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
+        raise UsageError(f"--columns {', '.join(sorted(reserved))}: records have these already")
 
 
 def _reject_bad_ids(plan: Plan) -> None:
@@ -208,11 +208,10 @@ def _by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.
 def _read_fields(
     plan: Plan, names: list[str], report: Callable[[str], None]
 ) -> tuple[list[Field], dict[str, ImageError]]:
-    cutting, fields, broken = plan.cutting, [], {}
+    fields, broken = [], {}
     for name in names:
         try:
-            planes = read_planes(cutting.template, name, cutting.extensions, headers_only=True)
-            fields.append(read_field(name, list(planes)))
+            fields.append(read_field(plan.cutting, name))
         except ImageError as error:
             broken[name] = error
             report(f"field {name!r} cannot be used ({error.reason}): {error}")

@@ -10,8 +10,8 @@ import numpy as np
 import sep
 
 from astrokeras.errors import UsageError, unknown_name
-from astrokeras.survey.cutting import Cutting
-from astrokeras.survey.images import ImageError, Plane, read_planes
+from astrokeras.survey.cutting import Cutting, aligned_planes
+from astrokeras.survey.images import ImageError, Plane
 from astrokeras.survey.placement import Field, celestial_wcs
 
 MESH = 64  # pixels, side of the background's boxes; SExtractor's default
@@ -93,14 +93,13 @@ def _signal_to_noise(cutting: Cutting, detection: Detection, name: str) -> tuple
         The field, S as float32 ``[H, W]`` (0 where all bands are bad), and where they all are bad.
     """
     total = weight = field = None
-    for plane in read_planes(cutting.template, name, cutting.extensions):
+    zero_points = cutting.zero_points.of(name)
+    for plane in aligned_planes(cutting, name):
         if field is None:
             field = Field(name, tuple(plane.pixels.shape), celestial_wcs(plane.header))
         if plane.band not in detection.bands:
             continue
-        if tuple(plane.pixels.shape) != field.shape:
-            raise ImageError("different_grids", f"field {name!r}: its bands have different shapes")
-        flux, inverse = _above_background(plane, cutting.zero_points.scale(plane))
+        flux, inverse = _above_background(plane, zero_points.scale(plane))
         if len(detection.bands) == 1:
             flux *= inverse
             return field, flux, inverse == 0
