@@ -248,11 +248,12 @@ def test_all_that_a_survey_can_say_are_options_of_convert():
     assert len(survey_names()) >= 7
 
 
-def test_without_a_catalogue_the_names_of_its_columns_are_left_out():
+def test_without_a_catalogue_or_where_magnitudes_are_measured_the_names_of_columns_are_left_out():
     known = read_survey("kids").options
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
     config = ConvertConfig(**{**options, "zero_point": "0"}, survey="kids", out="x")
     assert with_survey(config).magnitudes is None
+    assert with_survey(dataclasses.replace(config, catalog="c.fits", measure=True)).magnitudes is None
     assert with_survey(dataclasses.replace(config, catalog="c.fits")) == dataclasses.replace(config, catalog="c.fits")
     typed = dataclasses.replace(config, magnitudes="MAG_{band}")
     assert with_survey(typed).magnitudes == "MAG_{band}"
