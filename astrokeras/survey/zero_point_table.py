@@ -7,11 +7,13 @@ from astrokeras.survey.tables import read_table
 
 FIELD_NAMES = ("field", "tile", "tilename", "tile_name", "field_name", "fieldname")
 
+NO_ZERO_POINT = 60.0  # a zero point so large or small is a mark
+
 
 def read_zero_point_table(
     path: str, bands: tuple[str, ...], other_names: tuple[str, ...] = ()
 ) -> dict[str, tuple[float, ...]]:
-    """The zero point of each band of each field; NaN where the table has none.
+    """The zero point of each band of each field; NaN where the table has none, or a mark such as 99.
 
     Args:
         path: a table with a column of field names, and for each band one that is called like it or ends in ``_BAND``
@@ -35,6 +37,7 @@ def read_zero_point_table(
         values = np.stack([np.ma.asarray(table[name]).astype(float).filled(np.nan) for name in columns], axis=1)
     except (TypeError, ValueError):
         raise UsageError(f"--zero-point {path}: {', '.join(columns)} hold text, expected magnitudes") from None
+    values[np.abs(values) >= NO_ZERO_POINT] = np.nan
     names = [str(name).strip() for name in table[field]]
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:
