@@ -3,6 +3,7 @@
 import numpy as np
 
 from astrokeras.errors import UsageError
+from astrokeras.survey.bands import names_in_tables
 from astrokeras.survey.tables import read_table
 
 FIELD_NAMES = ("field", "tile", "tilename", "tile_name", "field_name", "fieldname")
@@ -29,7 +30,7 @@ def read_zero_point_table(
     field = next((by_lower[name] for name in FIELD_NAMES if name in by_lower), None)
     if field is None:
         raise UsageError(f"--zero-point {path}: no column with the fields; expected one called {FIELD_NAMES[0]}")
-    others = other_names or bands
+    others = names_in_tables(bands, other_names)
     columns = [_column(table.colnames, path, (band, other)) for band, other in zip(bands, others, strict=True)]
     if len(set(columns)) < len(columns):
         raise UsageError(f"--zero-point {path}: one column would serve two bands ({', '.join(columns)})")
