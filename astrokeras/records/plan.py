@@ -132,7 +132,7 @@ def _check_columns(config: ConvertConfig) -> None:
     """Check the options that name columns of the catalogue, or of the records."""
     if not (config.catalog or config.detect):
         by_column = config.split_by not in ("id", "field", "sky")
-        for option in ("label", "magnitudes", "magnitude_errors", "columns", "where"):
+        for option in ("label", "magnitudes", "magnitude_errors", "fluxes", "columns", "where"):
             if getattr(config, option):
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:

@@ -37,13 +37,18 @@ class ZeroPoints:
         """The zero points of one field.
 
         Raises:
-            ImageError: the table has no row for it.
+            ImageError: the table has no row for it, or lacks one of its bands.
         """
         if not self.table:
             return self
         if field not in self.table:
             raise ImageError("no_zero_point", f"field {field!r} is not in the table of zero points (--zero-point)")
-        return ZeroPoints(self.table[field])
+        values = self.table[field]
+        if not all(map(math.isfinite, values)):
+            raise ImageError(
+                "no_zero_point", f"field {field!r} lacks a band in the table of zero points (--zero-point)"
+            )
+        return ZeroPoints(values)
 
     def scale(self, plane: Plane) -> float:
         """What one image unit of this band is in nJy (1 where there is no zero point).
@@ -54,8 +59,6 @@ class ZeroPoints:
         if self.unit == "image":
             return 1.0
         if self.values:
-            if math.isnan(self.values[plane.band]):
-                raise ImageError("no_zero_point", "the table of zero points has none for this field and band")
             return _checked(self.values[plane.band], "the table of zero points")
         value = plane.header.get(self.keyword, plane.primary.get(self.keyword))
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
