@@ -172,7 +172,7 @@ def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[byt
         yield encode(
             {
                 "id": str(work.ids[i]).encode(),
-                "image": stamps[i].astype("<f4", copy=False).tobytes(),
+                "image": stamps[i].astype("<f4", copy=False).view(np.uint8),
                 "magnitudes": work.magnitudes[i],
                 "magnitude_errors": work.magnitude_errors[i],
                 "label": work.labels[i : i + 1],
