@@ -17,7 +17,7 @@ from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting, read_field
 from astrokeras.survey.images import ImageError
 from astrokeras.survey.measure import SHAPES
-from astrokeras.survey.named import check_pixel_scale, read_survey, with_survey
+from astrokeras.survey.named import check_pixel_scale, describe_survey, with_survey
 from astrokeras.survey.placement import Field, assign_fields
 from astrokeras.survey.stamps import fits_inside, inside
 
@@ -67,8 +67,8 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         AstrokerasError: no image or no catalogue row can be used.
     """
     config = with_survey(config)
-    if config.survey:
-        report(read_survey(config.survey).title)
+    for line in describe_survey(config):
+        report(line)
     splitting, config = choose_splitting(config)
     if splitting.source:
         report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
