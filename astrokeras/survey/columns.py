@@ -13,7 +13,7 @@ def as_text(column: MaskedColumn) -> np.ndarray:
     elif column.dtype.kind == "S":
         text = _decoded(np.asarray(column.filled(b"")))
     else:
-        values = np.asarray(column.filled(""))
+        values = np.asarray(column.data)
         text = np.char.strip(values if values.dtype.kind == "U" else np.array([str(value) for value in values]))
     mask = np.ma.getmaskarray(column)
     if mask.any():
