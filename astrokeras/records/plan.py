@@ -144,7 +144,7 @@ def _check_columns(config: ConvertConfig) -> None:
     reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
     reserved &= set(config.columns)
     if reserved:
-        raise UsageError(f"--columns {', '.join(sorted(reserved))}: records have these already")
+        raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
 
 
 def _reject_bad_ids(plan: Plan) -> None:
