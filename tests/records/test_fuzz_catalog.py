@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astrokeras.errors import AstrokerasError
@@ -131,6 +131,11 @@ def check(images: Path, options: dict, n_rows: int | None) -> None:
     assert len(set(plan.catalog.ids[planned].tolist())) == len(planned)
 
 
+# A busy machine is no reason to fail.
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
+
+
+@patient
 @given(table=tables(), options=OPTIONS)
 def test_cells_of_every_type(images: Path, table: Table, options: dict):
     with pytest.MonkeyPatch.context() as patch:
@@ -153,6 +158,7 @@ def rows_of_text(draw: st.DrawFn) -> list[list[str]]:
     return good + draw(st.lists(st.tuples(*map(cell, NAMES)).map(list), min_size=1, max_size=6))
 
 
+@patient
 @given(rows=rows_of_text(), options=OPTIONS, suffix=st.sampled_from(["csv", "tsv"]))
 def test_cells_of_text_files(images: Path, rows: list[list[str]], options: dict, suffix: str):
     stream = io.StringIO()
@@ -162,6 +168,7 @@ def test_cells_of_text_files(images: Path, rows: list[list[str]], options: dict,
     check(images, {**options, "catalog": str(path)}, len(rows))
 
 
+@patient
 @given(content=st.binary(max_size=60), suffix=st.sampled_from(["csv", "tsv", "txt", "ecsv", "csv.gz", "fits", "vot"]))
 def test_bytes_that_are_no_catalogue(images: Path, content: bytes, suffix: str):
     path = images / f"bytes.{suffix}"

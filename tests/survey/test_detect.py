@@ -127,7 +127,7 @@ def test_what_cannot_be_searched_says_why(tmp_path: Path):
     with pytest.raises(ImageError, match="A_r"):
         detect_field(cutting(tmp_path), ONE, "A")
     write_image(tmp_path / "A_r.fits", np.zeros((90, 90), np.float32))
-    with pytest.raises(ImageError, match="different shapes"):
+    with pytest.raises(ImageError, match="bands have different shapes"):
         detect_field(cutting(tmp_path), Detection((0, 1), 1.5, 5), "A")
 
 
