@@ -181,7 +181,7 @@ def test_other_options_do_not_mix_with_unfinished_work(survey: Path, monkeypatch
     stop_after(monkeypatch, dataclasses.replace(config, out=str(survey / "again")), 2)
     table = Table.read(survey / "catalog.fits")
     table[:-1].write(survey / "catalog.fits", overwrite=True)
-    with pytest.raises(AstrokerasError, match="the catalogue has changed"):
+    with pytest.raises(AstrokerasError, match="the catalogue or another table has changed"):
         quiet(dataclasses.replace(config, out=str(survey / "again")))
     monkeypatch.setattr("astrokeras.records.resume.__version__", "9.9")
     with pytest.raises(AstrokerasError, match=r"astrokeras was 0.* and is 9\.9"):
