@@ -20,6 +20,11 @@ def slow_first(number: int) -> int:
     return number
 
 
+def nap(number: int) -> int:
+    time.sleep(0.05)
+    return number
+
+
 def process(_: int) -> int:
     return os.getpid()
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.executor import LOST_WORKS, InOrder, Lost
 
 SECONDS = 30  # to wait for the scheduler and for its first worker
+PATIENCE = 10  # times as long to wait for a worker when all have gone, as batch systems bring new ones late
 WORKS_AHEAD = 2  # for each thread of the cluster, so that none waits for the next work
 
 
@@ -22,6 +24,7 @@ class Cluster:
             UsageError: Dask is not installed, or the address is none.
             AstrokerasError: no scheduler answers, or it has no worker.
         """
+        self.seconds = seconds
         try:
             from distributed import Client  # noqa: PLC0415 - an extra
             from distributed.comm import get_address_host_port  # noqa: PLC0415
@@ -60,7 +63,7 @@ class Cluster:
                 running[executor.submit(function, item[1])] = item
             if not running:
                 break
-            finished = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done
+            finished = self._wait(running)
             while finished:  # popped, since what is referred to is computed again if its worker dies
                 future = finished.pop()
                 index, work = running.pop(future)
@@ -76,6 +79,18 @@ class Cluster:
             yield from results.ready()
         if lost:
             raise Lost(lost)
+
+    def _wait(self, running: Iterable[concurrent.futures.Future]) -> set[concurrent.futures.Future]:
+        """Those that are finished, as soon as there are any."""
+        alone_since = time.monotonic()
+        while True:
+            some = concurrent.futures.wait(running, self.seconds / 4, concurrent.futures.FIRST_COMPLETED).done
+            if some:
+                return some
+            if self._client.ncores():
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since > PATIENCE * self.seconds:
+                raise AstrokerasError(f"the Dask cluster has had no worker for {PATIENCE * self.seconds:g} s")
 
     def close(self) -> None:
         """Drop what still runs, and the connection."""

@@ -128,8 +128,10 @@ def _check_options(config: ConvertConfig) -> None:
         raise UsageError(f"--max-reject-fraction {config.max_reject_fraction}: expected a number from 0 to 1")
     if config.scheduler and config.workers:
         raise UsageError("--workers: with --scheduler the cluster decides how many there are")
-    if config.scheduler and not Path(config.images).is_absolute():
-        raise UsageError(f"--images {config.images}: with --scheduler an absolute path is needed, the same everywhere")
+    for option in ("images", "weight", "mask"):
+        template = getattr(config, option)
+        if config.scheduler and template and not Path(template).is_absolute():
+            raise UsageError(f"--{option} {template}: with --scheduler an absolute path is needed, the same everywhere")
 
 
 def _is_ours(out: Path) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from astrokeras.errors import AstrokerasError
 from astrokeras.records.done import Done
 from astrokeras.records.example import decode
 from astrokeras.records.task import Task
@@ -92,6 +93,20 @@ def test_without_training_rows_there_is_no_sky(survey: Path):
     done = run(work_on(survey, 4, split=np.full(4, 2)))
     assert set(done.parts) == {"test"}
     assert done.sky.shape == (0, 2)
+
+
+def test_a_worker_of_another_version_refuses(survey: Path):
+    with pytest.raises(AstrokerasError, match=r"a worker runs astrokeras .*, expected 0\.0\.0"):
+        run(work_on(survey, 4, version="0.0.0"))
+
+
+def test_every_part_of_the_work_is_in_its_fingerprint_but_where_it_goes(survey: Path):
+    work = work_on(survey, 6)
+    assert dataclasses.replace(work, directory="elsewhere").fingerprint == work.fingerprint
+    changes = {"max_bad_fraction": 0.2, "split": work.split[::-1], "ids": work.ids[::-1], "sky_stride": 2}
+    changes["task"] = dataclasses.replace(work.task, x=work.task.x + 1e-9)
+    prints = {dataclasses.replace(work, **{name: value}).fingerprint for name, value in changes.items()}
+    assert len(prints | {work.fingerprint}) == len(changes) + 1
 
 
 def test_bad_pixels_in_any_band_reject(survey: Path):
