@@ -39,24 +39,35 @@ def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
     raise AstrokerasError(f"the records in {records.path} have no column '{field}'; they have {known}")
 
 
-def _decode_image(records: Records, raw: tf.Tensor, size: int) -> tf.Tensor:
+def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int) -> tf.Tensor:
     """Pixels from bytes, cropped around the centre (rounded towards the origin for an odd difference).
 
+    With a margin there are so many pixels more at each edge, or as many as the records have at all of them.
+
     Shapes:
-        raw [N] bytes -> [N, size, size, B] float32
+        raw [N] bytes -> [N, size + 2 margin, size + 2 margin, B] float32
     """
     full, bands = records.size, len(records.bands)
     flux = tf.reshape(tf.io.decode_raw(raw, tf.float32), [-1, full, full, bands])
     start = (full - size) // 2
-    return flux[:, start : start + size, start : start + size, :]
+    more = min(margin, start)
+    first, last = start - more, start + size + more
+    return flux[:, first:last, first:last, :]
 
 
-def parser(records: Records, fields: Sequence[str], size: int | None = None) -> Parser:
+def parser(records: Records, fields: Sequence[str], size: int | None = None, margin: int = 0) -> Parser:
     """A function that parses a batch of serialized records into the named features.
 
+    Args:
+        records: where from.
+        fields: the features.
+        size: crop around the centre to this many pixels.
+        margin: keep so many pixels more at each edge, as far as the records have them.
+
     Shapes:
-        [N] bytes -> ``image`` [N, size, size, B] float32; ``magnitudes`` and ``magnitude_errors`` [N, B]
-        float32 with NaN where missing; ``label`` [N] int64; ``id`` [N] bytes; a carried column [N] float64.
+        [N] bytes -> ``image`` [N, size, size, B] float32 (larger with a margin); ``magnitudes`` and
+        ``magnitude_errors`` [N, B] float32 with NaN where missing; ``label`` [N] int64; ``id`` [N] bytes; a carried
+        column [N] float64.
 
     Raises:
         AstrokerasError: a field that the records don't have.
@@ -69,7 +80,7 @@ def parser(records: Records, fields: Sequence[str], size: int | None = None) -> 
         features = tf.io.parse_example(serialized, specs)
         for field in features:
             if field == "image":
-                features[field] = _decode_image(records, features[field], side)
+                features[field] = _decode_image(records, features[field], side, margin)
             elif field in records.columns:
                 features[field] = tf.reshape(tf.io.decode_raw(features[field], tf.float64), [-1])
         return features
