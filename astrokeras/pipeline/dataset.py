@@ -188,7 +188,7 @@ def training_batches(
     return dataset.apply(tf.data.experimental.assert_cardinality((last - first) * steps)).prefetch(2)
 
 
-def _draw(key: int, step: tf.Tensor, count: int, n_draws: int) -> tf.Tensor:
+def _draw(key: int, step: tf.Tensor, count: int | tf.Tensor, n_draws: int) -> tf.Tensor:
     """Numbers for a batch of `count`, uniform in [0, 1), by nothing but the key and the step: [count, n_draws]."""
     return tf.random.stateless_uniform([count, n_draws], tf.stack([tf.constant(key, tf.int64), step]))
 
@@ -205,11 +205,10 @@ def with_draws(batches: tf.data.Dataset, n_draws: int, *, seed: int, first_step:
     Shapes:
         the fields get ``draws`` [batch_size, n_draws] float32, uniform in [0, 1)
     """
-    batch_size = batches.element_spec[0].shape[0]
 
     def add(step: tf.Tensor, batch: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         flux, fields = batch
-        return flux, {**fields, "draws": _draw(seed + _TASK_DRAWS, step, batch_size, n_draws)}
+        return flux, {**fields, "draws": _draw(seed + _TASK_DRAWS, step, tf.shape(flux)[0], n_draws)}
 
     return batches.enumerate(start=first_step).map(add, num_parallel_calls=tf.data.AUTOTUNE)
 
