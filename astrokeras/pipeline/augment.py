@@ -21,7 +21,7 @@ Breaks = Mapping[str, frozenset[str]]
 
 
 class Chain:
-    """Augmentations that are applied one after the other; those that move pixels side by side interpolate once.
+    """Augmentations that are applied one after the other; neighbours that move pixels share an interpolation.
 
     Attributes:
         steps: the augmentations.
@@ -55,7 +55,7 @@ class Chain:
         size = size or flux.shape[1]
         needed = self._sides(size)[1:]
         start = 0
-        for first, last in self._runs():
+        for first, last in geometry.plan(self.steps):
             run = self.steps[first:last]
             count = sum(step.n_draws for step in run)
             own, start = draws[:, start : start + count], start + count
@@ -72,17 +72,6 @@ class Chain:
         for step in reversed(self.steps):
             sides.insert(0, step.reach(sides[0]))
         return sides
-
-    def _runs(self) -> list[tuple[int, int]]:
-        """First and last (exclusive) of the steps that are done at once."""
-        runs: list[tuple[int, int]] = []
-        for i, step in enumerate(self.steps):
-            moves = isinstance(step, geometry.Geometry)
-            if moves and runs and isinstance(self.steps[runs[-1][0]], geometry.Geometry):
-                runs[-1] = (runs[-1][0], i + 1)
-            else:
-                runs.append((i, i + 1))
-        return runs
 
 
 def augmentation(spec: str, facts: Facts, breaks: Breaks | None = None, *, option: str = "--augment") -> Chain | None:

@@ -124,16 +124,16 @@ def test_moves_side_by_side_interpolate_once():
 def test_what_lies_around_the_crop_fills_it(spec: str):
     """The result of a large stamp, cropped, is that of the crop with its surroundings; nothing is missing."""
     rng = np.random.default_rng(3)
-    large = rng.normal(50, 10, (8, 40, 40, 3)).astype(np.float32)
+    large = rng.normal(50, 10, (8, 56, 56, 3)).astype(np.float32)
     chain = made(spec)
     margin = chain.margin(16)
-    assert 0 < margin <= 12
-    start = 12 - margin
-    around = large[:, start : 40 - start, start : 40 - start]
+    assert margin > 0
+    start = 20 - margin
+    around = large[:, start : 56 - start, start : 56 - start]
     numbers = draws(8, chain.n_draws)
     result = ops.convert_to_numpy(chain(around, numbers, 16))
     assert np.isfinite(result).all()
-    whole = ops.convert_to_numpy(chain(large, numbers))[:, 12:28, 12:28]
+    whole = ops.convert_to_numpy(chain(large, numbers))[:, 20:36, 20:36]
     # The blur reaches further than its margin of three standard deviations, by a weight of a few thousandths.
     np.testing.assert_allclose(result, whole, atol=0.2 if "blur" in spec else 1e-3)
 

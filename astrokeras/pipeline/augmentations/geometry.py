@@ -1,121 +1,121 @@
 """Augmentations that move pixels: quarter turns and flips, shifts, rotations, zooms.
 
-Each is an affine map from the pixels of the result to those of the stamp, about the centre of the stamp at
-((S - 1) / 2, (S - 1) / 2). Maps that follow each other are multiplied, so that pixels are interpolated once.
-
-The interpolation is bilinear over the pixels that are there: a constant stays that constant up to the edge of a hole;
-a pixel of the result is NaN where missing pixels, or what lies off the stamp, carry more than half of its weight.
-Sampling conserves the flux of what is well sampled: for a Gaussian of FWHM 2.5 pixels or more to 1e-3. It smooths: the
-variance of white noise falls to 4/9 on average, and the point spread function widens by 1/6 square pixel a coordinate,
-also on average.
+Each maps the pixels of the result to places on the stamp, about the centre of the stamp at ((S - 1) / 2, (S - 1) / 2).
+Neighbours in a chain are done at once where one interpolation can do them all (`plan`); `resampling` has the two kinds.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, Facts, per_example, with_margin
+from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample, resample_axes
 from astrokeras.spec import Call, Number, Word
 
-Map = tuple[KerasTensor, KerasTensor]
+Parts = tuple[KerasTensor, KerasTensor]
 
-_INTERPOLATION = frozenset({"noise", "resolution"})
+_INTERPOLATION = frozenset({"noise"})
+# How far an interpolated pixel looks beyond its neighbours.
+_BEYOND = 1
 
 
 class Geometry(Augmentation):
-    """An augmentation that is an affine map."""
+    """An augmentation that moves pixels: (y, x) of the result shows ``matrix @ (y, x) / factor + offset`` of the stamp.
+
+    Both are counted from the centre.
+
+    Attributes:
+        turns: whether `matrix` may be another than one.
+        scales: whether `factor` may be another than one.
+    """
+
+    turns = False
+    scales = False
+
+    def matrix(self, draws: KerasTensor) -> KerasTensor:
+        """The rotation or reflection, [N, 2, 2]."""
+        return ops.zeros_like(draws[:, :1, None]) + np.eye(2, dtype=np.float32)
+
+    def factor(self, draws: KerasTensor) -> KerasTensor:
+        """The enlargement, [N]."""
+        return ops.ones_like(draws[:, 0])
+
+    def offset(self, draws: KerasTensor) -> KerasTensor:
+        """The shift in pixels of the stamp, (y, x), [N, 2]."""
+        return ops.zeros_like(draws[:, :1]) + np.zeros(2, np.float32)
 
     def gain(self, draws: KerasTensor) -> KerasTensor | None:
         """By what the flux above the sky is multiplied, [N]; None for nothing."""
         return None
-
-    def affine(self, draws: KerasTensor) -> Map:
-        """Where the pixels of the result come from, as (y, x) from the centre: ``matrix @ (y, x) + offset``.
-
-        Shapes:
-            draws [N, n_draws] -> matrix [N, 2, 2], offset [N, 2], float32
-        """
-        raise NotImplementedError
 
     def apply(self, flux: KerasTensor, draws: KerasTensor, size: int) -> KerasTensor:
         """See `Augmentation.apply`."""
         return move(flux, draws, [self], flux.shape[1])
 
 
-def move(flux: KerasTensor, draws: KerasTensor, steps: list[Geometry], side: int) -> KerasTensor:
-    """The middle `side` pixels of what the steps make of the stamps, interpolated once.
+def plan(steps: Sequence[Augmentation]) -> list[tuple[int, int]]:
+    """First and last (exclusive) of the steps that are done at once."""
+    runs: list[tuple[int, int]] = []
+    for i in range(len(steps)):
+        if runs and _fit_together(steps[runs[-1][0] : i + 1]):
+            runs[-1] = (runs[-1][0], i + 1)
+        else:
+            runs.append((i, i + 1))
+    return runs
+
+
+def _fit_together(steps: Sequence[Augmentation]) -> bool:
+    """Whether one interpolation does them all: they turn and shift, or scale and shift."""
+    moves = [step for step in steps if isinstance(step, Geometry)]
+    both = any(step.turns for step in moves) and any(step.scales for step in moves)
+    return len(moves) == len(steps) and not both
+
+
+def move(flux: KerasTensor, draws: KerasTensor, steps: Sequence[Geometry], side: int) -> KerasTensor:
+    """The middle `side` pixels of what the steps of one run make of the stamps.
 
     Shapes:
         flux [N, S, S, B], draws [N, sum of n_draws] -> [N, side, side, B]
     """
-    if all(isinstance(step, Dihedral) for step in steps) and side == flux.shape[1]:
-        for step, own in _each_with_its_draws(steps, draws):
-            flux = step.apply(flux, own, side)
-        return flux
-    matrix = offset = gain = None
-    for step, own in _each_with_its_draws(steps, draws):
-        new, shift = step.affine(own)
-        offset = shift if matrix is None else ops.matmul(matrix, shift[..., None])[..., 0] + offset
-        matrix = new if matrix is None else ops.matmul(matrix, new)
-        factor = step.gain(own)
-        if factor is not None:
-            gain = factor if gain is None else gain * factor
-    moved = resample(flux, matrix, offset, side)
+    stops = np.cumsum([step.n_draws for step in steps]).tolist()
+    own = [(step, draws[:, stop - step.n_draws : stop]) for step, stop in zip(steps, stops, strict=True)]
+    if all(isinstance(step, Dihedral) for step in steps):
+        for step, numbers in own:
+            flux = step.exactly(flux, numbers)
+        edge = (flux.shape[1] - side) // 2
+        return flux[:, edge : edge + side, edge : edge + side, :]
+    if any(step.turns for step in steps):
+        return resample(flux, *_rigid(own), side)
+    return _stretch(flux, own, side)
+
+
+def _rigid(own: list[tuple[Geometry, KerasTensor]]) -> Parts:
+    """Matrix and offset of steps that turn and shift, one after the other."""
+    matrix, offset = own[0][0].matrix(own[0][1]), own[0][0].offset(own[0][1])
+    for step, numbers in own[1:]:
+        offset = ops.matmul(matrix, step.offset(numbers)[..., None])[..., 0] + offset
+        matrix = ops.matmul(matrix, step.matrix(numbers))
+    return matrix, offset
+
+
+def _stretch(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
+    """What steps that scale and shift make of the stamps."""
+    factor, offset, gain = ops.ones_like(own[0][1][:, 0]), 0.0, None
+    for step, numbers in own:
+        offset = step.offset(numbers) / factor[:, None] + offset
+        factor = factor * step.factor(numbers)
+        more = step.gain(numbers)
+        if more is not None:
+            gain = more if gain is None else gain * more
+    rows, columns = (axis_matrix(factor, offset[:, axis], flux.shape[1], side) for axis in (0, 1))
+    moved = resample_axes(flux, rows, columns)
     if gain is None:
         return moved
-    sky = np.asarray(steps[0].facts.sky, np.float32)
+    sky = np.asarray(own[0][0].facts.sky, np.float32)
     return ops.cast(sky + (ops.cast(moved, "float32") - sky) * per_example(gain), flux.dtype)
-
-
-def _each_with_its_draws(steps: list[Geometry], draws: KerasTensor) -> list[tuple[Geometry, KerasTensor]]:
-    stops = np.cumsum([step.n_draws for step in steps])
-    return [(step, draws[:, stop - step.n_draws : stop]) for step, stop in zip(steps, stops.tolist(), strict=True)]
-
-
-def resample(flux: KerasTensor, matrix: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
-    """The stamps at ``matrix @ (y, x) + offset`` from their centre, for the `side` × `side` pixels of the result.
-
-    Bilinear over the pixels that are there. See the module for what becomes of missing ones.
-
-    Shapes:
-        flux [N, S, S, B], matrix [N, 2, 2], offset [N, 2] -> [N, side, side, B] of the same dtype
-    """
-    source, n_bands = flux.shape[1], flux.shape[3]
-    count = ops.shape(flux)[0]
-    axis = np.arange(side, dtype=np.float32) - (side - 1) / 2
-    grid = np.stack(np.meshgrid(axis, axis, indexing="ij")).reshape(2, -1)
-    middle = (source - side) // 2 + (side - 1) / 2
-    places = ops.matmul(matrix, grid) + offset[..., None] + middle  # [N, 2, side²]
-    places = ops.clip(places, -1.0, float(source))
-    corner = ops.floor(places)
-    fraction = places - corner
-    corner = ops.cast(corner, "int32")
-    values = ops.cast(flux, "float32")
-    good = ops.isfinite(values)
-    rows = ops.reshape(
-        ops.concatenate([ops.where(good, values, 0.0), ops.cast(good, "float32")], axis=-1), (-1, 2 * n_bands)
-    )
-    first = (ops.arange(count, dtype="int32") * (source * source))[:, None]
-    total = 0.0
-    for down in (0, 1):
-        y, weight_y = _neighbour(corner[:, 0], fraction[:, 0], down, source)
-        for right in (0, 1):
-            x, weight_x = _neighbour(corner[:, 1], fraction[:, 1], right, source)
-            total += (weight_y * weight_x)[..., None] * ops.take(rows, first + y * source + x, axis=0)
-    weight = total[..., n_bands:]
-    known = weight >= 0.5
-    result = ops.where(known, total[..., :n_bands] / ops.where(known, weight, 1.0), float("nan"))
-    return ops.cast(ops.reshape(result, (-1, side, side, n_bands)), flux.dtype)
-
-
-def _neighbour(corner: KerasTensor, fraction: KerasTensor, step: int, side: int) -> Map:
-    """A pixel beside each place along one axis, and its weight: 0 off the stamp."""
-    index = corner + step
-    inside = ops.logical_and(index >= 0, index < side)
-    weight = fraction if step else 1.0 - fraction
-    return ops.clip(index, 0, side - 1), ops.where(inside, weight, 0.0)
 
 
 _QUARTER = np.array([[0, 1], [-1, 0]])  # as np.rot90 turns: row i of the result is a column of the stamp
@@ -141,17 +141,17 @@ class Dihedral(Geometry):
 
     n_draws = 1
     changes = frozenset({"orientation"})
+    turns = True
 
     def _element(self, draws: KerasTensor) -> KerasTensor:
         return ops.cast(draws[:, 0] * 8.0, "int32")
 
-    def affine(self, draws: KerasTensor) -> Map:
-        """See `Geometry.affine`."""
-        matrix = ops.take(_MATRICES, self._element(draws), axis=0)
-        return matrix, ops.zeros_like(matrix[:, 0])
+    def matrix(self, draws: KerasTensor) -> KerasTensor:
+        """See `Geometry.matrix`."""
+        return ops.take(_MATRICES, self._element(draws), axis=0)
 
-    def apply(self, flux: KerasTensor, draws: KerasTensor, size: int) -> KerasTensor:
-        """See `Augmentation.apply`."""
+    def exactly(self, flux: KerasTensor, draws: KerasTensor) -> KerasTensor:
+        """The stamps, turned without any arithmetic on their pixels."""
         side, n_bands = flux.shape[2:]
         sources = ops.take(_dihedral_table(side), self._element(draws), axis=0)
         first = ops.arange(ops.shape(flux)[0], dtype="int32") * (side * side)
@@ -173,16 +173,14 @@ class Shift(Geometry):
 
     def reach(self, side: int) -> int:
         """See `Augmentation.reach`."""
-        return with_margin(side, self.numbers["pixels"])
+        return with_margin(side, self.numbers["pixels"] + _BEYOND)
 
-    def affine(self, draws: KerasTensor) -> Map:
-        """See `Geometry.affine`."""
+    def offset(self, draws: KerasTensor) -> KerasTensor:
+        """See `Geometry.offset`."""
         if self.words["whole"] == "yes":
             most = math.floor(self.numbers["pixels"])
-            offset = ops.floor(draws * float(2 * most + 1)) - float(most)
-        else:
-            offset = (2.0 * draws - 1.0) * self.numbers["pixels"]
-        return ops.zeros_like(offset)[..., None] + np.eye(2, dtype=np.float32), offset
+            return ops.floor(draws * float(2 * most + 1)) - float(most)
+        return (2.0 * draws - 1.0) * self.numbers["pixels"]
 
 
 @AUGMENTATIONS.register("rotate")
@@ -192,18 +190,18 @@ class Rotate(Geometry):
     parameters = (Number("degrees", 0, 180, 180.0),)
     n_draws = 1
     changes = frozenset({"orientation"}) | _INTERPOLATION
+    turns = True
 
     def reach(self, side: int) -> int:
         """See `Augmentation.reach`."""
         angle = math.radians(min(self.numbers["degrees"], 45.0))
-        return with_margin(side, (math.cos(angle) + math.sin(angle) - 1) * side / 2)
+        return with_margin(side, (math.cos(angle) + math.sin(angle) - 1) * side / 2 + _BEYOND)
 
-    def affine(self, draws: KerasTensor) -> Map:
-        """See `Geometry.affine`."""
+    def matrix(self, draws: KerasTensor) -> KerasTensor:
+        """See `Geometry.matrix`."""
         angle = (2.0 * draws[:, 0] - 1.0) * math.radians(self.numbers["degrees"])
         cosine, sine = ops.cos(angle), ops.sin(angle)
-        matrix = ops.reshape(ops.stack([cosine, sine, -sine, cosine], axis=-1), (-1, 2, 2))
-        return matrix, ops.zeros_like(matrix[:, 0])
+        return ops.reshape(ops.stack([cosine, sine, -sine, cosine], axis=-1), (-1, 2, 2))
 
 
 @AUGMENTATIONS.register("zoom")
@@ -220,6 +218,7 @@ class Zoom(Geometry):
 
     parameters = (Number("low", 0.5, 2), Number("high", 0.5, 2), Word("keep", ("flux", "surface"), "flux"))
     n_draws = 1
+    scales = True
 
     def __init__(self, facts: Facts, call: Call, option: str) -> None:
         super().__init__(facts, call, option)
@@ -231,21 +230,18 @@ class Zoom(Geometry):
     @property
     def changes(self) -> frozenset[str]:
         """Which of `PROPERTIES` it changes."""
-        return frozenset({"size"} | ({"brightness"} if self.words["keep"] == "surface" else set())) | _INTERPOLATION
+        surface = frozenset({"brightness"}) if self.words["keep"] == "surface" else frozenset()
+        return frozenset({"size", "resolution"}) | surface | _INTERPOLATION
 
     def reach(self, side: int) -> int:
         """See `Augmentation.reach`."""
-        return with_margin(side, max(1 / self.numbers["low"] - 1, 0) * side / 2)
+        return with_margin(side, max(1 / self.numbers["low"] - 1, 0) * side / 2 + _BEYOND)
 
-    def _factor(self, draws: KerasTensor) -> KerasTensor:
+    def factor(self, draws: KerasTensor) -> KerasTensor:
+        """See `Geometry.factor`."""
         low, high = (math.log(self.numbers[end]) for end in ("low", "high"))
         return ops.exp(low + (high - low) * draws[:, 0])
 
     def gain(self, draws: KerasTensor) -> KerasTensor | None:
         """See `Geometry.gain`."""
-        return 1.0 / self._factor(draws) ** 2 if self.words["keep"] == "flux" else None
-
-    def affine(self, draws: KerasTensor) -> Map:
-        """See `Geometry.affine`."""
-        matrix = ops.reshape(1.0 / self._factor(draws), (-1, 1, 1)) * np.eye(2, dtype=np.float32)
-        return matrix, ops.zeros_like(matrix[:, 0])
+        return 1.0 / self.factor(draws) ** 2 if self.words["keep"] == "flux" else None
