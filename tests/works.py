@@ -3,10 +3,11 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from astrokeras.records.done import Done
+from astrokeras.records.executor import Executor, Lost
 from astrokeras.records.work import Work
 
 
@@ -66,3 +67,16 @@ def run_or_die(item: tuple[Callable, Work, str]) -> Done:
     function, work, file = item
     die_while_marked((work.task.index, file))
     return function(work)
+
+
+class Dying:
+    """An executor whose workers die at task 2 as long as there is a life left in a file."""
+
+    def __init__(self, executor: Executor, lives: Path) -> None:
+        self._executor, self._lives = executor, str(lives)
+
+    def map(self, function: Callable, items: Iterable) -> Iterator:
+        try:
+            yield from self._executor.map(run_or_die, ((function, item, self._lives) for item in items))
+        except Lost as lost:
+            raise Lost([item for _, item, _ in lost.works]) from None

@@ -9,12 +9,13 @@ from typing import Any
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cluster import Cluster
+from astrokeras.records.detection import Found, Search, check_detection, detect, search_and_keep, with_detected
 from astrokeras.records.done import Done
 from astrokeras.records.executor import ATTEMPTS, Executor, Here, Lost, Pool
 from astrokeras.records.finish import Tally, finish, write_rejects
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS
 from astrokeras.records.partial import Partial
-from astrokeras.records.plan import Plan, make_plan
+from astrokeras.records.plan import Plan, check_options, make_plan
 from astrokeras.records.rejects import FILTERED
 from astrokeras.records.resume import already_complete, check_unfinished, what_is_asked
 from astrokeras.records.splitting import choose_splitting
@@ -49,9 +50,10 @@ def convert(
     """
     out = Path(config.out)
     _check_options(config)
+    config = check_detection(with_survey(config))
     if out.exists() and not _is_ours(out):
         raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
-    _, config = choose_splitting(with_survey(config))
+    _, config = choose_splitting(config)
     asked = what_is_asked(config)
     with Partial.opened(out) as partial:
         if out.exists() and not config.overwrite:
@@ -60,6 +62,10 @@ def convert(
             return content
         if not config.overwrite:
             check_unfinished(asked, partial)
+        if config.detect:
+            check_options(config)
+            partial.begin(asked)
+            config = with_detected(config, _detect(config, partial, report, progress, executor))
         plan = make_plan(config, report)
         try:
             partial.begin(asked)
@@ -82,6 +88,33 @@ def convert(
         except OSError as error:
             raise AstrokerasError(f"cannot write {out}: {error.strerror or error}{_kept(partial, plan)}") from None
     return content
+
+
+def _detect(
+    config: ConvertConfig, partial: Partial, report: Report, progress: Progress, executor: Executor | None
+) -> Path:
+    """Find the objects, and keep what is found where the work is stopped."""
+
+    def run(searches: list[Search]) -> Iterator[Found]:
+        chosen = executor or _executor(config, len(searches), alone=not partial.searched)
+        try:
+            yield from chosen.map(search_and_keep, searches)
+        finally:
+            if executor is None:
+                chosen.close()
+
+    try:
+        return detect(config, partial.detected, run, report, progress)
+    except KeyboardInterrupt:
+        report(f"stopped; the objects of {partial.searched} fields are kept, and the same command goes on from there")
+        raise
+    except (Lost, MemoryError) as error:
+        fields = ", ".join(repr(search.field) for search in getattr(error, "works", ())) or "the fields"
+        raise AstrokerasError(
+            f"{fields}: not enough memory to find the objects, it seems; try again with fewer --workers"
+        ) from None
+    except OSError as error:
+        raise AstrokerasError(f"cannot write beside {config.out}: {error.strerror or error}") from None
 
 
 def _check_options(config: ConvertConfig) -> None:

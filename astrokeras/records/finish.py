@@ -1,6 +1,7 @@
 """Make a records directory of what the tasks have left: names, counts, statistics, checksums."""
 
 import dataclasses
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.records.detection import DETECTED
 from astrokeras.records.done import Done, Part
 from astrokeras.records.metadata import (
     CONVERT_JSON,
@@ -98,9 +100,13 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
     named = {split: _named(config.name, split, parts) for split, parts in tally.parts.items()}
     partial.move({part.file: name for shards in named.values() for name, part in shards.items()})
     splits = {split: _split_content(plan, shards) for split, shards in named.items()}
-    write_tfds_files(directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits)
+    write_tfds_files(
+        directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits, config.valid
+    )
     write_rejects(plan, directory / REJECTS)
     plan.splitting.save(directory)
+    if config.detect:
+        shutil.copyfile(config.catalog, directory / DETECTED)
     sky, noise = tally.sky_and_noise()
     content = signed(
         {

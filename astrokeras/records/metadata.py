@@ -61,7 +61,14 @@ def fingerprint(shard_checksums: Iterable[str]) -> str:
 
 
 def write_tfds_files(
-    directory: Path, name: str, size: int, n_bands: int, classes: Sequence[str], columns: Sequence[str], splits: dict
+    directory: Path,
+    name: str,
+    size: int,
+    n_bands: int,
+    classes: Sequence[str],
+    columns: Sequence[str],
+    splits: dict,
+    valid: bool = False,
 ) -> None:
     """Write what `tfds.builder_from_directory` needs to read the shards.
 
@@ -79,6 +86,7 @@ def write_tfds_files(
         if classes
         else _tensor("int64", "none", ()),
         **{column: _tensor("float64", "bytes", ()) for column in columns},
+        **({"valid": _tensor("uint8", "bytes", (size, size, n_bands))} if valid else {}),
     }
     write_json(
         directory / "features.json",

@@ -2,8 +2,9 @@
 
 In it are: `lock`, held by the run that is at work; `plan.json`, what is being converted; `parts/`, files with records,
 each under a name of its own; `results/`, what came of each task, written last, so that what stands there is whole;
-`moves.json`, which part becomes which shard, written before the first is moved; `records/`, the directory to be, which
-is renamed to OUT when it is whole; `old/`, what --overwrite replaces, until then.
+`detected/`, the objects that were found on each field; `moves.json`, which part becomes which shard, written before the
+first is moved; `records/`, the directory to be, which is renamed to OUT when it is whole; `old/`, what --overwrite
+replaces, until then.
 """
 
 import contextlib
@@ -55,7 +56,7 @@ class Partial:
             yield partial
         finally:
             partial._restore()
-            if not partial.kept:
+            if not (partial.kept or partial.searched):
                 partial.clear()
                 shutil.rmtree(partial.path, ignore_errors=True)
             lock.close()
@@ -69,12 +70,22 @@ class Partial:
             return None
 
     @property
+    def detected(self) -> Path:
+        """Where it is kept what `--detect` finds."""
+        return self.path / "detected"
+
+    @property
+    def searched(self) -> int:
+        """Number of fields whose objects have been found."""
+        return sum(1 for _ in self.detected.glob("*.npz"))
+
+    @property
     def kept(self) -> int:
         """Number of finished tasks."""
         return sum(1 for _ in self.path.glob("results/*.npz"))
 
     def clear(self) -> None:
-        """Drop all that has been done."""
+        """Drop all that has been done, but for what was detected, which knows by itself what it is good for."""
         for path in (self.records, self.path / "results", self.path / "parts"):
             shutil.rmtree(path, ignore_errors=True)
         for path in (self._moves, self._plan):
@@ -140,8 +151,8 @@ class Partial:
         """Delete all that a finished conversion leaves; the plan last, by which a rerun knows that it is finished."""
         shutil.rmtree(self._old, ignore_errors=True)
         self._moves.unlink(missing_ok=True)
-        for name in ("parts", "results"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+        for path in (self.path / "parts", self.path / "results", self.detected):
+            shutil.rmtree(path, ignore_errors=True)
         self._plan.unlink(missing_ok=True)
 
     def _restore(self) -> None:

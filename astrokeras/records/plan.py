@@ -8,18 +8,21 @@ import numpy as np
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
+from astrokeras.records.detection import is_duplicate
 from astrokeras.records.rejects import FILTERED, Rejects
+from astrokeras.records.splits import parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
-from astrokeras.survey.cutting import Cutting, parse_cutting
-from astrokeras.survey.images import ImageError, read_planes
+from astrokeras.survey.cutting import Cutting, parse_cutting, read_field
+from astrokeras.survey.images import ImageError
 from astrokeras.survey.measure import SHAPES
 from astrokeras.survey.named import check_pixel_scale, read_survey, with_survey
-from astrokeras.survey.placement import Field, assign_fields, read_field
+from astrokeras.survey.placement import Field, assign_fields
 from astrokeras.survey.stamps import fits_inside, inside
 
 STAMP_BYTES_PER_TASK = 256 << 20
+_DUPLICATE = "the same object lies deeper in another field (DUPLICATE_OF in detected.fits)"
 SKY_STAMPS = 4096  # training stamps on which the sky is measured, about; evenly drawn
 
 
@@ -69,7 +72,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     splitting, config = choose_splitting(config)
     if splitting.source:
         report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
-    _check_options(config)
+    check_options(config)
     cutting = parse_cutting(config)
     template = cutting.template
     units = template.discover()
@@ -78,7 +81,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     elif template.per_object:
         catalog = bare_catalog(units, len(config.bands))
     else:
-        raise UsageError("--catalog is needed to know where the objects are on the tiles")
+        raise UsageError("--catalog is needed to know where the objects are on the tiles, or --detect to find them")
     if template.per_object and config.catalog and "id" not in catalog.used:
         raise UsageError("no id column was found to find the images by; name it (--id-column)")
     for role, column in catalog.used.items():
@@ -94,6 +97,8 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         split_description=config.split_by,
     )
     plan.reject(np.flatnonzero(catalog.left_out), FILTERED, f"left out by --where {config.where}")
+    if config.detect:
+        plan.reject(np.flatnonzero(is_duplicate(config.catalog)), "duplicate_detection", _DUPLICATE)
     _reject_bad_ids(plan)
     if template.per_object:
         _plan_objects(plan)
@@ -105,7 +110,12 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     return plan
 
 
-def _check_options(config: ConvertConfig) -> None:
+def check_options(config: ConvertConfig) -> None:
+    """Check what can be checked without looking at a file.
+
+    Raises:
+        UsageError: options that contradict each other or make no sense.
+    """
     if not config.bands or len(set(config.bands)) < len(config.bands):
         raise UsageError(f"--bands {','.join(config.bands)}: expected different names, as in u,g,r,i,z")
     if config.size < 4:
@@ -114,14 +124,15 @@ def _check_options(config: ConvertConfig) -> None:
         raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")
     if config.cell_size is not None and config.split_by != "sky":
         raise UsageError("--cell-size: only --split-by sky has cells")
+    parse_splits(config.splits)
     _check_columns(config)
 
 
 def _check_columns(config: ConvertConfig) -> None:
     """Check the options that name columns of the catalogue, or of the records."""
-    if not config.catalog:
+    if not (config.catalog or config.detect):
         by_column = config.split_by not in ("id", "field", "sky")
-        for option in ("label", "magnitudes", "magnitude_errors", "columns", "where"):
+        for option in ("label", "magnitudes", "magnitude_errors", "fluxes", "columns", "where"):
             if getattr(config, option):
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
@@ -130,10 +141,10 @@ def _check_columns(config: ConvertConfig) -> None:
         raise UsageError(
             "--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors, --fluxes) are not used then"
         )
-    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", *(SHAPES if config.measure else ())}
+    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
     reserved &= set(config.columns)
     if reserved:
-        raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
+        raise UsageError(f"--columns {', '.join(sorted(reserved))}: records have these already")
 
 
 def _reject_bad_ids(plan: Plan) -> None:
@@ -197,11 +208,10 @@ def _by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.
 def _read_fields(
     plan: Plan, names: list[str], report: Callable[[str], None]
 ) -> tuple[list[Field], dict[str, ImageError]]:
-    cutting, fields, broken = plan.cutting, [], {}
+    fields, broken = [], {}
     for name in names:
         try:
-            planes = read_planes(cutting.template, name, cutting.extensions, headers_only=True)
-            fields.append(read_field(name, list(planes)))
+            fields.append(read_field(plan.cutting, name))
         except ImageError as error:
             broken[name] = error
             report(f"field {name!r} cannot be used ({error.reason}): {error}")

@@ -1,9 +1,12 @@
 """Which catalogue rows are left out, and why."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.table import Table
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 FILTERED = "where"  # the reason of rows that the user's own --where leaves out: they are no failures
 
@@ -58,8 +61,10 @@ class Rejects:
         examples = {reason: detail for reason, detail in reversed(self._why)}
         return "; ".join(f"{counts[r]} {r} ({examples[r]})" for r in sorted(counts, key=lambda r: -counts[r]))
 
-    def table(self, ids: np.ndarray) -> Table:
+    def table(self, ids: np.ndarray) -> "Table":
         """``id``, ``reason`` and ``detail`` of all that is left out, in the order of rows."""
+        from astropy.table import Table  # noqa: PLC0415 - workers, which need none, start twice as fast without it
+
         rows = np.flatnonzero(self.mask)
         codes, why = self._code[rows], list(self._why)
         reasons, details = (np.array([text[i] for text in why], dtype=str) for i in (0, 1))

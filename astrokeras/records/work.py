@@ -167,10 +167,12 @@ def _write(path: Path, records: Iterator[bytes]) -> Shard:
 def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[bytes]:
     for i in chosen:
         carried = {name: values[i].astype("<f8").tobytes() for name, values in work.columns.items()}
+        if work.cutting.valid:
+            carried["valid"] = np.isfinite(stamps[i]).astype(np.uint8).tobytes()
         yield encode(
             {
                 "id": str(work.ids[i]).encode(),
-                "image": stamps[i].astype("<f4", copy=False).tobytes(),
+                "image": stamps[i].astype("<f4", copy=False).view(np.uint8),
                 "magnitudes": work.magnitudes[i],
                 "magnitude_errors": work.magnitude_errors[i],
                 "label": work.labels[i : i + 1],
@@ -185,9 +187,9 @@ def _units(work: Work) -> list[str]:
 
 def _paths(work: Work, unit: str) -> list[Path]:
     """The files of one field or object; none for a name that no file can have, whose rows are rejected."""
-    template = work.cutting.template
+    templates = [work.cutting.template, *(companion.template for companion in work.cutting.companions)]
     try:
-        return list({template.path(unit, band): None for band in template.bands})
+        return list({template.path(unit, band): None for template in templates for band in template.bands})
     except ValueError:
         return []
 

@@ -7,6 +7,7 @@ from astropy.table import MaskedColumn, Table
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError, unknown_name
+from astrokeras.survey.bands import names_in_tables
 from astrokeras.survey.columns import as_text
 from astrokeras.survey.fluxes import check_flux_options, errors_from_ivars, magnitudes_from_fluxes
 from astrokeras.survey.tables import read_table
@@ -225,9 +226,7 @@ def _ids(columns: _Columns, names: str) -> np.ndarray:
 
 def _photometry(columns: _Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """Magnitudes and errors ``[N, B]`` as they stand in the catalogue, or from its fluxes, and what they are from."""
-    bands = config.catalog_bands or config.bands
-    if len(bands) != len(config.bands):
-        raise UsageError(f"--catalog-bands {','.join(bands)}: expected one for each of {','.join(config.bands)}")
+    bands = names_in_tables(config.bands, config.catalog_bands)
     if config.fluxes and not config.magnitudes:
         fluxes, used = columns.per_band(config.fluxes, (), bands, "--fluxes")
         errors, used_errors = columns.per_band(config.flux_errors, (), bands, "--flux-errors")

@@ -20,6 +20,7 @@ DESCRIBING = (
     "x_column", "y_column", "origin", "field_column", "magnitudes", "magnitude_errors", "fluxes", "flux_errors",
     "flux_ivars", "flux_zero_point",
 )  # fmt: skip
+PLACES = ("id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column")
 PHOTOMETRY = ("magnitudes", "magnitude_errors", "fluxes", "flux_errors", "flux_ivars", "flux_zero_point")
 SOURCE = ("release", "checked", "links", "missing", "notes")
 
@@ -61,35 +62,65 @@ def read_survey(name: str) -> Survey:
     except ValueError as error:
         raise UsageError(f"--survey {name} is no TOML file: {error}") from None
     source = content.pop("source", {})
-    if not isinstance(source, dict):
-        raise UsageError(f"--survey {name}: expected a table [source]")
     options = {key.replace("-", "_"): value for key, value in content.items()}
-    for what, found, known in (("key", options, DESCRIBING), ("key of [source]", source, SOURCE)):
-        for key in found.keys() - set(known):
-            typed = [other.replace("_", "-") for other in known]
-            raise UsageError(f"--survey {name}: {unknown_name(what, key.replace('_', '-'), typed)}")
-    if not isinstance(options.get("images"), str) or "{" not in options["images"]:
-        raise UsageError(f"--survey {name}: expected images = '…' with a placeholder, as in '{{field}}_{{band}}.fits'")
+    for key in ("bands", "catalog_bands"):
+        if isinstance(options.get(key), str):
+            options[key] = [band.strip() for band in options[key].split(",")]
+    if problem := _problem(options, source):
+        raise UsageError(f"--survey {name}: {problem}")
     return Survey(file.stem, options, source)
 
 
-def with_survey(config: ConvertConfig) -> ConvertConfig:
-    """`config` with the survey's own file names where ``--images`` is only a directory.
+def _problem(options: dict[str, Any], source: Any) -> str | None:
+    """What is wrong with the content of a file; types are left to the options themselves."""
+    if not isinstance(source, dict):
+        return "expected a table [source]"
+    for what, found, known in (("key", options, DESCRIBING), ("key of [source]", source, SOURCE)):
+        for key in found.keys() - set(known):
+            typed = [other.replace("_", "-") for other in known]
+            return unknown_name(what, key.replace("_", "-"), typed)
+    if not isinstance(options.get("images"), str) or "{" not in options["images"]:
+        return "expected images = '…' with a placeholder, as in '{field}_{band}.fits'"
+    bands, others = options.get("bands", []), options.get("catalog_bands", [])
+    if isinstance(bands, list) and isinstance(others, list) and others and len(others) != len(bands):
+        return "expected as many catalog-bands as bands"
+    return None
 
-    Without a catalogue, and where magnitudes are measured, the survey's names of their columns are left out.
+
+def with_survey(config: ConvertConfig) -> ConvertConfig:
+    """`config` with what its survey knows fitted to what else is asked for.
+
+    Where ``--images`` is only a directory the survey's own file names are added to it. Of some of its bands only those
+    are taken. Without a catalogue, and where magnitudes are measured, its names of the columns are left out.
     """
-    if config.survey and (config.measure or not config.catalog):
-        own = read_survey(config.survey).options
-        unused = {key: None for key in PHOTOMETRY if key in own and getattr(config, key) == own[key]}
-        config = dataclasses.replace(config, **unused)
+    own = read_survey(config.survey).options if config.survey else {}
+    kept = {key for key, value in own.items() if _plain(getattr(config, key)) == _plain(value)}
+    idle = [] if config.catalog else PLACES
+    idle = [*idle, *PHOTOMETRY] if config.measure or not config.catalog else idle
+    changes: dict[str, Any] = {key: None for key in idle if key in kept}
+    if "catalog_bands" in kept and "bands" not in kept:
+        names = dict(zip(own["bands"], own["catalog_bands"], strict=True))
+        changes["catalog_bands"] = tuple(names.get(band, band) for band in config.bands)
+    for key in {"zero_point", "ext"} & kept:
+        parts = str(own[key]).split(",")
+        if "=" in str(own[key]):
+            changes[key] = ",".join(part for part in parts if part.partition("=")[0].strip() in config.bands)
+    return _with_template(dataclasses.replace(config, **changes), own.get("images", ""))
+
+
+def _plain(value: Any) -> Any:
+    """A value as it is compared: a file says 22.5 or ["g", "r"] where an option is "22.5" or ("g", "r")."""
+    return [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
+
+
+def _with_template(config: ConvertConfig, own: str) -> ConvertConfig:
     if "{" in config.images or not Path(config.images).is_dir():
         return config
-    if config.survey is None:
+    if not own:
         raise UsageError(
             f"--images {config.images} is a directory; expected a template, as in "
             f"'{config.images}/{{field}}_{{band}}.fits', or --survey NAME, which knows its own"
         )
-    own = read_survey(config.survey).options["images"]
     # As the archive lays them out, or all in one directory.
     templates = [str(Path(config.images) / name) for name in (own, Path(own).name)]
     there = (template for template in templates if ImageTemplate(template, config.bands).has_files())

@@ -20,18 +20,19 @@ class ImageTemplate:
 
     text: str
     bands: tuple[str, ...]
+    option: str = "--images"
 
     def __post_init__(self) -> None:
         names = _TOKEN.findall(self.text)
         for name in names:
             if name not in PLACEHOLDERS:
                 raise UsageError(
-                    f"--images {self.text}: unknown placeholder {{{name}}}; "
+                    f"{self.option} {self.text}: unknown placeholder {{{name}}}; "
                     "{band}, {field} and {id} are understood"
                 )
         if "field" in names and "id" in names:
             raise UsageError(
-                f"--images {self.text}: {{field}} names a tile and {{id}} one object's own file; use one of them"
+                f"{self.option} {self.text}: {{field}} names a tile and {{id}} one object's own file; use one of them"
             )
 
     def __contains__(self, placeholder: str) -> bool:

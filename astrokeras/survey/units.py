@@ -8,12 +8,16 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+from astropy.io.fits.card import Undefined
+
 from astrokeras.errors import UsageError
 from astrokeras.survey.images import ImageError, Plane
 from astrokeras.survey.tables import is_table
 from astrokeras.survey.zero_point_table import read_zero_point_table
 
 AB_ZERO_POINT_NJY = 31.4
+# Zero points beyond which one image unit is no nJy that float32 can hold with all its digits (1e-37 to 1e37).
+LOWEST, HIGHEST = -61.0, 123.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,29 +37,49 @@ class ZeroPoints:
         """The zero points of one field.
 
         Raises:
-            ImageError: the table has no row for it.
+            ImageError: the table has no row for it, or lacks one of its bands.
         """
         if not self.table:
             return self
         if field not in self.table:
             raise ImageError("no_zero_point", f"field {field!r} is not in the table of zero points (--zero-point)")
-        return ZeroPoints(self.table[field])
+        values = self.table[field]
+        if not all(map(math.isfinite, values)):
+            raise ImageError(
+                "no_zero_point", f"field {field!r} lacks a band in the table of zero points (--zero-point)"
+            )
+        return ZeroPoints(values)
 
     def scale(self, plane: Plane) -> float:
         """What one image unit of this band is in nJy (1 where there is no zero point).
 
         Raises:
-            ImageError: neither the image's header nor the file's first one has a number under the keyword.
+            ImageError: neither the image's header nor the file's first one has a sensible number under the keyword.
         """
         if self.unit == "image":
             return 1.0
-        from_header = plane.header.get(self.keyword, plane.primary.get(self.keyword))
-        zero_point = self.values[plane.band] if self.values else from_header
-        if self.values and not math.isfinite(zero_point):
-            raise ImageError("no_zero_point", "the table of zero points has none for this field and band")
-        if isinstance(zero_point, bool) or not isinstance(zero_point, int | float) or not math.isfinite(zero_point):
-            raise ImageError("no_zero_point", f"header keyword {self.keyword} is {zero_point!r}, expected a magnitude")
-        return 10.0 ** (0.4 * (AB_ZERO_POINT_NJY - zero_point))
+        if self.values:
+            return _checked(self.values[plane.band], "the table of zero points")
+        value = plane.header.get(self.keyword, plane.primary.get(self.keyword))
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            found = "absent" if value is None else "undefined" if isinstance(value, Undefined) else repr(value)
+            raise ImageError("no_zero_point", f"header keyword {self.keyword} is {found}, expected a magnitude")
+        return _checked(value, f"header keyword {self.keyword}")
+
+
+def _checked(zero_point: float, source: str) -> float:
+    """As `_scale`, where what is wrong rejects the image."""
+    try:
+        return _scale(zero_point)
+    except ValueError as error:
+        raise ImageError("no_zero_point", f"{source}: {error}") from None
+
+
+def _scale(zero_point: float) -> float:
+    """One image unit in nJy; it has to be a number that float32 can hold."""
+    if not LOWEST <= zero_point <= HIGHEST:
+        raise ValueError(f"{zero_point} is no magnitude of one image unit, expected {LOWEST} to {HIGHEST}")
+    return 10.0 ** (0.4 * (AB_ZERO_POINT_NJY - zero_point))
 
 
 def zero_point_of(unit: str) -> float:
@@ -65,8 +89,7 @@ def zero_point_of(unit: str) -> float:
 
 def _magnitude(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
+    _scale(value)
     return value
 
 

@@ -3,15 +3,18 @@
 import numpy as np
 
 from astrokeras.errors import UsageError
+from astrokeras.survey.bands import names_in_tables
 from astrokeras.survey.tables import read_table
 
 FIELD_NAMES = ("field", "tile", "tilename", "tile_name", "field_name", "fieldname")
+
+NO_ZERO_POINT = 60.0  # a zero point so large or small is a mark
 
 
 def read_zero_point_table(
     path: str, bands: tuple[str, ...], other_names: tuple[str, ...] = ()
 ) -> dict[str, tuple[float, ...]]:
-    """The zero point of each band of each field; NaN where the table has none.
+    """The zero point of each band of each field; NaN where the table has none, or a mark such as 99.
 
     Args:
         path: a table with a column of field names, and for each band one that is called like it or ends in ``_BAND``
@@ -27,7 +30,7 @@ def read_zero_point_table(
     field = next((by_lower[name] for name in FIELD_NAMES if name in by_lower), None)
     if field is None:
         raise UsageError(f"--zero-point {path}: no column with the fields; expected one called {FIELD_NAMES[0]}")
-    others = other_names or bands
+    others = names_in_tables(bands, other_names)
     columns = [_column(table.colnames, path, (band, other)) for band, other in zip(bands, others, strict=True)]
     if len(set(columns)) < len(columns):
         raise UsageError(f"--zero-point {path}: one column would serve two bands ({', '.join(columns)})")
@@ -35,6 +38,7 @@ def read_zero_point_table(
         values = np.stack([np.ma.asarray(table[name]).astype(float).filled(np.nan) for name in columns], axis=1)
     except (TypeError, ValueError):
         raise UsageError(f"--zero-point {path}: {', '.join(columns)} hold text, expected magnitudes") from None
+    values[np.abs(values) >= NO_ZERO_POINT] = np.nan
     names = [str(name).strip() for name in table[field]]
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:

@@ -5,20 +5,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from astropy.table import Table
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records import convert as module
-from astrokeras.records import plan
 from astrokeras.records.cluster import Cluster
 from astrokeras.records.convert import convert
 from astrokeras.records.executor import Lost
 from astrokeras.records.partial import partial_path
 from tests import works
-from tests.sky import config_for, noise_image, write_image
+from tests.records.tasks import small_tasks
+from tests.sky import config_for
 
 distributed = pytest.importorskip("distributed", reason="Dask is an extra")
 
@@ -40,15 +38,7 @@ def cluster(address: str) -> Iterator[Cluster]:
 
 @pytest.fixture
 def survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    rng = np.random.default_rng(0)
-    for index, field in enumerate("AB"):
-        for band in "gr":
-            write_image(tmp_path / f"{field}_{band}.fits", noise_image(index))
-    n = 90
-    columns = {"id": [f"{i:03d}" for i in range(n)], "field": list("AAB") * (n // 3), "class": list("st-") * (n // 3)}
-    Table({**columns, "x": rng.uniform(0, 79, n), "y": rng.uniform(0, 95, n)}).write(tmp_path / "catalog.fits")
-    monkeypatch.setattr(plan, "STAMP_BYTES_PER_TASK", 16 * 16 * 2 * 4 * 12)
-    return tmp_path
+    return small_tasks(tmp_path, monkeypatch)
 
 
 def contents(config: ConvertConfig) -> dict[str, bytes]:
@@ -72,22 +62,9 @@ def test_the_cluster_writes_the_same_bytes_as_processes_here_even_if_a_worker_is
     lives = survey / "lives"
     lives.write_text("x")
     dying = dataclasses.replace(there, out=str(survey / "dying"))
-    convert(dying, report=lambda line: None, executor=Dying(cluster, lives))
+    convert(dying, report=lambda line: None, executor=works.Dying(cluster, lives))
     assert lives.read_text() == ""
     assert contents(dying) == contents(here)
-
-
-class Dying:
-    """The cluster, with a worker that is killed as long as there is a life left in a file."""
-
-    def __init__(self, cluster: Cluster, lives: Path) -> None:
-        self._cluster, self._lives = cluster, str(lives)
-
-    def map(self, function, items):
-        try:
-            yield from self._cluster.map(works.run_or_die, ((function, item, self._lives) for item in items))
-        except Lost as lost:
-            raise Lost([item for _, item, _ in lost.works]) from None
 
 
 def test_a_task_that_kills_every_worker_is_named_and_the_others_are_kept(survey: Path, cluster: Cluster):
@@ -95,7 +72,7 @@ def test_a_task_that_kills_every_worker_is_named_and_the_others_are_kept(survey:
     lives.write_text("x" * 100)
     config = config_for(survey)
     with pytest.raises(AstrokerasError, match=r"task 2 \(field A\): .* died .* tasks are kept"):
-        convert(config, report=lambda line: None, executor=Dying(cluster, lives))
+        convert(config, report=lambda line: None, executor=works.Dying(cluster, lives))
     results = {path.stem for path in partial_path(Path(config.out)).glob("results/*.npz")}
     assert results == {f"{task.index:06d}" for task in module.make_plan(config, print).tasks} - {"000002"}
     with pytest.raises(Lost):

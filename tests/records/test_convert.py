@@ -264,6 +264,7 @@ def test_real_field_in_nine_bands(real_data: Path, tmp_path: Path):
     config = ConvertConfig(
         images=str(directory / "{band}.fits"), bands=(*optical, *infrared), out=str(tmp_path / "out"),
         catalog=str(tmp_path / "catalog.fits"), label="LABEL_SG", zero_point=zero_points, size=24, workers=1,
+        hcompress=True,
     )  # fmt: skip
 
     records, examples, rejects = run(config)

@@ -94,7 +94,7 @@ def test_the_catalogue_is_named_where_magnitudes_are_its_own(sample_records: Pat
     [
         ({"magnitudes": "MAG_AUTO_{band}"}, "--magnitudes"),
         ({"magnitude_errors": "E_{band}"}, "--magnitude-errors"),
-        ({"columns": ("ellipticity",)}, "every record has these"),
+        ({"columns": ("ellipticity",)}, "records have these"),
     ],
 )
 def test_options_that_contradict_measuring(tmp_path: Path, options: dict, said: str):

@@ -187,7 +187,7 @@ def test_rows_left_out_are_rejects_and_ids_are_judged_among_the_rest(tmp_path: P
         "field": ["A"] * 5,
         "r": [22, 20, 30, 20, 20],
     }
-    plan = plan_of(survey(tmp_path, columns, "A", wcs=False), where="r < 21")
+    plan = plan_of(survey(tmp_path, columns, "A", wcs=False), where="r < 21", splits="train=1")
     assert reasons(plan) == {0: "where", 2: "where", 4: "duplicate_id"}
     assert dict(plan.rejects.items())[0][1] == "left out by --where r < 21"
     with pytest.raises(UsageError, match="no --catalog"):

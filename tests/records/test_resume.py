@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from astropy.table import Table
 
@@ -17,9 +16,9 @@ from astrokeras.records import convert as module
 from astrokeras.records import plan
 from astrokeras.records.convert import convert
 from astrokeras.records.partial import Partial, partial_path
+from tests.records.tasks import PIPES, ROOT, command_for, small_tasks
 from tests.sky import config_for, noise_image, write_image
 
-ROOT = Path(__file__).resolve().parents[2]
 SHAPE = (96, 80)
 
 
@@ -33,18 +32,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two fields in two bands, one of them with a bad band, and seven tasks."""
-    rng = np.random.default_rng(0)
-    for index, field in enumerate("AB"):
-        for band in "gr":
-            pixels = noise_image(index, SHAPE)
-            pixels[40:50, 30:40] = np.nan
-            write_image(tmp_path / f"{field}_{band}.fits", pixels)
-    n = 90
-    table = {"id": [f"{i:03d}" for i in range(n)], "field": list("AAB") * (n // 3), "class": list("st-") * (n // 3)}
-    Table({**table, "x": rng.uniform(0, 79, n), "y": rng.uniform(0, 95, n)}).write(tmp_path / "catalog.fits")
-    monkeypatch.setattr(plan, "STAMP_BYTES_PER_TASK", 16 * 16 * 2 * 4 * 12)
-    return tmp_path
+    return small_tasks(tmp_path, monkeypatch)
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, config: ConvertConfig, count: int) -> None:
@@ -81,27 +69,10 @@ def test_killed_at_every_step_a_rerun_ends_the_same(survey: Path):
     assert min(map(int, done.stdout.split())) > 40
 
 
-COMMAND = """
-import sys
-from astrokeras.cli import main
-from astrokeras.records import plan
-plan.STAMP_BYTES_PER_TASK = 16 * 16 * 2 * 4 * 3
-if __name__ == "__main__":
-    main(sys.argv[1:])
-"""
-
-
 @pytest.mark.parametrize(("whom", "moment"), [("all", 1), ("parent", 4), ("all", "finishing")])
 def test_a_command_is_killed_and_repeated(survey: Path, whom: str, moment: int | str):
-    script = survey / "command.py"
-    script.write_text(COMMAND)
-    arguments = [
-        sys.executable, script, "convert", "--images", survey / "{field}_{band}.fits", "--bands", "g,r", "--size", "16",
-        "--catalog", survey / "catalog.fits", "--label", "class", "--out",
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    options = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    whole = subprocess.run([*arguments, survey / "whole", "--workers", "1"], check=True, **options)
+    arguments = command_for(survey)
+    whole = subprocess.run([*arguments, survey / "whole", "--workers", "1"], check=True, **PIPES)
     out, partial = survey / "out", survey / ".out.partial"
 
     def reached() -> bool:
@@ -109,7 +80,7 @@ def test_a_command_is_killed_and_repeated(survey: Path, whom: str, moment: int |
         return finishing or (moment != "finishing" and len(list(partial.glob("results/*.npz"))) >= moment)
 
     command = [*arguments, out, "--workers", "2", "--resume"]
-    with subprocess.Popen(command, start_new_session=True, **options) as process:
+    with subprocess.Popen(command, start_new_session=True, **PIPES) as process:
         while not reached() and process.poll() is None:
             time.sleep(0.001)
         if whom == "all":
@@ -117,7 +88,7 @@ def test_a_command_is_killed_and_repeated(survey: Path, whom: str, moment: int |
         else:
             process.kill()
         process.communicate()
-    again = subprocess.run(command, check=False, **options)
+    again = subprocess.run(command, check=False, **PIPES)
     assert again.returncode == 0, again.stderr
     assert again.stdout == whole.stdout
     assert contents(out) == contents(survey / "whole")

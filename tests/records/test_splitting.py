@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from astrokeras.records.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.splits import parse_splits
 from astrokeras.records.splitting import SPLITS_JSON, Group, Splitting, choose_splitting, load_splitting
+from astrokeras.records.verify import verify
 from tests.sky import SCALE, config_for, examples_of, noise_image, run, tan_header, write_image
 
 SHARES = parse_splits("train=0.6,val=0.2,test=0.2")
@@ -191,3 +193,26 @@ def test_records_that_go_on_with_the_splits_of_others_keep_every_object_where_it
     )
     assert then.items() <= now.items()
     assert bool(then) == (by != "id")
+
+
+def test_a_rerun_notices_that_the_splits_it_goes_on_with_have_changed(tmp_path: Path):
+    survey(tmp_path, "ABC", 40)
+    first = config_for(tmp_path, splits="train=0.6,val=0.2,test=0.2", split_by="night", size=8)
+    convert(first, report=lambda line: None)
+    later = config_for(tmp_path, splits_from=first.out, out=str(tmp_path / "later"), size=8, resume=True)
+    content = convert(later, report=lambda line: None)
+    assert [Path(entry["path"]).name for entry in content["inputs"][:2]] == ["catalog.fits", SPLITS_JSON]
+    assert convert(later, report=lambda line: None) == content
+    convert(dataclasses.replace(first, seed=1, overwrite=True), report=lambda line: None)
+    with pytest.raises(AstrokerasError, match="is complete, but"):
+        convert(later, report=lambda line: None)
+
+
+def test_verification_covers_the_splits(tmp_path: Path):
+    survey(tmp_path, "ABC", 40)
+    records, _, _ = run(config_for(tmp_path, splits="train=0.6,val=0.2,test=0.2", split_by="night", size=8))
+    verify(records)
+    path = records.path / SPLITS_JSON
+    path.write_text(path.read_text().replace('"val"', '"vam"', 1))
+    with pytest.raises(AstrokerasError, match=r"splits\.json is damaged"):
+        verify(records)

@@ -215,6 +215,8 @@ def test_what_is_typed_wins_over_a_configuration_file_and_that_over_the_survey(t
         ({"images": "tiles"}, "placeholder"),
         ({"images": None}, "images"),
         ({"bands": 3.5}, "expected text or a list"),
+        ({"catalog-bands": "G, R"}, "as many catalog-bands as bands"),
+        ({"catalog-bands": 7.5}, "expected text or a list"),
         ({"pixel-scale": "half"}, "expected a number"),
     ],
     ids=lambda value: next(iter(value), "") if isinstance(value, dict) else "",
@@ -248,11 +250,42 @@ def test_all_that_a_survey_can_say_are_options_of_convert():
     assert len(survey_names()) >= 7
 
 
-def test_without_a_catalogue_the_names_of_its_columns_are_left_out():
+@pytest.mark.parametrize("name", ["kids", "splus"])
+def test_objects_may_be_found_on_the_images_of_a_survey(tmp_path: Path, name: str):
+    extra = write_survey(tmp_path, name)
+    for file in (tmp_path / "images").iterdir():
+        with fits.open(file, mode="update") as hdus:
+            image = next(hdu for hdu in hdus if hdu.data is not None)
+            pixels = image.data * np.random.default_rng(0).normal(1, 0.01, image.data.shape)
+            pixels[20:24, 20:24] *= 3
+            image.data = pixels
+    bands = read_survey(name).options["bands"][:2]
+    arguments = ["--survey", name, "--images", str(tmp_path / "images"), "--bands", ",".join(bands)]
+    records, examples = convert(tmp_path, *arguments, "--detect", bands[0], *extra)
+    assert sorted(examples) == [f"{field}-000001" for field in FIELDS]
+    assert records.unit == "nJy"
+
+
+def test_of_some_bands_the_survey_knows_the_other_names_too(tmp_path: Path):
+    extra = write_survey(tmp_path, "splus")
+    arguments = ["--survey", "splus", "--images", str(tmp_path / "images"), "--catalog", str(tmp_path / "catalog.fits")]
+    records, examples = convert(tmp_path, *arguments, "--bands", "R,F378", *extra)
+    assert records.content["options"]["catalog_bands"] == ["r", "J0378"]
+    np.testing.assert_allclose(examples["105"]["magnitudes"], [magnitude(7), magnitude(1)])
+    each = {"images": "{field}.fits", "bands": ["g", "r"], "zero-point": "g=20, r=21", "ext": "g=1,r=2"}
+    mine = own_survey(tmp_path / "mine.toml", **{**dict.fromkeys(tomllike("legacy")), **each})
+    config = ConvertConfig(images="x", bands=("r",), out="x", survey=mine, zero_point="g=20, r=21", ext="g=3,r=4")
+    assert with_survey(config).zero_point.strip() == "r=21"
+    assert with_survey(config).ext == "g=3,r=4"
+    assert with_survey(dataclasses.replace(config, ext="g=1,r=2")).ext == "r=2"
+
+
+def test_without_a_catalogue_or_where_magnitudes_are_measured_the_names_of_columns_are_left_out():
     known = read_survey("kids").options
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
     config = ConvertConfig(**{**options, "zero_point": "0"}, survey="kids", out="x")
     assert with_survey(config).magnitudes is None
+    assert with_survey(dataclasses.replace(config, catalog="c.fits", measure=True)).magnitudes is None
     assert with_survey(dataclasses.replace(config, catalog="c.fits")) == dataclasses.replace(config, catalog="c.fits")
     typed = dataclasses.replace(config, magnitudes="MAG_{band}")
     assert with_survey(typed).magnitudes == "MAG_{band}"
