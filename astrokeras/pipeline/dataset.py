@@ -142,7 +142,10 @@ def training_batches(
 
     Raises:
         AstrokerasError: there is nothing to train on.
+        ValueError: ``valid`` is asked for with an augmentation, which does not change it.
     """
+    if augment is not None and "valid" in fields:
+        raise ValueError("valid would not be that of the augmented flux, which is NaN where it is not valid")
     count = _selected(records, _TRAIN, select)
     if count == 0:
         raise AstrokerasError(f"no records to train on in the training split of {records.path}")

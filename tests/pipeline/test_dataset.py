@@ -183,5 +183,7 @@ def test_errors_say_what_is_wrong(records: Records):
         evaluation_batches(records, "val", 4, size=17)
     with pytest.raises(AstrokerasError, match=r"no column 'parallax'; they have id, label, .*redshift"):
         evaluation_batches(records, "val", 4, fields=("parallax",))
+    with pytest.raises(ValueError, match="valid would not be that of the augmented flux"):
+        epochs_of(records, 0, 1, fields=("valid",), augment=augmentation("dihedral", Facts.of(records)))
     with pytest.raises(ValueError, match="50 booleans"):
         load_arrays(records, "train", select=np.ones(3, bool))
