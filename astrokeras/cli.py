@@ -26,7 +26,7 @@ _TRAIN_HELPS = {
     "size": "Crop the stamps to the middle SIZE pixels.  [default: as converted]",
     "resize": "Enlarge or shrink stamps to RESIZE pixels inside the encoder.",
     "stretch": "auto (asinh for fluxes, linear for JPEG and PNG levels), asinh or linear.",
-    "augment": "default: random flips and quarter turns; or none.",
+    "augment": "default, none, or a chain as in 'dihedral|shift(2)|noise(0.5)': see the guide.",
     "devices": "auto, cpu:N or gpu:N; more than one trains with MirroredStrategy.",
     "overwrite": "Replace an existing run directory.",
 }

@@ -10,7 +10,7 @@ import numpy as np
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.metrics import classification_metrics
-from astrokeras.pipeline.augment import Augmentation
+from astrokeras.pipeline.augment import Chain
 from astrokeras.records.directory import Records
 from astrokeras.training.classify import Trainer, predict
 
@@ -45,7 +45,7 @@ class Exam:
 
 def run_arm(
     arm: Arm, trainer: Trainer, records: Records, config: FinetuneConfig, *, draws: list[Draw], exams: list[Exam],
-    labels: np.ndarray, augment: Augmentation | None,
+    labels: np.ndarray, augment: Chain | None,
 ) -> Iterator[tuple[Outcome, keras.Model]]:  # fmt: skip
     """Train the arm on every draw; the model that is yielded serves until the next one is asked for.
 

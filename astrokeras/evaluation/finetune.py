@@ -16,7 +16,7 @@ from astrokeras.evaluation.compare import Draw, Exam, Outcome, run_arm
 from astrokeras.evaluation.hparams import write_experiment, write_trial
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.models.saving import load_model
-from astrokeras.pipeline.augment import augmentation
+from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.budget import check_budget, draw, parse_budget
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
@@ -47,7 +47,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     draws = _draws(config, labels)
     exams = _exams(records)
     arms = make_arms(config, records, report)
-    augment = augmentation(config.augment)
+    augment = augmentation(config.augment, Facts.of(records))
     runs = [init for init in config.init if init not in ("scratch", "imagenet")]
     out = create_run(config.out, overwrite=config.overwrite, inputs=[config.records, *runs])
     write_run(out, "finetune", config, records)

@@ -1,52 +1,115 @@
-"""Augmentations of a batch of raw flux: one decorated function each, usable by its name.
+"""From what the user asks for, ``dihedral|shift(4)|noise(0.1)``, to a function of a batch of raw flux.
 
-An augmentation is a pure function of (flux, seed): it uses stateless random numbers only. It must leave NaN
-pixels NaN and conserve flux (no interpolation), because the targets are magnitudes.
+The augmentations are in `pipeline.augmentations`. Neither this module nor they import TensorFlow.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-import tensorflow as tf
+from keras import KerasTensor
 
-from astrokeras.registry import Registry
+from astrokeras.errors import UsageError
+from astrokeras.pipeline.augmentations import geometry, light, pixels  # noqa: F401 - they register theirs
+from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, PROPERTIES, Augmentation, Facts
+from astrokeras.spec import parse
 
-Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+__all__ = ["PROPERTIES", "Chain", "Facts", "augmentation"]
 
-AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
-_DEFAULT = "dihedral"
+# The first of them that no task forbids is the default.
+_DEFAULTS = ("dihedral",)
+
+Breaks = Mapping[str, frozenset[str]]
 
 
-def augmentation(spec: str) -> Augmentation | None:
-    """The augmentation of this name; ``default`` is the dihedral group, ``none`` is no augmentation.
+class Chain:
+    """Augmentations that are applied one after the other; neighbours that move pixels share an interpolation.
+
+    Attributes:
+        steps: the augmentations.
+        n_draws: how many uniform numbers it takes an example.
+        changes: which of `PROPERTIES` it changes.
+    """
+
+    def __init__(self, steps: Sequence[Augmentation]) -> None:
+        self.steps = tuple(steps)
+        self.n_draws = sum(step.n_draws for step in steps)
+        self.changes = frozenset().union(*(step.changes for step in steps))
+
+    def __str__(self) -> str:
+        return "|".join(map(str, self.steps))
+
+    def margin(self, size: int) -> int:
+        """How many pixels around stamps of `size` it would need at most to know all of the result."""
+        return (self._sides(size)[0] - size) // 2
+
+    def __call__(self, flux: KerasTensor, draws: KerasTensor, size: int | None = None) -> KerasTensor:
+        """Augmented stamps; NaN where a pixel is missing or lies off the stamps that are given.
+
+        Args:
+            flux: raw flux, NaN where missing; of any float type, which the result has too.
+            draws: uniform in [0, 1), float32, independent of each other.
+            size: side of the result, as large as `flux` or smaller around the same centre.
+
+        Shapes:
+            flux [N, S, S, B] with S known, draws [N, n_draws] -> [N, size, size, B]
+        """
+        size = size or flux.shape[1]
+        needed = self._sides(size)[1:]
+        start = 0
+        for first, last in geometry.plan(self.steps):
+            run = self.steps[first:last]
+            count = sum(step.n_draws for step in run)
+            own, start = draws[:, start : start + count], start + count
+            if isinstance(run[0], geometry.Geometry):
+                flux = geometry.move(flux, own, run, min(flux.shape[1], needed[last - 1]))
+            else:
+                flux = run[0].apply(flux, own, size)
+        edge = (flux.shape[1] - size) // 2
+        return flux[:, edge : edge + size, edge : edge + size, :]
+
+    def _sides(self, size: int) -> list[int]:
+        """The sides that are wanted before the first step, between the steps, and after the last."""
+        sides = [size]
+        for step in reversed(self.steps):
+            sides.insert(0, step.reach(sides[0]))
+        return sides
+
+
+def augmentation(spec: str, facts: Facts, breaks: Breaks | None = None, *, option: str = "--augment") -> Chain | None:
+    """The augmentations that `spec` names; None for ``none``.
+
+    Args:
+        spec: ``name|name(argument,…)``, ``none``, or ``default``: the eight flips and quarter turns, or nothing where
+            a task forbids them.
+        facts: of the survey.
+        breaks: by task, which of `PROPERTIES` must stay as they are for its targets to be true.
+        option: where `spec` was typed, for messages.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: it cannot be read, a name or an argument is wrong, or it would falsify the targets of a task.
     """
+    breaks = breaks or {}
     if spec == "none":
         return None
-    return AUGMENTATIONS.get(_DEFAULT if spec == "default" else spec)
+    if spec == "default":
+        chains = (_chain(default, facts, option) for default in _DEFAULTS)
+        return next((chain for chain in chains if not any(chain.changes & bad for bad in breaks.values())), None)
+    chain = _chain(spec, facts, option)
+    for task, bad in breaks.items():
+        for step in chain.steps:
+            _refuse(step, task, bad, option)
+    return chain
 
 
-def _dihedral_table(size: int) -> np.ndarray:
-    """Where each pixel of a turned stamp comes from, [8, size * size], for the eight symmetries of a square."""
-    places = np.arange(size * size, dtype=np.int32).reshape(size, size)
-    turns = [np.rot90(places, quarter) for quarter in range(4)]
-    return np.stack([turn.ravel() for turn in (*turns, *(np.flipud(turn) for turn in turns))])
+def _chain(spec: str, facts: Facts, option: str) -> Chain:
+    calls = parse(spec, option)
+    return Chain([AUGMENTATIONS.get(call.name)(facts, call, option) for call in calls])
 
 
-@AUGMENTATIONS.register("dihedral")
-def dihedral(flux: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """One of the eight flips and quarter turns of a square, each as likely, drawn for every stamp.
-
-    Pixels move but don't change. One gather over the batch, several times faster than `tf.where` between the
-    batch and its mirror images.
-
-    Shapes:
-        flux [N, S, S, B] with S known, seed [2] integers -> [N, S, S, B]
-    """
-    shape, (size, n_bands) = tf.shape(flux), flux.shape[2:]
-    element = tf.random.stateless_uniform([shape[0]], seed, 0, 8, tf.int32)
-    sources = tf.gather(tf.constant(_dihedral_table(size)), element)
-    moved = tf.gather(tf.reshape(flux, [shape[0], size * size, n_bands]), sources, batch_dims=1)
-    return tf.reshape(moved, shape)
+def _refuse(step: Augmentation, task: str, bad: frozenset[str], option: str) -> None:
+    changed = sorted(step.changes & bad)
+    if changed:
+        what = " and ".join(f"the {name} ({PROPERTIES[name]})" for name in changed)
+        raise UsageError(
+            f"{option} {step} changes {what}, which would falsify the targets of task '{task}'; leave it out, "
+            f"or use {option} default"
+        )

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.pipeline.augment import Augmentation
-from astrokeras.pipeline.parsing import parser
+from astrokeras.pipeline.augment import Chain
+from astrokeras.pipeline.parsing import check_size, parser
 from astrokeras.records.directory import Records
 
 # Serialized records held in memory for shuffling; a selection that fits is read from disk only once.
@@ -23,6 +23,8 @@ _BUFFER_BYTES = 256 * 2**20
 _PARALLEL_SHARDS = 16
 _READ_BATCH = 1024
 _TRAIN = "train"
+# Seeds are below 2**31, so that a key with another upper half is never that of another run.
+_TASK_DRAWS = 2**32
 
 
 def _selected(records: Records, split: str, select: np.ndarray | None) -> int:
@@ -119,7 +121,7 @@ def training_batches(
     fields: Sequence[str] = ("magnitudes",),
     size: int | None = None,
     select: np.ndarray | None = None,
-    augment: Augmentation | None = None,
+    augment: Chain | None = None,
 ) -> tf.data.Dataset:
     """Shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
 
@@ -133,14 +135,17 @@ def training_batches(
         fields: what to yield beside the flux, see `parsing.parser`.
         size: crop around the centre to this many pixels.
         select: which records to use, one boolean a record in record order.
-        augment: changes the flux of a batch.
+        augment: changes the flux of a batch. It sees what the records have around the crop, as far as it needs it.
 
     Shapes:
         (flux [batch_size, size, size, B] float32, dict of fields)
 
     Raises:
         AstrokerasError: there is nothing to train on.
+        ValueError: ``valid`` is asked for with an augmentation, which does not change it.
     """
+    if augment is not None and "valid" in fields:
+        raise ValueError("valid would not be that of the augmented flux, which is NaN where it is not valid")
     count = _selected(records, _TRAIN, select)
     if count == 0:
         raise AstrokerasError(f"no records to train on in the training split of {records.path}")
@@ -170,19 +175,45 @@ def training_batches(
         shuffled = raw.shuffle(buffer, seed=2 * epoch, reshuffle_each_iteration=False)
         return shuffled.take(steps * batch_size)
 
-    parse = parser(records, ("image", *fields), size)
+    side = check_size(records, size)
+    parse = parser(records, ("image", *fields), side, augment.margin(side) if augment else 0)
 
     def prepare(step: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         features = parse(serialized)
         flux = features.pop("image")
         if augment is not None:
-            flux = augment(flux, tf.stack([tf.constant(seed, tf.int64), step]))
+            flux = augment(flux, _draw(seed, step, batch_size, augment.n_draws), side)
         return flux, features
 
     first, last = epochs
     dataset = tf.data.Dataset.range(first, last).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
     dataset = dataset.enumerate(start=first * steps).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.apply(tf.data.experimental.assert_cardinality((last - first) * steps)).prefetch(2)
+
+
+def _draw(key: int, step: tf.Tensor, count: int | tf.Tensor, n_draws: int) -> tf.Tensor:
+    """Numbers for a batch of `count`, uniform in [0, 1), by nothing but the key and the step: [count, n_draws]."""
+    return tf.random.stateless_uniform([count, n_draws], tf.stack([tf.constant(key, tf.int64), step]))
+
+
+def with_draws(batches: tf.data.Dataset, n_draws: int, *, seed: int, first_step: int) -> tf.data.Dataset:
+    """Training batches with numbers for the tasks to use, others than those of the augmentation.
+
+    Args:
+        batches: of `training_batches`.
+        n_draws: how many an example.
+        seed: of the run.
+        first_step: step of the whole run that the first batch belongs to: first epoch × steps per epoch.
+
+    Shapes:
+        the fields get ``draws`` [batch_size, n_draws] float32, uniform in [0, 1)
+    """
+
+    def add(step: tf.Tensor, batch: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        flux, fields = batch
+        return flux, {**fields, "draws": _draw(seed + _TASK_DRAWS, step, tf.shape(flux)[0], n_draws)}
+
+    return batches.enumerate(start=first_step).map(add, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def evaluation_batches(

@@ -40,25 +40,36 @@ def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
     raise AstrokerasError(f"the records in {records.path} have no column '{field}'; they have {known}")
 
 
-def _decode_image(records: Records, raw: tf.Tensor, size: int, dtype: tf.DType) -> tf.Tensor:
+def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtype: tf.DType) -> tf.Tensor:
     """Pixels from bytes, cropped around the centre (rounded towards the origin for an odd difference).
 
+    With a margin there are so many pixels more at each edge, or as many as the records have at all of them.
+
     Shapes:
-        raw [N] bytes -> [N, size, size, B] of `dtype`
+        raw [N] bytes -> [N, size + 2 margin, size + 2 margin, B] of `dtype`
     """
     full, bands = records.size, len(records.bands)
     flux = tf.reshape(tf.io.decode_raw(raw, dtype), [-1, full, full, bands])
     start = (full - size) // 2
-    return flux[:, start : start + size, start : start + size, :]
+    more = min(margin, start)
+    first, last = start - more, start + size + more
+    return flux[:, first:last, first:last, :]
 
 
-def parser(records: Records, fields: Sequence[str], size: int | None = None) -> Parser:
+def parser(records: Records, fields: Sequence[str], size: int | None = None, margin: int = 0) -> Parser:
     """A function that parses a batch of serialized records into the named features.
+
+    Args:
+        records: where from.
+        fields: the features.
+        size: crop around the centre to this many pixels.
+        margin: keep so many pixels more at each edge, as far as the records have them.
 
     Shapes:
         [N] bytes -> ``image`` [N, size, size, B] float32; ``magnitudes`` and ``magnitude_errors`` [N, B]
         float32 with NaN where missing; ``valid`` [N, size, size, B] uint8, where the records have it, 1 for a
-        good pixel; ``label`` [N] int64; ``id`` [N] bytes; a carried column [N] float64.
+        good pixel; ``label`` [N] int64; ``id`` [N] bytes; a carried column [N] float64. ``image`` and ``valid`` are
+        larger with a margin.
 
     Raises:
         AstrokerasError: a field that the records don't have.
@@ -72,7 +83,7 @@ def parser(records: Records, fields: Sequence[str], size: int | None = None) -> 
         for field in features:
             if field in ("image", "valid"):
                 dtype = tf.float32 if field == "image" else tf.uint8
-                features[field] = _decode_image(records, features[field], side, dtype)
+                features[field] = _decode_image(records, features[field], side, margin, dtype)
             elif field in records.columns:
                 features[field] = tf.reshape(tf.io.decode_raw(features[field], tf.float64), [-1])
         return features

@@ -22,6 +22,8 @@ class Task(abc.ABC):
 
     # What it reads from a record beside the pixels.
     fields: ClassVar[tuple[str, ...]]
+    # What an augmentation must leave as it is for the targets to be true; words of `augmentations.base.PROPERTIES`.
+    breaks: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     @abc.abstractmethod

@@ -102,6 +102,8 @@ class Magnitudes(Task):
     """
 
     fields = ("magnitudes",)
+    # The size, because the magnitudes may be those of a fixed aperture.
+    breaks = frozenset({"brightness", "colours", "size"})
 
     def __init__(self, bands: tuple[str, ...], mean: np.ndarray, deviation: np.ndarray, usable: np.ndarray) -> None:
         self.bands = bands

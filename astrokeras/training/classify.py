@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.models.heads import classifier
-from astrokeras.pipeline.augment import Augmentation
+from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.dataset import evaluation_batches, steps_per_epoch, training_batches
 from astrokeras.records.directory import Records
 
@@ -138,7 +138,7 @@ class Trainer:
         """Fit the head on the encoder's features of the drawn examples, ``[N, D]``."""
         self.model.get_layer("logits").set_weights(fit_linear(features, labels, self._n_classes, seed))
 
-    def fit_all(self, records: Records, select: np.ndarray, augment: Augmentation | None, seed: int) -> dict:
+    def fit_all(self, records: Records, select: np.ndarray, augment: Chain | None, seed: int) -> dict:
         """Train encoder and head together on the selected training records; returns the history by epoch.
 
         Raises:

@@ -13,7 +13,7 @@ import numpy as np
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.encoder import build_encoder
-from astrokeras.pipeline.augment import augmentation
+from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.dataset import (
     evaluation_batches,
     load_arrays,
@@ -79,7 +79,7 @@ class _Trainer:
     def __init__(self, model: keras.Model, config: PretrainConfig, records: Records, task: Task) -> None:
         self.model, self.config, self.records, self.task = model, config, records, task
         self.steps = steps_per_epoch(records.count("train"), config.batch_size)
-        self.augment = augmentation(config.augment)
+        self.augment = augmentation(config.augment, Facts.of(records), {config.task: task.breaks})
 
     def train(self, epoch: int) -> Scores:
         """Trains for an epoch; the loss and metrics over it, and the speed."""

@@ -3,17 +3,19 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline import dataset as module
-from astrokeras.pipeline.augment import augmentation
+from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.dataset import (
     evaluation_batches,
     load_arrays,
     read_columns,
     steps_per_epoch,
     training_batches,
+    with_draws,
 )
 from astrokeras.records.directory import Records
 from tests.synthetic import write_records
@@ -81,14 +83,40 @@ def test_a_resumed_stream_continues_the_undisturbed_one(
 ):
     if not cached:
         monkeypatch.setattr(module, "_BUFFER_BYTES", 0)
-    whole = epochs_of(records, 0, 3, augment=augmentation("dihedral"))
+    augment = augmentation("dihedral|rotate|noise(0.5)", Facts.of(records))
+    whole = epochs_of(records, 0, 3, augment=augment)
     # The global seed must not matter, since a resumed process may have used it otherwise. 0 is special in TensorFlow.
     keras.utils.set_random_seed(0)
-    resumed = epochs_of(records, 1, 3, augment=augmentation("dihedral"))
+    resumed = epochs_of(records, 1, 3, augment=augment)
     np.testing.assert_array_equal(flux_of(whole[6:]), flux_of(resumed))
     np.testing.assert_array_equal(whole[-1][1]["magnitudes"], resumed[-1][1]["magnitudes"])
-    other = epochs_of(records, 1, 3, augment=augmentation("dihedral"), seed=4)
+    other = epochs_of(records, 1, 3, augment=augment, seed=4)
     assert not np.array_equal(flux_of(resumed), flux_of(other), equal_nan=True)
+
+
+def test_an_augmented_crop_sees_what_the_records_have_around_it(records: Records):
+    augment = augmentation("rotate(30)", Facts.of(records))
+    inside = flux_of(epochs_of(records, 0, 1, size=8, augment=augment))
+    assert inside.shape == (48, 8, 8, 3)
+    assert np.isfinite(inside).all()
+    alone = flux_of(epochs_of(records, 0, 1, augment=augment))
+    assert np.isnan(alone[:, 0, 0]).mean() > 0.5
+
+
+def test_task_draws_are_uniform_and_continue_when_resumed(records: Records):
+    def drawn(first: int, last: int, seed: int) -> np.ndarray:
+        stream = training_batches(records, 8, epochs=(first, last), seed=seed)
+        stream = with_draws(stream, 5, seed=seed, first_step=first * steps_per_epoch(COUNT, 8))
+        return np.concatenate([fields["draws"] for _, fields in stream.as_numpy_iterator()])
+
+    whole = drawn(0, 20, 3)
+    assert whole.shape == (20 * 48, 5)
+    np.testing.assert_array_equal(whole[48:], drawn(1, 20, 3))
+    assert len(np.unique(whole)) > 0.99 * whole.size
+    for column in whole.T:
+        assert scipy.stats.kstest(column, "uniform").pvalue > 1e-3
+    assert abs(np.corrcoef(whole.T) - np.eye(5)).max() < 0.13
+    assert not np.array_equal(whole[:48], drawn(0, 1, 4))
 
 
 def test_streaming_from_disk_keeps_every_record_at_most_once(records: Records, monkeypatch: pytest.MonkeyPatch):
@@ -155,5 +183,7 @@ def test_errors_say_what_is_wrong(records: Records):
         evaluation_batches(records, "val", 4, size=17)
     with pytest.raises(AstrokerasError, match=r"no column 'parallax'; they have id, label, .*redshift"):
         evaluation_batches(records, "val", 4, fields=("parallax",))
+    with pytest.raises(ValueError, match="valid would not be that of the augmented flux"):
+        epochs_of(records, 0, 1, fields=("valid",), augment=augmentation("dihedral", Facts.of(records)))
     with pytest.raises(ValueError, match="50 booleans"):
         load_arrays(records, "train", select=np.ones(3, bool))
