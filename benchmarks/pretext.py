@@ -366,7 +366,7 @@ def main() -> None:
     running.add_argument(
         "--seconds-per-task", type=float, default=60.0, dest="seconds", help="of training, after compiling"
     )
-    running.add_argument("--stop-after", type=float, default=math.inf, help="seconds after which no arm is started")
+    running.add_argument("--stop-after", type=float, default=1e9, help="seconds after which no arm is started")
     running.add_argument("--steps-per-task", type=int, default=10**9, dest="steps", help="at most")
     running.add_argument("--precision", default="auto", choices=("auto", "float32", "mixed_bfloat16"))
     telling = steps.add_parser("table")
