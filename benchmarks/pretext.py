@@ -134,7 +134,7 @@ def judge(features: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> dict[str
         for count, rows in draw.items():
             model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
             folds = StratifiedKFold(5, shuffle=True, random_state=SEED)
-            grid = {"logisticregression__C": np.logspace(-5, 1, 7)}
+            grid = {"logisticregression__C": np.logspace(-5, 0, 6)}
             search = GridSearchCV(model, grid, cv=folds, scoring="balanced_accuracy", n_jobs=-1)
             search.fit(features[rows], labels[rows])
             scores[str(count)].append(float(balanced_accuracy_score(labels[test], search.predict(features[test]))))

@@ -1,6 +1,4 @@
-"""Transformations of stamps, one of its own for each; `augmentations.geometry.resample` applies them."""
-
-import math
+"""Transformations of stamps, one of its own for each; `augmentations.resampling.resample` applies them."""
 
 from keras import KerasTensor, ops
 
@@ -14,16 +12,6 @@ def turning(angle: KerasTensor) -> KerasTensor:
     """The matrices [N, 2, 2] on (y, x) that turn from the x axis towards the y axis; angle [N] in radians."""
     cosine, sine = ops.cos(angle), ops.sin(angle)
     return ops.stack([ops.stack([cosine, sine], -1), ops.stack([-sine, cosine], -1)], -2)
-
-
-def symmetry(draw: KerasTensor) -> KerasTensor:
-    """The matrices [N, 2, 2] of one of the eight symmetries of a square, each as likely; draw [N] in [0, 1)."""
-    element = ops.floor(8.0 * draw)
-    quarter = element - 4.0 * ops.floor(element / 4.0)
-    flip = ops.where(element >= 4.0, -1.0, 1.0)
-    # Rounded, because quarter turns are exact.
-    turn = ops.round(turning(quarter * (math.pi / 2)))
-    return turn * ops.stack([flip, ops.ones_like(flip)], -1)[:, :, None]
 
 
 def within_circle(flux: KerasTensor) -> KerasTensor:

@@ -9,8 +9,8 @@ from keras import KerasTensor, ops
 
 from astrokeras.models.normalization import batch_normalization
 from astrokeras.pipeline.augment import Facts, augmentation
-from astrokeras.pipeline.augmentations.geometry import resample
-from astrokeras.pretext.geometry import span, symmetry
+from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample_axes
+from astrokeras.pretext.geometry import span
 from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.directory import Records
 
@@ -18,19 +18,19 @@ from astrokeras.records.directory import Records
 _LEAST, _MOST = 0.5, 0.9
 # Largest change in brightness of all bands together, and of each, in magnitudes.
 _BRIGHTNESS, _COLOUR = 0.5, 0.2
-_GEOMETRY = 4
-# What the seeing and the depth of another exposure would change, see `pipeline.augmentations.pixels`.
-_EXPOSURE = "blur(1)|noise(1)"
+_WINDOW = 3
+# How else the object could lie, and what the seeing and the depth of another exposure would change.
+_EXPOSURE = "dihedral|blur(1)|noise(1)"
 
 
 class TwoViews:
     """Two views of each stamp, as different as the same object could look.
 
-    Each is one of the eight symmetries of a square of a random window within the stamp (0.5 to 0.9 of its side,
-    log-uniform), resampled to the stamp's size, brighter or fainter by up to 0.5 mag, and up to 0.2 mag more in each
-    band; then blurred by up to 1 pixel, with more noise by up to that of the sky. The flux above the sky is what is
-    scaled, so the sky stays where it is and its noise scales along. For stamps of display levels, which are no linear
-    measure of flux, that is a change of contrast.
+    Each is a random window within the stamp (0.5 to 0.9 of its side, log-uniform) magnified to the stamp's size,
+    brighter or fainter by up to 0.5 mag, and up to 0.2 mag more in each band; then flipped or turned by quarters,
+    blurred by up to 1 pixel, and with more noise, by up to that of the sky (see `pipeline.augmentations`). The flux
+    above the sky is what is scaled, so the sky stays where it is and its noise scales along. For stamps of display
+    levels, which are no linear measure of flux, that is a change of contrast.
 
     Args:
         records: gives the level of the sky in each band.
@@ -39,7 +39,7 @@ class TwoViews:
     def __init__(self, records: Records) -> None:
         self.sky = np.array(records.sky, np.float32)
         self.exposure = augmentation(_EXPOSURE, Facts.of(records))
-        self.n_draws = 2 * (_GEOMETRY + 1 + len(self.sky) + self.exposure.n_draws)
+        self.n_draws = 2 * (_WINDOW + 1 + len(self.sky) + self.exposure.n_draws)
 
     def __call__(self, flux: KerasTensor, draws: KerasTensor) -> list[KerasTensor]:
         """Both views.
@@ -52,11 +52,12 @@ class TwoViews:
 
     def _view(self, flux: KerasTensor, draws: KerasTensor) -> KerasTensor:
         side = flux.shape[1]
-        share = ops.exp(span(draws[:, 1], np.log(_LEAST), np.log(_MOST)))
-        room = (1.0 - share) * (side - 1) / 2
-        shift = span(draws[:, 2:4], -1.0, 1.0) * room[:, None]
-        window = resample(flux, symmetry(draws[:, 0]) * share[:, None, None], shift, side)
-        brightness, rest = draws[:, _GEOMETRY : _GEOMETRY + 1], draws[:, _GEOMETRY + 1 :]
+        share = ops.exp(span(draws[:, 0], np.log(_LEAST), np.log(_MOST)))
+        room = (1.0 - share) * side / 2
+        shift = span(draws[:, 1:_WINDOW], -1.0, 1.0) * room[:, None]
+        rows, columns = (axis_matrix(1.0 / share, shift[:, axis], side, side) for axis in (0, 1))
+        window = resample_axes(flux, rows, columns)
+        brightness, rest = draws[:, _WINDOW : _WINDOW + 1], draws[:, _WINDOW + 1 :]
         colours, exposure = rest[:, : len(self.sky)], rest[:, len(self.sky) :]
         magnitude = span(brightness, -_BRIGHTNESS, _BRIGHTNESS) + span(colours, -_COLOUR, _COLOUR)
         brighter = self.sky + (window - self.sky) * (10 ** (-0.4 * magnitude))[:, None, None, :]

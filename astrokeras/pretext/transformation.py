@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from astrokeras.pipeline.augmentations.geometry import resample
+from astrokeras.pipeline.augmentations.resampling import resample
 from astrokeras.pipeline.source import Source
 from astrokeras.pretext.base import TASKS, Fields, Scores, Task
 from astrokeras.pretext.geometry import span, turning, within_circle
