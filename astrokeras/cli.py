@@ -16,7 +16,7 @@ import click
 from astrokeras import __version__, config
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.jsonable import finite
-from astrokeras.options import options_of, read_config_file
+from astrokeras.options import options_of, read_config_file, take_survey
 
 _TRAIN_HELPS = {
     "out": "Run directory to make.",
@@ -26,7 +26,7 @@ _TRAIN_HELPS = {
     "size": "Crop the stamps to the middle SIZE pixels.  [default: as converted]",
     "resize": "Enlarge or shrink stamps to RESIZE pixels inside the encoder.",
     "stretch": "auto (asinh for fluxes, linear for JPEG and PNG levels), asinh or linear.",
-    "augment": "default: random flips and quarter turns; or none.",
+    "augment": "default, none, or a chain as in 'dihedral|shift(2)|noise(0.5)': see the guide.",
     "devices": "auto, cpu:N or gpu:N; more than one trains with MirroredStrategy.",
     "overwrite": "Replace an existing run directory.",
 }
@@ -166,34 +166,60 @@ def simulate_command(**values: Any) -> str:
 @options_of(
     config.ConvertConfig,
     {
-        "images": "Image files, as in 'tiles/{field}_{band}.fits' or 'stamps/{id}.jpg'; quote it.",
+        "images": "Image files, as in 'tiles/{field}_{band}.fits' or 'stamps/{id}.jpg'; with --survey a directory.",
         "bands": "Filters, blue to red; the order of the planes where one file holds all.",
         "out": "Records directory to make.",
+        "survey": "Name or FILE.toml of the images' survey (docs/surveys.md): defaults of other options.",
         "name": "Name of the data set, the first part of the shards' names.",
-        "catalog": "FITS, ECSV, VOTable, CSV or Parquet table of the objects.",
+        "catalog": "FITS, ECSV, VOTable, CSV, text or Parquet table of the objects.",
+        "detect": "Find the objects on these bands instead, as in r+i, and measure them (SEP).",
+        "detect_threshold": "With --detect: sigma above the sky.",
+        "detect_min_area": "With --detect: adjoining pixels above the threshold.",
         "ext": "Extension with the pixels: SCI, 2, or r=SCI_R,… for each band.  [default: the first]",
-        "id_column": "Column with the ids.  [default: found by its usual names, as the others]",
+        "weight": "Weight or inverse variance images, named as --images; not positive or NaN is a bad pixel.",
+        "weight_ext": "Extension with the weights, as --ext.",
+        "mask": "Mask images, named as --images; what is not zero is a bad pixel.",
+        "mask_ext": "Extension with the mask, as --ext.",
+        "mask_bits": "Values of the mask's bits that mean bad, as in 1,4,8.  [default: all]",
+        "valid": "Carry a mask of good pixels in every record.",
+        "resample": "Resample bands that lie on another pixel grid than the first (needs reproject).",
+        "hcompress": "Read HCOMPRESS too; its decoder is unsafe on damaged files.",
+        "max_image_bytes": "Refuse images that claim more bytes of pixels.",
+        "id_column": "Column with the ids, or several, as in RUN,OBJ.  [default: found by usual names, as the others]",
         "ra_column": "Column with the right ascension, ICRS.",
         "dec_column": "Column with the declination, ICRS.",
         "x_column": "Column with the pixel column; used where there is no WCS.",
         "y_column": "Column with the pixel row.",
         "origin": "What x and y call the first pixel, 0 or 1.  [default: 1 for *_IMAGE columns, else 0]",
-        "field_column": "Column with the field; without one the footprints decide.",
+        "field_column": "Column with the field; without one, or where it is '', the footprints decide.",
         "magnitudes": "Magnitude columns, as in 'MAG_AUTO_{band}'.  [default: found by their usual names]",
         "magnitude_errors": "Magnitude error columns, as in 'MAGERR_AUTO_{band}'.",
-        "zero_point": "25, or u=0,g=0,…, or header:MAGZPT; brings every band to nJy.",
+        "measure": "Measure magnitudes and shapes on the stamps instead of taking them from the catalogue.",
+        "fluxes": "Flux columns, where there are no magnitudes, as in 'FLUX_{band}'.",
+        "flux_errors": "Flux error columns.",
+        "flux_ivars": "Columns with the inverse variances of the fluxes, instead of errors.",
+        "flux_zero_point": "Magnitude of a catalogue flux of 1: 22.5 for nanomaggies, 23.9 for µJy.",
+        "catalog_bands": "Names of the bands in the catalogue's columns, in the order of --bands.  [default: --bands]",
+        "zero_point": "25, u=0,g=0,…, header:MAGZPT or a table with a row a field; brings every band to nJy.",
+        "pixel_scale": "Side of a pixel in arcsec; a WCS that says otherwise by 5 % is warned of.",
         "label": "Column with the class (text or integers); negative or empty is unlabelled.",
         "columns": "Columns of numbers to carry along, as in z,ebv.",
+        "where": "Rows to keep, as in 'r < 21 & FLAGS == 0'; missing values fulfil no comparison.",
         "size": "Side of a stamp in pixels.",
-        "splits": "Shares of the splits.",
-        "split_by": "id, field, sky (areas of sky that share no pixel) or a column.",
+        "splits": f"Shares of the splits.  [default: {config.DEFAULT_SPLITS}]",
+        "split_by": "id, field, sky (areas of sky that share no pixel) or a column.  [default: id]",
         "cell_size": "With --split-by sky: side of an area, in arcmin (pixels without WCS).  [default: 50 areas]",
+        "splits_from": "Records directory whose splits go on: what was in one stays there.",
         "edge": "What becomes of a stamp that reaches over the edge of its image.",
         "max_bad_fraction": "Reject stamps with a larger share of NaN pixels in any band.",
+        "max_reject_fraction": "Fail at the end if a larger share of the rows is rejected.",
         "workers": "Processes.  [default: one a core]",
-        "overwrite": "Replace an existing records directory.",
+        "scheduler": "Work on the Dask cluster of this scheduler, as in tcp://host:8786, instead of in processes here.",
+        "resume": "If OUT is complete already with the same options, that is fine.",
+        "overwrite": "Replace an existing records directory, and drop unfinished work with other options.",
     },
     choices={"edge": ("reject", "pad"), "origin": (0, 1)},
+    callbacks={"survey": take_survey},
 )
 def convert_command(as_json: bool, **values: Any) -> str:
     """Convert a survey's images and catalogue to TFRecords."""
@@ -207,7 +233,7 @@ def convert_command(as_json: bool, **values: Any) -> str:
 
 @command("inspect")
 @click.argument("records", metavar="DIR")
-@click.option("--verify", is_flag=True, help="Read every shard and compare its checksum.")
+@click.option("--verify", is_flag=True, help="Read every file, compare its checksum, and add up the rows.")
 @click.option("--sheet", metavar="FILE.png", help="Write a contact sheet of stamps.")
 @_json_option
 def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> str:
@@ -215,11 +241,12 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
     from astrokeras.records.directory import Records  # noqa: PLC0415
     from astrokeras.records.inspect import describe  # noqa: PLC0415
     from astrokeras.records.picture import write_sheet  # noqa: PLC0415
+    from astrokeras.records.verify import verify as verify_all  # noqa: PLC0415
 
     opened = Records.load(records)
     if verify:
-        opened.verify()
-        report("every shard is as it was written")
+        verify_all(opened)
+        report("every file is as it was written")
     if sheet:
         write_sheet(opened, sheet, seed)
         report(f"contact sheet in {sheet}")

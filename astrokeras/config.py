@@ -8,6 +8,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+DEFAULT_SPLITS = "train=0.8,val=0.1,test=0.1"
+DEFAULT_SPLIT_BY = "id"
+
 
 @dataclasses.dataclass(frozen=True)
 class SimulateConfig:
@@ -28,9 +31,22 @@ class ConvertConfig:
     images: str
     bands: tuple[str, ...]
     out: str
+    survey: str | None = None
     name: str = "survey"
     catalog: str | None = None
+    detect: str | None = None
+    detect_threshold: float = 1.5
+    detect_min_area: int = 5
     ext: str | None = None
+    weight: str | None = None
+    weight_ext: str | None = None
+    mask: str | None = None
+    mask_ext: str | None = None
+    mask_bits: str | None = None
+    valid: bool = False
+    resample: bool = False
+    hcompress: bool = False
+    max_image_bytes: int = 4 << 30
     id_column: str | None = None
     ra_column: str | None = None
     dec_column: str | None = None
@@ -40,16 +56,28 @@ class ConvertConfig:
     field_column: str | None = None
     magnitudes: str | None = None
     magnitude_errors: str | None = None
+    measure: bool = False
+    fluxes: str | None = None
+    flux_errors: str | None = None
+    flux_ivars: str | None = None
+    flux_zero_point: float | None = None
+    catalog_bands: tuple[str, ...] = ()
     zero_point: str | None = None
+    pixel_scale: float | None = None
     label: str | None = None
     columns: tuple[str, ...] = ()
+    where: str | None = None
     size: int = 64
-    splits: str = "train=0.8,val=0.1,test=0.1"
-    split_by: str = "id"
+    splits: str | None = None
+    split_by: str | None = None
     cell_size: float | None = None
+    splits_from: str | None = None
     edge: str = "reject"
     max_bad_fraction: float = 0.1
+    max_reject_fraction: float = 1.0
     workers: int | None = None
+    scheduler: str | None = None
+    resume: bool = False
     overwrite: bool = False
     seed: int = 0
 

@@ -48,6 +48,7 @@ def options_of(
     arguments: tuple[str, ...] = (),
     repeated: tuple[str, ...] = (),
     choices: Mapping[str, tuple[str | int, ...]] | None = None,
+    callbacks: Mapping[str, Callable] | None = None,
 ) -> Callable:
     """Decorate a click command with one option for each field of `config`.
 
@@ -57,6 +58,7 @@ def options_of(
         arguments: fields given by position.
         repeated: tuple fields whose option is given several times; the other tuples are comma-separated.
         choices: fields that take one of a few words.
+        callbacks: fields whose value decides the defaults of others, and what does so.
     """
     types = typing.get_type_hints(config)
 
@@ -75,6 +77,8 @@ def options_of(
             settings |= _kind(types[field.name], field.name in repeated, (choices or {}).get(field.name))
             if settings.pop("comma", False) and not required:
                 settings["default"] = ",".join(field.default)
+            if field.name in (callbacks or {}):
+                settings |= {"is_eager": True, "callback": callbacks[field.name]}
             function = click.option(name, **settings)(function)
         return function
 
@@ -104,11 +108,24 @@ def read_config_file(ctx: click.Context, param: click.Parameter, path: str | Non
         for section in values.keys() - shared.keys() - commands.keys():
             raise ValueError(unknown_name("section", section, commands))
         options = shared | values.get(ctx.info_name, {})
-        ctx.default_map = _defaults(ctx.command, options) | dict(ctx.default_map or {})
+        ctx.default_map = dict(ctx.default_map or {}) | _defaults(ctx.command, options)
     except OSError as error:
         raise click.UsageError(f"--config {path}: {error.strerror}") from None
     except ValueError as error:
         raise click.UsageError(f"--config {path} cannot be used: {error}") from None
+
+
+def take_survey(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Take the defaults of the options that describe a survey from the survey's file; ``--config`` wins over it."""
+    if name:
+        from astrokeras.survey.named import read_survey  # noqa: PLC0415
+
+        try:
+            defaults = _defaults(ctx.command, read_survey(name).options)
+        except ValueError as error:
+            raise click.UsageError(f"--survey {name} cannot be used: {error}") from None
+        ctx.default_map = defaults | dict(ctx.default_map or {})
+    return name
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ WEIGHTS = "--init imagenet --imagenet-weights mobilenet_v2.weights.h5"
 
 # Nine bands, 0-based x and y, star against galaxy; split by area of sky. ImageNet is tried on enlarged stamps too.
 KIDS9 = f"""
-convert --images 'data/kids9/{{band}}.fits' --bands u,g,r,i,Z,Y,J,H,Ks --catalog data/kids9/catalog.fits
+convert --hcompress --images 'data/kids9/{{band}}.fits' --bands u,g,r,i,Z,Y,J,H,Ks --catalog data/kids9/catalog.fits
     --zero-point u=0,g=0,r=0,i=0,Z=30,Y=30,J=30,H=30,Ks=30 --label LABEL_SG --size 32
     --split-by sky --splits train=0.6,val=0.1,test=0.3 --out kids9/records
 pretrain kids9/records --epochs 40 --out kids9/magnitudes

@@ -76,7 +76,7 @@ def write_records(
         for index, part in enumerate(parts):
             file = f"blobs-{split}.tfrecord-{index:05d}-of-{shards:05d}"
             shard = tfrecord.write(path / file, [serialized[i] for i in part])
-            listed.append({"file": file, "records": shard.records, "bytes": shard.bytes, "sha256": shard.sha256})
+            listed.append({"file": file, "records": shard.records, "bytes": shard.bytes, "crc32c": shard.crc32c})
         splits[split] = {"count": count, "labels": {}, "unlabelled": 0, "magnitudes": {}, "shards": listed}
     content = {
         "records_format": metadata.RECORDS_FORMAT,
@@ -89,7 +89,7 @@ def write_records(
         "sky": [SKY] * len(bands),
         "noise": [NOISE] * len(bands),
         "splits": splits,
-        "fingerprint": metadata.fingerprint(s["sha256"] for c in splits.values() for s in c["shards"]),
+        "fingerprint": metadata.fingerprint(s["crc32c"] for c in splits.values() for s in c["shards"]),
         "options": {},
     }
     metadata.write_json(path / metadata.CONVERT_JSON, content)

@@ -18,22 +18,23 @@ def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
         return tf.io.FixedLenFeature([len(records.bands)], tf.float32)
     if field == "label":
         return tf.io.FixedLenFeature([], tf.int64)
-    if field in ("id", "image") or field in records.columns:
+    has_valid = ("valid",) if records.content["options"].get("valid") else ()
+    if field in ("id", "image", *has_valid) or field in records.columns:
         return tf.io.FixedLenFeature([], tf.string)
-    known = ", ".join(("id", "label", "magnitudes", "magnitude_errors", *records.columns))
+    known = ", ".join(("id", "label", "magnitudes", "magnitude_errors", *has_valid, *records.columns))
     raise AstrokerasError(f"the records in {records.path} have no column '{field}'; they have {known}")
 
 
-def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int) -> tf.Tensor:
+def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtype: tf.DType) -> tf.Tensor:
     """Pixels from bytes, cropped around the centre (rounded towards the origin for an odd difference).
 
     With a margin there are so many pixels more at each edge, or as many as the records have at all of them.
 
     Shapes:
-        raw [N] bytes -> [N, size + 2 margin, size + 2 margin, B] float32
+        raw [N] bytes -> [N, size + 2 margin, size + 2 margin, B] of `dtype`
     """
     full, bands = records.size, len(records.bands)
-    flux = tf.reshape(tf.io.decode_raw(raw, tf.float32), [-1, full, full, bands])
+    flux = tf.reshape(tf.io.decode_raw(raw, dtype), [-1, full, full, bands])
     start = (full - size) // 2
     more = min(margin, start)
     first, last = start - more, start + size + more
@@ -50,9 +51,10 @@ def parser(records: Records, fields: Sequence[str], size: int | None = None, mar
         margin: keep so many pixels more at each edge, as far as the records have them.
 
     Shapes:
-        [N] bytes -> ``image`` [N, size, size, B] float32 (larger with a margin); ``magnitudes`` and
-        ``magnitude_errors`` [N, B] float32 with NaN where missing; ``label`` [N] int64; ``id`` [N] bytes; a carried
-        column [N] float64.
+        [N] bytes -> ``image`` [N, size, size, B] float32; ``magnitudes`` and ``magnitude_errors`` [N, B]
+        float32 with NaN where missing; ``valid`` [N, size, size, B] uint8, where the records have it, 1 for a
+        good pixel; ``label`` [N] int64; ``id`` [N] bytes; a carried column [N] float64. ``image`` and ``valid`` are
+        larger with a margin.
 
     Raises:
         AstrokerasError: a field that the records don't have.
@@ -64,8 +66,9 @@ def parser(records: Records, fields: Sequence[str], size: int | None = None, mar
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         features = tf.io.parse_example(serialized, specs)
         for field in features:
-            if field == "image":
-                features[field] = _decode_image(records, features[field], side, margin)
+            if field in ("image", "valid"):
+                dtype = tf.float32 if field == "image" else tf.uint8
+                features[field] = _decode_image(records, features[field], side, margin, dtype)
             elif field in records.columns:
                 features[field] = tf.reshape(tf.io.decode_raw(features[field], tf.float64), [-1])
         return features

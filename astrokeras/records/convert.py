@@ -1,167 +1,191 @@
 """Convert a survey's images and catalogue to TFRecords: plan, work in parallel, and put the result in place at once."""
 
-import contextlib
-import dataclasses
-import multiprocessing
 import os
 import re
-import shutil
-import signal
-import threading
-import uuid
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from astropy.table import Table
-
-from astrokeras import __version__
-from astrokeras.config import ConvertConfig, as_dict
+from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.metadata import (
-    CONVERT_JSON,
-    RECORDS_FORMAT,
-    REJECTS,
-    fingerprint,
-    write_json,
-    write_tfds_files,
-)
-from astrokeras.records.plan import Plan, Task, count_reasons, make_plan
-from astrokeras.records.work import Done, Work, describe_file, run
-from astrokeras.survey.tables import write_table
+from astrokeras.records.cluster import Cluster
+from astrokeras.records.detection import Found, Search, check_detection, detect, search_and_keep, with_detected
+from astrokeras.records.done import Done
+from astrokeras.records.executor import ATTEMPTS, Executor, Here, Lost, Pool
+from astrokeras.records.finish import Tally, finish, write_rejects
+from astrokeras.records.metadata import CONVERT_JSON, REJECTS
+from astrokeras.records.partial import Partial
+from astrokeras.records.plan import Plan, check_options, make_plan
+from astrokeras.records.rejects import FILTERED
+from astrokeras.records.resume import already_complete, check_unfinished, what_is_asked
+from astrokeras.records.splitting import choose_splitting
+from astrokeras.records.task import Task
+from astrokeras.records.work import Work, run_and_keep
+from astrokeras.survey.named import with_survey
 
 Report = Callable[[str], None]
 Progress = Callable[[Iterable, int], Iterable]
 
-# Options that say how the work is done, not what comes of it.
-_NOT_RECORDED = ("out", "workers", "overwrite")
 
-
-def convert(config: ConvertConfig, report: Report = print, progress: Progress = lambda items, _: items) -> dict:
-    """Convert the survey that `config` describes.
+def convert(
+    config: ConvertConfig,
+    report: Report = print,
+    progress: Progress = lambda items, _: items,
+    executor: Executor | None = None,
+) -> dict[str, Any]:
+    """Convert the survey that `config` describes, or go on with a conversion of it that was cut short.
 
     Args:
         config: the options.
         report: receives one line at a time about what is found.
         progress: wraps the stream of finished tasks, given their number.
+        executor: where the tasks run; it stays open. None: as `config` says.
 
     Returns:
         The content of ``convert.json``.
 
     Raises:
-        AstrokerasError: nothing could be converted, or `config.out` is taken. Nothing is left behind.
+        AstrokerasError: nothing could be converted, `config.out` is taken, or the work failed. What is finished is
+            kept beside `config.out`, and the same call goes on from there.
     """
     out = Path(config.out)
+    _check_options(config)
+    config = check_detection(with_survey(config))
+    if out.exists() and not _is_ours(out):
+        raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
+    _, config = choose_splitting(config)
+    asked = what_is_asked(config)
+    with Partial.opened(out) as partial:
+        if out.exists() and not config.overwrite:
+            content = already_complete(asked, partial, resume=config.resume)
+            report(f"{out} is complete already")
+            return content
+        if not config.overwrite:
+            check_unfinished(asked, partial)
+        if config.detect:
+            check_options(config)
+            partial.begin(asked)
+            config = with_detected(config, _detect(config, partial, report, progress, executor))
+        plan = make_plan(config, report)
+        try:
+            partial.begin(asked)
+            tally = _work_through(plan, partial, report, progress, executor)
+            _check_outcome(plan, tally, partial, report)
+            content = finish(plan, tally, partial, asked)
+            partial.publish()
+        except KeyboardInterrupt:
+            if partial.kept:
+                report(f"stopped{_kept(partial, plan)}")
+            raise
+        except Lost as lost:
+            titles = ", ".join(work.task.title for work in lost.works)
+            raise AstrokerasError(
+                f"{titles}: the process working on it died {ATTEMPTS} times (out of memory?); "
+                f"try again with fewer --workers{_kept(partial, plan)}"
+            ) from None
+        except MemoryError:
+            raise AstrokerasError(f"not enough memory; try again with fewer --workers{_kept(partial, plan)}") from None
+        except OSError as error:
+            raise AstrokerasError(f"cannot write {out}: {error.strerror or error}{_kept(partial, plan)}") from None
+    return content
+
+
+def _detect(
+    config: ConvertConfig, partial: Partial, report: Report, progress: Progress, executor: Executor | None
+) -> Path:
+    """Find the objects, and keep what is found where the work is stopped."""
+
+    def run(searches: list[Search]) -> Iterator[Found]:
+        chosen = executor or _executor(config, len(searches), alone=not partial.searched)
+        try:
+            yield from chosen.map(search_and_keep, searches)
+        finally:
+            if executor is None:
+                chosen.close()
+
+    try:
+        return detect(config, partial.detected, run, report, progress)
+    except KeyboardInterrupt:
+        report(f"stopped; the objects of {partial.searched} fields are kept, and the same command goes on from there")
+        raise
+    except (Lost, MemoryError) as error:
+        fields = ", ".join(repr(search.field) for search in getattr(error, "works", ())) or "the fields"
+        raise AstrokerasError(
+            f"{fields}: not enough memory to find the objects, it seems; try again with fewer --workers"
+        ) from None
+    except OSError as error:
+        raise AstrokerasError(f"cannot write beside {config.out}: {error.strerror or error}") from None
+
+
+def _check_options(config: ConvertConfig) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", config.name):
         raise UsageError(
             f"--name {config.name}: expected lower-case letters, digits and _, as TensorFlow Datasets does"
         )
-    if out.exists() and not (config.overwrite and _is_ours(out)):
-        hint = (
-            "use --overwrite or another --out" if _is_ours(out) else "it is no records directory; choose another --out"
-        )
-        raise AstrokerasError(f"{out} already exists; {hint}")
-    plan = make_plan(config, report)
-    unique = uuid.uuid4().hex[:8]  # process numbers repeat from container to container
-    working, old = (out.with_name(f".{out.name}.{what}-{unique}") for what in ("part", "old"))
-    try:
-        working.mkdir(parents=True)
-    except OSError as error:
-        raise AstrokerasError(f"cannot write beside {out}: {error.strerror}") from None
-    try:
-        content = _fill(plan, working, report, progress)
-        if out.exists():
-            out.rename(old)
-        working.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise AstrokerasError(f"cannot write {out}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
-        if old.exists() and not out.exists():
-            old.rename(out)
-    return content
+    if config.resume and config.overwrite:
+        raise UsageError("--resume keeps what is there and --overwrite replaces it; use one of them")
+    if not 0 <= config.max_reject_fraction <= 1:
+        raise UsageError(f"--max-reject-fraction {config.max_reject_fraction}: expected a number from 0 to 1")
+    if config.scheduler and config.workers:
+        raise UsageError("--workers: with --scheduler the cluster decides how many there are")
+    if config.scheduler and not Path(config.images).is_absolute():
+        raise UsageError(f"--images {config.images}: with --scheduler an absolute path is needed, the same everywhere")
 
 
 def _is_ours(out: Path) -> bool:
     return (out / CONVERT_JSON).is_file() or (out.is_dir() and not any(out.iterdir()))
 
 
-def _fill(plan: Plan, working: Path, report: Report, progress: Progress) -> dict:
-    done = list(progress(_run_all(plan, working), len(plan.tasks)))
-    for result in done:
-        for row, reason, detail in result.rejects:
-            plan.reject([row], reason, detail)
-    kept = np.concatenate([result.kept for result in done])
-    if len(kept) + len(plan.rejects) != len(plan.catalog):
-        raise AstrokerasError(
-            f"{len(plan.catalog)} rows went in, {len(kept)} came out and {len(plan.rejects)} were rejected: "
-            "this is a defect of astrokeras"
-        )
-    if plan.rejects:
-        report(f"{len(plan.rejects)} of {len(plan.catalog)} rows rejected: {count_reasons(plan.rejects)}")
-    if not len(kept):
-        raise AstrokerasError(f"no catalogue row could be converted: {count_reasons(plan.rejects)}")
-    if not np.any(plan.split[kept] == 0):
-        raise AstrokerasError("no row is left for the train split; give it a larger share (--splits)")
-    content = _content(plan, working, done, kept)
-    write_tfds_files(
-        working, plan.config.name, plan.config.size, len(plan.config.bands), plan.catalog.classes,
-        plan.config.columns, content["splits"],
-    )  # fmt: skip
-    write_table(_reject_table(plan), working / REJECTS)
-    write_json(working / CONVERT_JSON, content)
-    return content
+def _kept(partial: Partial, plan: Plan) -> str:
+    """What to add to a message when a rerun has something to go on from."""
+    if not partial.kept:
+        return ""
+    return f"; {partial.kept} of {len(plan.tasks)} tasks are kept, and the same command goes on from there"
 
 
-def _run_all(plan: Plan, working: Path) -> Iterator[Done]:
-    """Run the tasks, in their order, on as many processes as there is work for."""
-    works = (_work(plan, task, working) for task in plan.tasks)
-    workers = min(plan.config.workers or os.cpu_count() or 1, len(plan.tasks))
-    if workers <= 1:
-        yield from map(run, works)
-        return
-    # Spawned, not forked: a fork copies whatever threads and locks the caller happens to hold.
-    context = multiprocessing.get_context("spawn")
+def _work_through(plan: Plan, partial: Partial, report: Report, progress: Progress, executor: Executor | None) -> Tally:
+    """Take what earlier runs have finished, and run the other tasks."""
+    works = (_work(plan, task, partial) for task in plan.tasks)
+    finished = {work.task.index: done for work in works if (done := partial.finished(work))} if partial.kept else {}
+    partial.drop_strays({part.file for done in finished.values() for part in done.parts.values()}, len(plan.tasks))
+    if finished:
+        report(f"going on: {len(finished)} of {len(plan.tasks)} tasks are done already")
+    missing = [task for task in plan.tasks if task.index not in finished]
+    tally, own = Tally(plan), executor is None and missing
+    if own:
+        executor = _executor(plan.config, len(missing), alone=not finished)
+
+    def stream() -> Iterator[Done]:
+        yield from finished.values()
+        if missing:
+            yield from executor.map(run_and_keep, (_work(plan, task, partial) for task in missing))
+
     try:
-        with ProcessPoolExecutor(workers, context) as pool:
-            try:
-                with _interrupts_ignored():
-                    results = pool.map(run, works)
-                yield from results
-            except BaseException:  # an interrupt too: what has not begun is not begun, or leaving would wait for it
-                pool.shutdown(cancel_futures=True)
-                raise
-    except BrokenProcessPool:
-        raise AstrokerasError("a worker process died (out of memory?); try again with fewer --workers") from None
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Start processes that leave an interrupt to this one, which they would answer with a traceback each."""
-    if threading.current_thread() is not threading.main_thread():  # where signals cannot be set, nor do they arrive
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
+        for done in progress(stream(), len(plan.tasks)):
+            tally.add(done)
     finally:
-        signal.signal(signal.SIGINT, before)
+        if own:
+            executor.close()
+    return tally
 
 
-def _work(plan: Plan, task: Task, working: Path) -> Work:
-    catalog, rows, config = plan.catalog, task.rows, plan.config
+def _executor(config: ConvertConfig, n_works: int, *, alone: bool) -> Executor:
+    """Where to run works.
+
+    A single one is not worth a process, unless it is what is left of a run that may have been killed by it.
+    """
+    if config.scheduler:
+        return Cluster(config.scheduler)
+    workers = config.workers or os.cpu_count() or 1
+    return Here() if workers == 1 or (n_works == 1 and alone) else Pool(min(workers, n_works))
+
+
+def _work(plan: Plan, task: Task, partial: Partial) -> Work:
+    catalog, rows = plan.catalog, task.rows
     return Work(
         task=task,
-        template=plan.template,
-        extensions=plan.extensions,
-        zero_points=plan.zero_points,
-        size=config.size,
-        pad=config.edge == "pad",
-        max_bad_fraction=config.max_bad_fraction,
+        cutting=plan.cutting,
+        max_bad_fraction=plan.config.max_bad_fraction,
         split_names=tuple(plan.shares),
         ids=catalog.ids[rows],
         split=plan.split[rows],
@@ -169,75 +193,32 @@ def _work(plan: Plan, task: Task, working: Path) -> Work:
         magnitudes=catalog.magnitudes[rows],
         magnitude_errors=catalog.magnitude_errors[rows],
         columns={name: values[rows] for name, values in catalog.columns.items()},
-        directory=str(working),
+        n_classes=len(catalog.classes),
+        directory=str(partial.path.absolute()),
+        measure=plan.config.measure,
+        sky_stride=plan.sky_stride,
     )
 
 
-def _content(plan: Plan, working: Path, done: list[Done], kept: np.ndarray) -> dict:
-    splits = {name: _split_content(plan, working, done, kept, index) for index, name in enumerate(plan.shares)}
-    checksums = [shard["sha256"] for split in splits.values() for shard in split["shards"]]
-    sky, noise = _survey_sky(done)
-    reasons = [reason for reason, _ in plan.rejects.values()]
-    return {
-        "records_format": RECORDS_FORMAT,
-        "astrokeras": __version__,
-        "name": plan.config.name,
-        "bands": list(plan.config.bands),
-        "size": plan.config.size,
-        "unit": plan.unit,
-        "classes": list(plan.catalog.classes),
-        "columns": list(plan.config.columns),
-        "sky": sky,
-        "noise": noise,
-        "rows": len(plan.catalog),
-        "rejects": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        "split_by": plan.split_description,
-        "splits": splits,
-        "fingerprint": fingerprint(checksums),
-        "catalog_columns": plan.catalog.used,
-        "options": {k: v for k, v in as_dict(plan.config).items() if k not in _NOT_RECORDED},
-        "inputs": [
-            *([describe_file(Path(plan.config.catalog))] if plan.config.catalog else []),
-            *(entry for result in done for entry in result.inputs),
-        ],
-    }
-
-
-def _split_content(plan: Plan, working: Path, done: list[Done], kept: np.ndarray, index: int) -> dict:
-    """Give a split's shards their final names and count what is in them."""
-    name = list(plan.shares)[index]
-    parts = [result.shards[name] for result in done if name in result.shards]
-    shards = []
-    for number, (temporary, shard) in enumerate(parts):
-        file = f"{plan.config.name}-{name}.tfrecord-{number:05d}-of-{len(parts):05d}"
-        (working / temporary).rename(working / file)
-        shards.append({"file": file, **dataclasses.asdict(shard)})
-    rows = kept[plan.split[kept] == index]
-    labels = plan.catalog.labels[rows]
-    magnitudes = np.isfinite(plan.catalog.magnitudes[rows]).sum(axis=0)
-    return {
-        "count": len(rows),
-        "labels": {c: int(np.sum(labels == i)) for i, c in enumerate(plan.catalog.classes)},
-        "unlabelled": int(np.sum(labels < 0)),
-        "magnitudes": dict(zip(plan.config.bands, magnitudes.tolist(), strict=True)),
-        "shards": shards,
-    }
-
-
-def _survey_sky(done: list[Done]) -> tuple[list[float], list[float]]:
-    """Median sky level and noise of each band over all training stamps; 1 for a noise that cannot be measured."""
-    levels = np.concatenate([result.sky for result in done])
-    noises = np.concatenate([result.noise for result in done])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        level, noise = np.nanmedian(levels, axis=0), np.nanmedian(noises, axis=0)
-    usable = np.isfinite(noise) & (noise > 0)
-    return np.nan_to_num(level).tolist(), np.where(usable, noise, 1.0).tolist()
-
-
-def _reject_table(plan: Plan) -> Table:
-    rows = sorted(plan.rejects)
-    ids = [str(plan.catalog.ids[row]) for row in rows]
-    reasons = [plan.rejects[row][0] for row in rows]
-    details = [plan.rejects[row][1] for row in rows]
-    return Table({"id": ids, "reason": reasons, "detail": details}, dtype=[str, str, str])
+def _check_outcome(plan: Plan, tally: Tally, partial: Partial, report: Report) -> None:
+    """Every row has come out once; enough of them in the shards."""
+    tally.check()
+    counts = plan.rejects.counts()
+    filtered = counts.pop(FILTERED, 0)
+    failed, rows = sum(counts.values()), len(plan.catalog) - filtered
+    if failed or filtered:
+        report(f"{failed + filtered} of {len(plan.catalog)} rows rejected: {plan.rejects.summary()}")
+    if not tally.parts["train"]:  # only other options can mend that, for which nothing that is done is of use
+        partial.clear()
+        if not tally.kept:
+            raise AstrokerasError(f"no catalogue row could be converted: {plan.rejects.summary()}")
+        raise AstrokerasError("no row is left for the train split; give it a larger share (--splits)")
+    share = plan.config.max_reject_fraction
+    if failed > share * rows:
+        table = partial.path / REJECTS
+        write_rejects(plan, table)
+        raise AstrokerasError(
+            f"{failed} of {rows} rows were rejected, more than --max-reject-fraction {share:g} allows: "
+            f"{plan.rejects.summary()}; all of them stand in {table}; "
+            "with a larger fraction the same command is done at once"
+        )

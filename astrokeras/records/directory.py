@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.metadata import CONVERT_JSON, RECORDS_FORMAT, REJECTS
-from astrokeras.records.tfrecord import sha256
+from astrokeras.records.metadata import CONVERT_JSON, RECORDS_FORMAT
 
 _KEYS = {"name", "bands", "size", "unit", "classes", "columns", "sky", "noise", "splits", "fingerprint", "options"}
 
@@ -137,19 +136,6 @@ class Records:
     def shard_lengths(self, split: str) -> list[int]:
         """Number of records in each of one split's files."""
         return [shard["records"] for shard in self._split(split)["shards"]]
-
-    def verify(self) -> None:
-        """Read every shard and compare its checksum.
-
-        Raises:
-            AstrokerasError: a shard is not what was written.
-        """
-        for split in self.splits:
-            for name, shard in zip(self.shards(split), self._split(split)["shards"], strict=True):
-                if sha256(Path(name)) != shard["sha256"]:
-                    raise AstrokerasError(f"{name} is damaged: its checksum has changed; convert the survey again")
-        if not (self.path / REJECTS).is_file():
-            raise AstrokerasError(f"{self.path} is incomplete: {REJECTS} is missing; convert the survey again")
 
     def _split(self, split: str) -> dict[str, Any]:
         try:

@@ -7,20 +7,52 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-RECORDS_FORMAT = 1
+RECORDS_FORMAT = 2
 CONVERT_JSON = "convert.json"
 REJECTS = "rejects.ecsv"
 
 
+def encode_json(content: Any) -> bytes:
+    """The bytes of a JSON file; the same content always gives the same bytes."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode(errors="backslashreplace")  # names of files need not be text
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON under a temporary name, force it to the disk, and rename."""
+    text = encode_json(content)
     temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=2, ensure_ascii=False, allow_nan=False)
-        stream.write("\n")
+    with temporary.open("wb") as stream:
+        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
+
+
+def signed(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of ``convert.json`` with the SHA-256 of all the rest of it."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return {**rest, "sha256": hashlib.sha256(encode_json(rest)).hexdigest()}
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a file of a records directory is a shard, by its name."""
+    return ".tfrecord-" in path.name
+
+
+def describe_small_file(path: Path) -> dict[str, Any]:
+    """Name, size and SHA-256 of a file that stands beside the shards."""
+    content = path.read_bytes()
+    return {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def sync(path: Path) -> None:
+    """Force a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def fingerprint(shard_checksums: Iterable[str]) -> str:
@@ -29,7 +61,14 @@ def fingerprint(shard_checksums: Iterable[str]) -> str:
 
 
 def write_tfds_files(
-    directory: Path, name: str, size: int, n_bands: int, classes: Sequence[str], columns: Sequence[str], splits: dict
+    directory: Path,
+    name: str,
+    size: int,
+    n_bands: int,
+    classes: Sequence[str],
+    columns: Sequence[str],
+    splits: dict,
+    valid: bool = False,
 ) -> None:
     """Write what `tfds.builder_from_directory` needs to read the shards.
 
@@ -47,6 +86,7 @@ def write_tfds_files(
         if classes
         else _tensor("int64", "none", ()),
         **{column: _tensor("float64", "bytes", ()) for column in columns},
+        **({"valid": _tensor("uint8", "bytes", (size, size, n_bands))} if valid else {}),
     }
     write_json(
         directory / "features.json",

@@ -1,38 +1,29 @@
 """Plan a conversion: read the catalogue, place every row, split the rows, and cut the work into tasks."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
-from astrokeras.records.splits import parse_splits, split_groups, split_objects
+from astrokeras.records.detection import is_duplicate
+from astrokeras.records.rejects import FILTERED, Rejects
+from astrokeras.records.splits import parse_splits
+from astrokeras.records.splitting import Splitting, choose_splitting
+from astrokeras.records.task import Task
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
-from astrokeras.survey.images import ImageError, is_display, parse_extensions, read_planes
-from astrokeras.survey.placement import Field, assign_fields, read_field
+from astrokeras.survey.cutting import Cutting, parse_cutting, read_field
+from astrokeras.survey.images import ImageError
+from astrokeras.survey.measure import SHAPES
+from astrokeras.survey.named import check_pixel_scale, read_survey, with_survey
+from astrokeras.survey.placement import Field, assign_fields
 from astrokeras.survey.stamps import fits_inside, inside
-from astrokeras.survey.template import ImageTemplate
-from astrokeras.survey.units import ZeroPoints, parse_zero_points
 
 STAMP_BYTES_PER_TASK = 256 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """Rows of the catalogue that one worker turns into one shard a split.
-
-    `rows` are row numbers of the catalogue; with `per_object` every row has files of its own, otherwise all lie on
-    `field` at `x`, `y` (0-based pixels).
-    """
-
-    index: int
-    field: str
-    rows: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    hash_inputs: bool
+_DUPLICATE = "the same object lies deeper in another field (DUPLICATE_OF in detected.fits)"
+SKY_STAMPS = 4096  # training stamps on which the sky is measured, about; evenly drawn
 
 
 @dataclasses.dataclass
@@ -40,25 +31,32 @@ class Plan:
     """Everything that a conversion does, decided before the first pixel is read."""
 
     config: ConvertConfig
-    template: ImageTemplate
-    extensions: dict[str, str | int]
-    zero_points: ZeroPoints
-    unit: str
-    shares: dict[str, float]
+    cutting: Cutting
+    splitting: Splitting
     catalog: Catalog
     split: np.ndarray
     tasks: list[Task]
-    rejects: dict[int, tuple[str, str]]
+    rejects: Rejects
     split_description: str
+    sky_stride: int = 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that every record carries beside the usual."""
+        return (*self.config.columns, *(SHAPES if self.config.measure else ()))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each split, in the order of their indices."""
+        return self.splitting.shares
 
     def reject(self, rows: Sequence[int] | np.ndarray, reason: str, detail: str) -> None:
         """Note why rows are left out; the first reason of a row stays."""
-        for row in rows:
-            self.rejects.setdefault(int(row), (reason, detail))
+        self.rejects.add(rows, reason, detail)
 
     def open_rows(self) -> np.ndarray:
         """Rows not rejected so far."""
-        return np.array([row for row in range(len(self.catalog)) if row not in self.rejects], dtype=np.int64)
+        return np.flatnonzero(~self.rejects.mask)
 
 
 def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
@@ -68,57 +66,56 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         UsageError: options that contradict each other or the data.
         AstrokerasError: no image or no catalogue row can be used.
     """
-    template = ImageTemplate(config.images, config.bands)
-    _check_options(config)
-    extensions = parse_extensions(config.ext, config.bands)
-    zero_points = parse_zero_points(config.zero_point, config.bands)
-    display = is_display(config.images)
-    if display and config.zero_point:
-        raise UsageError("--zero-point: JPEG and PNG hold display levels, not fluxes; leave the zero point out")
-    shares = parse_splits(config.splits)
+    config = with_survey(config)
+    if config.survey:
+        report(read_survey(config.survey).title)
+    splitting, config = choose_splitting(config)
+    if splitting.source:
+        report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
+    check_options(config)
+    cutting = parse_cutting(config)
+    template = cutting.template
     units = template.discover()
     if config.catalog:
         catalog = read_catalog(config)
     elif template.per_object:
         catalog = bare_catalog(units, len(config.bands))
     else:
-        raise UsageError("--catalog is needed to know where the objects are on the tiles")
+        raise UsageError("--catalog is needed to know where the objects are on the tiles, or --detect to find them")
     if template.per_object and config.catalog and "id" not in catalog.used:
         raise UsageError("no id column was found to find the images by; name it (--id-column)")
     for role, column in catalog.used.items():
         report(f"catalogue: {role} from {column}")
     plan = Plan(
         config=config,
-        template=template,
-        extensions=extensions,
-        zero_points=zero_points,
-        unit="display" if display else zero_points.unit,
-        shares=shares,
+        cutting=cutting,
+        splitting=splitting,
         catalog=catalog,
         split=np.full(len(catalog), -1),
         tasks=[],
-        rejects={},
+        rejects=Rejects(len(catalog)),
         split_description=config.split_by,
     )
+    plan.reject(np.flatnonzero(catalog.left_out), FILTERED, f"left out by --where {config.where}")
+    if config.detect:
+        plan.reject(np.flatnonzero(is_duplicate(config.catalog)), "duplicate_detection", _DUPLICATE)
     _reject_bad_ids(plan)
     if template.per_object:
         _plan_objects(plan)
     else:
         _plan_fields(plan, units, report)
     if not plan.tasks:
-        raise AstrokerasError(f"no catalogue row can be converted: {count_reasons(plan.rejects)}")
+        raise AstrokerasError(f"no catalogue row can be converted: {plan.rejects.summary()}")
+    plan.sky_stride = max(1, int(np.count_nonzero(plan.split[plan.open_rows()] == 0)) // SKY_STAMPS)
     return plan
 
 
-def count_reasons(rejects: dict[int, tuple[str, str]]) -> str:
-    """Rejects by reason and number, most frequent first, with one example of what is behind each."""
-    reasons = sorted({reason for reason, _ in rejects.values()})
-    counts = {reason: sum(r == reason for r, _ in rejects.values()) for reason in reasons}
-    examples = {reason: next(d for r, d in rejects.values() if r == reason) for reason in reasons}
-    return "; ".join(f"{counts[r]} {r} ({examples[r]})" for r in sorted(reasons, key=lambda r: -counts[r]))
+def check_options(config: ConvertConfig) -> None:
+    """Check what can be checked without looking at a file.
 
-
-def _check_options(config: ConvertConfig) -> None:
+    Raises:
+        UsageError: options that contradict each other or make no sense.
+    """
     if not config.bands or len(set(config.bands)) < len(config.bands):
         raise UsageError(f"--bands {','.join(config.bands)}: expected different names, as in u,g,r,i,z")
     if config.size < 4:
@@ -127,25 +124,36 @@ def _check_options(config: ConvertConfig) -> None:
         raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")
     if config.cell_size is not None and config.split_by != "sky":
         raise UsageError("--cell-size: only --split-by sky has cells")
-    if not config.catalog:
+    parse_splits(config.splits)
+    _check_columns(config)
+
+
+def _check_columns(config: ConvertConfig) -> None:
+    """Check the options that name columns of the catalogue, or of the records."""
+    if not (config.catalog or config.detect):
         by_column = config.split_by not in ("id", "field", "sky")
-        for option in ("label", "magnitudes", "magnitude_errors", "columns"):
+        for option in ("label", "magnitudes", "magnitude_errors", "fluxes", "columns", "where"):
             if getattr(config, option):
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
             raise UsageError(f"--split-by {config.split_by} names a catalogue column, but there is no --catalog")
-    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors"} & set(config.columns)
+    if config.measure and (config.magnitudes or config.magnitude_errors or config.fluxes):
+        raise UsageError(
+            "--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors, --fluxes) are not used then"
+        )
+    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
+    reserved &= set(config.columns)
     if reserved:
-        raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
+        raise UsageError(f"--columns {', '.join(sorted(reserved))}: records have these already")
 
 
 def _reject_bad_ids(plan: Plan) -> None:
-    ids = plan.catalog.ids
-    plan.reject(np.flatnonzero(ids == ""), "no_id", "the catalogue has no id here")
+    ids, rows = plan.catalog.ids, plan.open_rows()
+    plan.reject(rows[ids[rows] == ""], "no_id", "the catalogue has no id here")
     first = np.zeros(len(ids), dtype=bool)
-    first[np.unique(ids, return_index=True)[1]] = True
-    for row in np.flatnonzero(~first):
-        plan.reject([row], "duplicate_id", f"{ids[row]} stands in an earlier row too; only that one counts")
+    first[rows[np.unique(ids[rows], return_index=True)[1]]] = True
+    repeated = rows[~first[rows]]
+    plan.reject(repeated, "duplicate_id", "the id stands in an earlier row too; only that one counts")
 
 
 def _plan_objects(plan: Plan) -> None:
@@ -155,19 +163,18 @@ def _plan_objects(plan: Plan) -> None:
         )
     rows = plan.open_rows()
     if len(rows):
-        plan.split[rows] = _split(plan, rows, groups=plan.catalog.split_values)
+        plan.split[rows] = _split(plan, rows)
     nowhere = np.zeros(len(plan.catalog))
     _add_tasks(plan, "", rows, nowhere, nowhere)
 
 
 def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) -> None:
-    catalog, config = plan.catalog, plan.config
+    config = plan.config
     fields, broken = _read_fields(plan, names, report)
     field_of = _field_of(plan, fields, broken)
     x, y = _positions(plan, fields, field_of)
-    for index, field in enumerate(fields):
-        here = np.flatnonzero(field_of == index)
-        here = here[[row not in plan.rejects for row in here]]
+    for index, here in _by_field(field_of, plan.open_rows()):
+        field = fields[index]
         off = ~inside(x[here], y[here], field.shape)
         plan.reject(here[off], "off_image", f"the position is not on {field.title}")
         on = here[~off]
@@ -180,12 +187,22 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
     if config.split_by == "sky":
         _split_by_sky(plan, rows, fields, field_of, x, y)
     elif config.split_by == "field":
-        plan.split[rows] = _split(plan, rows, groups=np.array([field.name for field in fields])[field_of])
+        present, member_of = np.unique(field_of[rows], return_inverse=True)
+        plan.split[rows] = _split_groups(plan, rows, np.array([fields[i].name for i in present]), member_of)
     else:
-        plan.split[rows] = _split(plan, rows, groups=catalog.split_values)
+        plan.split[rows] = _split(plan, rows)
     rows = plan.open_rows()
-    for index, field in enumerate(fields):
-        _add_tasks(plan, field.name, rows[field_of[rows] == index], x, y)
+    for index, here in _by_field(field_of, rows):
+        _add_tasks(plan, fields[index].name, here, x, y)
+
+
+def _by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The fields that have any of `rows`, each with its own, in one pass however many fields there are."""
+    if not len(rows):
+        return
+    rows = rows[np.argsort(field_of[rows], kind="stable")]
+    indices, starts = np.unique(field_of[rows], return_index=True)
+    yield from zip(indices.tolist(), np.split(rows, starts[1:]), strict=True)
 
 
 def _read_fields(
@@ -194,13 +211,17 @@ def _read_fields(
     fields, broken = [], {}
     for name in names:
         try:
-            fields.append(read_field(name, list(read_planes(plan.template, name, plan.extensions, headers_only=True))))
+            fields.append(read_field(plan.cutting, name))
         except ImageError as error:
             broken[name] = error
             report(f"field {name!r} cannot be used ({error.reason}): {error}")
     if not fields:
         error = next(iter(broken.values()))
         raise AstrokerasError(f"no image can be used; the first: {error}")
+    if plan.config.pixel_scale:
+        scales = {field.name: field.pixel_scale for field in fields if field.wcs is not None}
+        if warning := check_pixel_scale(plan.config.pixel_scale, scales):
+            report(warning)
     return fields, broken
 
 
@@ -208,14 +229,17 @@ def _field_of(plan: Plan, fields: list[Field], broken: dict[str, ImageError]) ->
     """Index of each row's field; rows without one are rejected."""
     catalog = plan.catalog
     index = {field.name: i for i, field in enumerate(fields)}
-    if "field" not in plan.template:
+    if "field" not in plan.cutting.template:
         return np.zeros(len(catalog), dtype=np.int64)
     if catalog.fields is not None:
-        for name in np.unique(catalog.fields):
-            if name not in index:
-                error = broken.get(name, ImageError("missing_image", f"field {name!r} has no image"))
-                plan.reject(np.flatnonzero(catalog.fields == name), error.reason, str(error))
-        return np.array([index.get(name, -1) for name in catalog.fields])
+        named, which = np.unique(catalog.fields, return_inverse=True)
+        found = np.array([index.get(name, -1) for name in named.tolist()])[which]
+        lost = np.flatnonzero(found < 0)
+        for number, rows in _by_field(which, lost):
+            name = str(named[number])
+            error = broken.get(name, ImageError("missing_image", f"field {name!r} has no image"))
+            plan.reject(rows, error.reason, str(error))
+        return found
     if catalog.ra is None:
         raise UsageError(
             "the catalogue has neither a field column (--field-column) nor ra and dec to find the field by"
@@ -249,30 +273,32 @@ def _positions(plan: Plan, fields: list[Field], field_of: np.ndarray) -> tuple[n
         x = np.full(len(catalog), np.nan)
         y = x.copy()
         usable = np.isfinite(catalog.ra) & (np.abs(catalog.dec) <= 90)
-        for index, field in enumerate(fields):
-            here = usable & (field_of == index)
-            x[here], y[here] = field.to_pixels(catalog.ra[here], catalog.dec[here])
+        for index, here in _by_field(field_of, np.flatnonzero(usable & (field_of >= 0))):
+            x[here], y[here] = fields[index].to_pixels(catalog.ra[here], catalog.dec[here])
     nowhere = ~(np.isfinite(x) & np.isfinite(y))
     plan.reject(np.flatnonzero(nowhere), "no_position", "the catalogue has no usable position here")
     return x, y
 
 
-def _split(plan: Plan, rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    labels, seed = plan.catalog.labels[rows], plan.config.seed
-    if groups is None:
-        return split_objects(plan.catalog.ids[rows], labels, plan.shares, seed)
-    assigned = split_groups(groups[rows], labels, plan.shares, seed)
-    return np.array([assigned[str(name)] for name in groups[rows]])
+def _split(plan: Plan, rows: np.ndarray) -> np.ndarray:
+    if plan.catalog.split_values is None:
+        return plan.splitting.split_objects(plan.catalog.ids[rows])
+    return _split_groups(plan, rows, *np.unique(plan.catalog.split_values[rows], return_inverse=True))
+
+
+def _split_groups(plan: Plan, rows: np.ndarray, names: np.ndarray, member_of: np.ndarray) -> np.ndarray:
+    labels, classes = plan.catalog.labels[rows], plan.catalog.classes
+    return plan.splitting.split_groups(names, member_of, labels, classes)[member_of]
 
 
 def _split_by_sky(
     plan: Plan, rows: np.ndarray, fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> None:
-    cells = SkyCells(fields, plan.config.size, plan.config.cell_size)
-    plan.split_description = cells.description
+    cells = SkyCells(fields, plan.config.size, plan.config.cell_size, plan.splitting.cells)
+    plan.splitting.cells, plan.split_description = cells.grid, cells.description
     plan.split[rows] = split_cells(
-        cells, field_of[rows], x[rows], y[rows], labels=plan.catalog.labels[rows], shares=plan.shares,
-        stamp_size=plan.config.size, seed=plan.config.seed,
+        cells, field_of[rows], x[rows], y[rows], labels=plan.catalog.labels[rows], classes=plan.catalog.classes,
+        splitting=plan.splitting, stamp_size=plan.config.size,
     )  # fmt: skip
     straddling = rows[plan.split[rows] < 0]
     plan.reject(straddling, "straddles_splits", "the stamp reaches into an area of sky that belongs to another split")

@@ -22,66 +22,66 @@ def parse_splits(text: str) -> dict[str, float]:
     return {name: shares[name] / total for name in SPLIT_NAMES if name in shares}
 
 
-def _hash_order(names: np.ndarray, seed: int) -> np.ndarray:
-    """Order of `names` by a hash: random to look at, the same whatever the order of the rows."""
-    digests = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names]
-    return np.array(sorted(range(len(names)), key=lambda i: (digests[i], str(names[i]))), dtype=np.int64)
+def _hashes(names: np.ndarray, seed: int) -> np.ndarray:
+    """A number of 64 bits for each name: random to look at, but the same wherever and whenever the name comes up."""
+    prefix = f"{seed}:".encode()
+    digests = b"".join(hashlib.sha256(prefix + name.encode()).digest()[:8] for name in names.tolist())
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
 
 
-def split_objects(ids: np.ndarray, labels: np.ndarray, shares: dict[str, float], seed: int) -> np.ndarray:
-    """Split objects one by one, stratified: each class (and the unlabelled) has the same shares, to one object.
+def split_objects(ids: np.ndarray, shares: dict[str, float], seed: int) -> np.ndarray:
+    """Split objects one by one, each by its id alone.
+
+    A hash of id and seed is a number in [0, 1); the split is the one in whose part of that range the number falls. So
+    the split of an object depends on no other object and not on its label: rows may come and go. Of n objects (of each
+    class, too) a split of share p has n p on average, with a standard deviation of sqrt(n p (1 - p)).
 
     Args:
-        ids: unique names, ``[N]``.
-        labels: ``[N]``, -1 unlabelled.
+        ids: unique names, text ``[N]``.
         shares: from `parse_splits`.
         seed: changes the draw.
 
     Returns:
         Index into `shares` of each object, ``[N]``.
     """
-    split = np.zeros(len(ids), dtype=np.int64)
     edges = np.cumsum(list(shares.values()))[:-1]
-    order = _hash_order(ids, seed)
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        split[members] = np.searchsorted(edges, (np.arange(len(members)) + 0.5) / len(members), side="right")
-    return split
+    return np.searchsorted(edges, _hashes(ids, seed) / 2.0**64, side="right")
 
 
-def split_groups(groups: np.ndarray, labels: np.ndarray, shares: dict[str, float], seed: int) -> dict[str, int]:
+def split_groups(
+    names: np.ndarray, counts: np.ndarray, shares: dict[str, float], seed: int, known: np.ndarray | None = None
+) -> np.ndarray:
     """Split whole groups (fields, areas of sky), keeping the shares of each class as near as whole groups allow.
 
-    Groups come in a random but fixed order, and each goes where it is missed most, each class counting the same
-    (the greedy form of iterative stratification, Sechidis et al. 2011); the last ones go where there is none yet.
+    Groups that have a split already keep it. The others come in a random but fixed order, and each goes where it is
+    missed most, each class counting the same (the greedy form of iterative stratification, Sechidis et al. 2011); the
+    last ones go where there is none yet.
 
     Args:
-        groups: name of each object's group, ``[N]``.
-        labels: ``[N]``, -1 unlabelled.
+        names: of the groups, all different, text ``[G]``.
+        counts: objects of each group in each class, ``[G, C]``.
         shares: from `parse_splits`.
         seed: changes the draw.
+        known: index into `shares` of the groups that have a split already, -1 for the others, ``[G]``.
 
     Returns:
-        Index into `shares` for each group's name.
+        Index into `shares` of each group, ``[G]``.
     """
-    names, member_of = np.unique(groups, return_inverse=True)
-    if len(names) < len(shares):
-        raise UsageError(
-            f"--split-by: {len(names)} group(s) cannot fill {len(shares)} splits; split by something finer"
-        )
-    strata = np.unique(labels, return_inverse=True)[1]
-    counts = np.zeros((len(names), strata.max() + 1))
-    np.add.at(counts, (member_of, strata), 1)
-    weights = counts / counts.sum(axis=0)
+    split = np.full(len(names), -1) if known is None else known.copy()
+    totals = counts.sum(axis=0)
+    weights = counts / np.where(totals > 0, totals, 1)
     missing = np.tile(np.array(list(shares.values()))[:, None], (1, counts.shape[1]))
-    assigned = {}
-    empty = set(range(len(shares)))
-    for group in _hash_order(names, seed):
+    for index in range(len(shares)):
+        missing[index] -= weights[split == index].sum(axis=0)
+    empty = set(range(len(shares))) - set(split.tolist())
+    new = np.flatnonzero(split < 0)
+    order = new[np.lexsort((names[new], _hashes(names[new], seed)))]
+    for left, group in zip(range(len(order), 0, -1), order, strict=True):
         wanted = missing @ weights[group]
-        if len(names) - len(assigned) <= len(empty):
+        if left <= len(empty):
             wanted[[i for i in range(len(shares)) if i not in empty]] = -np.inf
         best = int(np.argmax(wanted))
         missing[best] -= weights[group]
-        assigned[str(names[group])] = best
+        split[group] = best
         empty.discard(best)
-    return assigned
+    return split

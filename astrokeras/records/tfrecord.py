@@ -2,46 +2,51 @@
 
 Format: for each record a little-endian uint64 length, the masked CRC-32C of those 8 bytes, the data, and the masked
 CRC-32C of the data (https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details).
+
+The checksum of a whole file is its CRC-32C too (RFC 3720, Castagnoli): it finds every damage of up to 32 bits in a
+row, and costs a few percent of a conversion where SHA-256 would cost a third.
 """
 
 import dataclasses
-import hashlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from google_crc32c import value as crc32c
+import google_crc32c
+
+CHUNK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """What was written to one file."""
+    """What was written to one file; `crc32c` in hexadecimal."""
 
     records: int
     bytes: int
-    sha256: str
+    crc32c: str
 
 
 def _masked(data: bytes) -> bytes:
-    crc = crc32c(data)
+    crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def write(path: Path, records: Iterable[bytes]) -> Shard:
     """Write serialized records to `path` and force them to the disk."""
-    digest, count, size = hashlib.sha256(), 0, 0
-    with path.open("wb") as stream:
+    crc = count = size = 0
+    with path.open("wb", buffering=CHUNK) as stream:
         for record in records:
             length = struct.pack("<Q", len(record))
-            framed = b"".join((length, _masked(length), record, _masked(record)))
-            stream.write(framed)
-            digest.update(framed)
+            head, tail = length + _masked(length), _masked(record)
+            for piece in (head, record, tail):
+                stream.write(piece)
+                crc = google_crc32c.extend(crc, piece)
             count += 1
-            size += len(framed)
+            size += len(head) + len(record) + len(tail)
         stream.flush()
         os.fsync(stream.fileno())
-    return Shard(count, size, digest.hexdigest())
+    return Shard(count, size, f"{crc:08x}")
 
 
 def read(path: Path) -> Iterator[bytes]:
@@ -63,7 +68,10 @@ def read(path: Path) -> Iterator[bytes]:
             index += 1
 
 
-def sha256(path: Path) -> str:
-    """The checksum of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def checksum(path: Path) -> str:
+    """The CRC-32C of a file's bytes, as eight hexadecimal digits."""
+    crc = 0
+    with path.open("rb", buffering=0) as stream:
+        while chunk := stream.read(CHUNK):
+            crc = google_crc32c.extend(crc, chunk)
+    return f"{crc:08x}"

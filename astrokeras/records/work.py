@@ -2,30 +2,35 @@
 
 import dataclasses
 import hashlib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from astrokeras import __version__
+from astrokeras.errors import AstrokerasError
+from astrokeras.records.done import Done, Part, look_at, save
 from astrokeras.records.example import encode
-from astrokeras.records.plan import Task
-from astrokeras.records.tfrecord import Shard, sha256, write
-from astrokeras.survey.images import ImageError, read_planes
-from astrokeras.survey.stamps import cut, sky_level_and_noise
-from astrokeras.survey.template import ImageTemplate
-from astrokeras.survey.units import ZeroPoints
+from astrokeras.records.fingerprint import fingerprint
+from astrokeras.records.rejects import Rejects
+from astrokeras.records.task import Task
+from astrokeras.records.tfrecord import Shard, checksum, write
+from astrokeras.survey.cutting import Cutting, Stamps, cut_field, cut_objects
+from astrokeras.survey.measure import LEVEL_NOISE, measure
+from astrokeras.survey.stamps import sky_level_and_noise, window_start
+from astrokeras.survey.units import zero_point_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """One task with the part of the catalogue that it needs (arrays of N rows, in the task's order)."""
+    """One task with the part of the catalogue that it needs (arrays of N rows, in the task's order).
+
+    The sky is measured on every `sky_stride`-th training stamp.
+    """
 
     task: Task
-    template: ImageTemplate
-    extensions: dict[str, str | int]
-    zero_points: ZeroPoints
-    size: int
-    pad: bool
+    cutting: Cutting
     max_bad_fraction: float
     split_names: tuple[str, ...]
     ids: np.ndarray
@@ -34,81 +39,99 @@ class Work:
     magnitudes: np.ndarray
     magnitude_errors: np.ndarray
     columns: dict[str, np.ndarray]
+    n_classes: int
     directory: str
+    measure: bool = False
+    sky_stride: int = 1
+    version: str = __version__
 
-
-@dataclasses.dataclass(frozen=True)
-class Done:
-    """What came of one task: shards by split, rows kept and rejected, the sky of the training stamps."""
-
-    shards: dict[str, tuple[str, Shard]]
-    kept: np.ndarray
-    rejects: list[tuple[int, str, str]]
-    sky: np.ndarray
-    noise: np.ndarray
-    inputs: list[dict]
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same work, wherever its results go."""
+        return fingerprint(dataclasses.replace(self, directory=""))
 
 
 def run(work: Work) -> Done:
-    """Cut, check and write the stamps of one task under temporary names.
+    """Cut, check and write the stamps of one task, each file under a name of its own.
 
     An image that cannot be used rejects the rows that need it; everything else that goes wrong is raised.
+
+    Raises:
+        OSError: a file cannot be written.
+        AstrokerasError: this process runs another version of astrokeras than the one that planned the work.
     """
-    n, bands = len(work.ids), len(work.template.bands)
-    stamps = np.empty((n, work.size, work.size, bands), dtype=np.float32)
-    bad = np.zeros((n, bands))
-    reasons: list[tuple[str, str] | None] = [None] * n
-    if work.template.per_object:
-        _cut_objects(work, stamps, bad, reasons)
-    else:
-        _cut_field(work, stamps, bad, reasons)
-    for i in np.flatnonzero(bad.max(axis=1) > work.max_bad_fraction):
-        band = int(np.argmax(bad[i]))
-        reasons[i] = reasons[i] or (
-            "bad_pixels",
-            f"{bad[i, band]:.0%} of the pixels in band {work.template.bands[band]} are NaN or infinite",
-        )
-    kept = np.array([reason is None for reason in reasons], dtype=bool)
-    train = kept & (work.split == work.split_names.index("train"))
-    sky, noise = _sky(stamps[train])
+    if work.version != __version__:
+        raise AstrokerasError(f"a worker runs astrokeras {__version__}, expected {work.version} as here")
+    paths = [path for unit in _units(work) for path in _paths(work, unit)]
+    seen = {str(path): look_at(path) for path in paths}
+    stamps = _cut(work)
+    why = Rejects(len(work.ids))
+    for i in np.flatnonzero([reason is not None for reason in stamps.reasons]):
+        why.add([i], *stamps.reasons[i])
+    _reject_bad_pixels(work, stamps, why)
+    kept = ~why.mask
+    if work.measure:
+        work = _measured(work, stamps.pixels, kept)
+    train = np.flatnonzero(kept & (work.split == work.split_names.index("train")))
+    sky, noise = _sky(stamps.pixels[train[:: work.sky_stride]])
+    rejected, codes, texts = why.coded()
     return Done(
-        shards=_write_shards(work, stamps, kept),
+        index=work.task.index,
+        parts=_write_parts(work, stamps.pixels, kept),
         kept=work.task.rows[kept],
-        rejects=[(int(row), *why) for row, why in zip(work.task.rows, reasons, strict=True) if why],
+        rejected=work.task.rows[rejected],
+        codes=codes,
+        why=texts,
         sky=sky,
         noise=noise,
-        inputs=list(_inputs(work)),
+        inputs=_inputs(work, [path for path in paths if seen[str(path)]]),
+        seen=seen,
     )
 
 
-def _cut_field(work: Work, stamps: np.ndarray, bad: np.ndarray, reasons: list) -> None:
-    plane_of_stamps = np.empty(stamps.shape[:3], dtype=np.float32)
-    try:
-        for plane in read_planes(work.template, work.task.field, work.extensions):
-            scale = np.float32(work.zero_points.scale(plane))
-            bad[:, plane.band] = cut(plane.pixels, work.task.x, work.task.y, work.size, plane_of_stamps)
-            np.multiply(plane_of_stamps, scale, out=stamps[..., plane.band])
-    except ImageError as error:
-        reasons[:] = [(error.reason, str(error))] * len(reasons)
+def run_and_keep(work: Work) -> Done:
+    """Run a task and leave its result for a rerun: last, when its files are whole and on the disk."""
+    done = run(work)
+    save(done, result_path(work.directory, work.task.index), work.fingerprint)
+    return done
 
 
-def _cut_objects(work: Work, stamps: np.ndarray, bad: np.ndarray, reasons: list) -> None:
-    """Cut the middle of each object's own image."""
-    for i, name in enumerate(work.ids):
-        try:
-            for plane in read_planes(work.template, str(name), work.extensions):
-                height, width = plane.pixels.shape
-                if min(height, width) < work.size and not work.pad:
-                    raise ImageError(
-                        "too_small", f"the stamp is {width}×{height} pixels, expected {work.size} (--size)"
-                    )
-                scale = np.float32(work.zero_points.scale(plane))
-                middle_x, middle_y = np.array([(width - 1) / 2]), np.array([(height - 1) / 2])
-                one = np.empty((1, work.size, work.size), dtype=np.float32)
-                bad[i, plane.band] = cut(plane.pixels, middle_x, middle_y, work.size, one)[0]
-                np.multiply(one[0], scale, out=stamps[i, ..., plane.band])
-        except ImageError as error:
-            reasons[i] = (error.reason, str(error))
+def result_path(directory: str | Path, index: int) -> Path:
+    """The file that keeps the result of a task."""
+    return Path(directory) / "results" / f"{index:06d}.npz"
+
+
+def part_path(directory: str | Path, name: str) -> Path:
+    """The file with the records of a task for one split, until it gets its final name."""
+    return Path(directory) / "parts" / name
+
+
+def _cut(work: Work) -> Stamps:
+    if work.cutting.template.per_object:
+        return cut_objects(work.cutting, work.ids)
+    return cut_field(work.cutting, work.task.field, work.task.x, work.task.y)
+
+
+def _reject_bad_pixels(work: Work, stamps: Stamps, why: Rejects) -> None:
+    for i in np.flatnonzero(stamps.bad.max(axis=1) > work.max_bad_fraction):
+        band = int(np.argmax(stamps.bad[i]))
+        name = work.cutting.template.bands[band]
+        why.add([i], "bad_pixels", f"{stamps.bad[i, band]:.0%} of the pixels in band {name} are NaN or infinite")
+
+
+def _measured(work: Work, stamps: np.ndarray, kept: np.ndarray) -> Work:
+    """The work with the magnitudes and shapes that its stamps show instead of the catalogue's."""
+    size = work.cutting.size
+    if work.cutting.template.per_object:  # an image's middle lies between two pixels or on one
+        x = y = np.full(len(kept), (size - 0.5) / 2)
+    else:
+        x, y = (position - window_start(position, size) for position in (work.task.x, work.task.y))
+    unit = work.cutting.unit
+    found = measure(stamps, np.where(kept, x, np.nan), y, LEVEL_NOISE if unit == "display" else 0.0)
+    magnitudes, errors = found.magnitudes(zero_point_of(unit))
+    return dataclasses.replace(
+        work, magnitudes=magnitudes, magnitude_errors=errors, columns={**work.columns, **found.shapes}
+    )
 
 
 def _sky(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,23 +142,37 @@ def _sky(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([level for level, _ in pairs], axis=1), np.stack([noise for _, noise in pairs], axis=1)
 
 
-def _write_shards(work: Work, stamps: np.ndarray, kept: np.ndarray) -> dict[str, tuple[str, Shard]]:
-    shards = {}
+def _write_parts(work: Work, stamps: np.ndarray, kept: np.ndarray) -> dict[str, Part]:
+    parts = {}
     for index, split in enumerate(work.split_names):
         chosen = np.flatnonzero(kept & (work.split == index))
         if len(chosen):
-            name = f"{split}-{work.task.index:06d}.part"
-            shards[split] = (name, write(Path(work.directory) / name, _records(work, stamps, chosen)))
-    return shards
+            # No two attempts share a name, not even one that goes on after its parent was killed.
+            name = f"{split}-{work.task.index:06d}-{uuid.uuid4().hex}"
+            shard = _write(part_path(work.directory, name), _records(work, stamps, chosen))
+            labels = np.bincount(work.labels[chosen] + 1, minlength=work.n_classes + 1)[1:]
+            magnitudes = np.isfinite(work.magnitudes[chosen]).sum(axis=0)
+            parts[split] = Part(name, shard, labels.tolist(), magnitudes.tolist())
+    return parts
+
+
+def _write(path: Path, records: Iterator[bytes]) -> Shard:
+    try:
+        return write(path, records)
+    except OSError:  # a full disk most of all: leave what room there is
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[bytes]:
     for i in chosen:
         carried = {name: values[i].astype("<f8").tobytes() for name, values in work.columns.items()}
+        if work.cutting.valid:
+            carried["valid"] = np.isfinite(stamps[i]).astype(np.uint8).tobytes()
         yield encode(
             {
                 "id": str(work.ids[i]).encode(),
-                "image": stamps[i].astype("<f4", copy=False).tobytes(),
+                "image": stamps[i].astype("<f4", copy=False).view(np.uint8),
                 "magnitudes": work.magnitudes[i],
                 "magnitude_errors": work.magnitude_errors[i],
                 "label": work.labels[i : i + 1],
@@ -144,27 +181,35 @@ def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[byt
         )
 
 
-def _inputs(work: Work) -> Iterator[dict]:
+def _units(work: Work) -> list[str]:
+    return work.ids.tolist() if work.cutting.template.per_object else [work.task.field]
+
+
+def _paths(work: Work, unit: str) -> list[Path]:
+    """The files of one field or object; none for a name that no file can have, whose rows are rejected."""
+    templates = [work.cutting.template, *(companion.template for companion in work.cutting.companions)]
+    try:
+        return list({template.path(unit, band): None for template in templates for band in template.bands})
+    except ValueError:
+        return []
+
+
+def _inputs(work: Work, files: list[Path]) -> list[dict]:
     """Size and checksum of the image files; of an object survey, one line for all of a task's files."""
-    if not work.task.hash_inputs and not work.template.per_object:
-        return
-    units = [str(name) for name in work.ids] if work.template.per_object else [work.task.field]
-    files = []
-    for unit in units:
-        try:
-            paths = {work.template.path(unit, band): None for band in work.template.bands}
-            files += [path for path in paths if path.is_file()]
-        except (ValueError, OSError):  # names that no file can have; their rows are rejected
-            continue
-    sums = [describe_file(path) for path in files]
-    if not work.template.per_object:
-        yield from sums
-    elif sums:
-        together = hashlib.sha256("".join(entry["sha256"] for entry in sums).encode()).hexdigest()
-        total = sum(entry["bytes"] for entry in sums)
-        yield {"path": work.template.text, "files": len(sums), "bytes": total, "sha256": together}
+    template = work.cutting.template
+    if not (template.per_object or work.task.hash_inputs):
+        return []
+    sums = [entry for path in files if (entry := _describe(path))]
+    if not (template.per_object and sums):
+        return sums
+    together = hashlib.sha256("".join(entry["crc32c"] for entry in sums).encode()).hexdigest()
+    total = sum(entry["bytes"] for entry in sums)
+    return [{"path": template.text, "files": len(sums), "bytes": total, "sha256": together}]
 
 
-def describe_file(path: Path) -> dict:
-    """Path, size and checksum of an input."""
-    return {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
+def _describe(path: Path) -> dict | None:
+    """Path, size and checksum of an image; None where it cannot be read, which rejects the rows that need it."""
+    try:
+        return {"path": str(path), "bytes": path.stat().st_size, "crc32c": checksum(path)}
+    except OSError:
+        return None

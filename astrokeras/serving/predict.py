@@ -1,5 +1,6 @@
 """Classify records, or the objects on images, into a table."""
 
+import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -98,8 +99,13 @@ def _from_images(
     same = run["records"]["conversion"]
     new = {
         "images": config.data, "catalog": config.catalog, "workers": config.workers, "label": None, "columns": [],
-        "magnitudes": None, "magnitude_errors": None, "splits": "train=1", "split_by": "id", "cell_size": None,
+        "where": None, "measure": False, "magnitudes": None, "magnitude_errors": None, "splits": "train=1",
+        "split_by": "id", "cell_size": None, "survey": None, "splits_from": None, "fluxes": None, "flux_errors": None,
+        "flux_ivars": None, "flux_zero_point": None,
     }  # fmt: skip
+    if config.catalog:  # which says where the objects are, whatever the training did
+        defaults = {field.name: field.default for field in dataclasses.fields(ConvertConfig)}
+        new |= {name: defaults[name] for name in ("detect", "detect_threshold", "detect_min_area")}
     out = Path(config.out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,20 @@
-"""How the bands of a survey share out over three channels."""
+"""What the bands of a survey are called elsewhere, and how they share out over three channels."""
 
 import numpy as np
+
+from astrokeras.errors import UsageError
+
+
+def names_in_tables(bands: tuple[str, ...], catalog_bands: tuple[str, ...]) -> tuple[str, ...]:
+    """What `bands` are called in the columns of tables: ``--catalog-bands``, where it is given.
+
+    Raises:
+        UsageError: there is not one for each band.
+    """
+    names = catalog_bands or bands
+    if len(names) != len(bands):
+        raise UsageError(f"--catalog-bands {','.join(names)}: expected one for each of {','.join(bands)}")
+    return names
 
 
 def band_thirds(n_bands: int) -> list[np.ndarray]:

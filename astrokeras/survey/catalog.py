@@ -7,7 +7,11 @@ from astropy.table import MaskedColumn, Table
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError, unknown_name
+from astrokeras.survey.bands import names_in_tables
+from astrokeras.survey.columns import as_text
+from astrokeras.survey.fluxes import check_flux_options, errors_from_ivars, magnitudes_from_fluxes
 from astrokeras.survey.tables import read_table
+from astrokeras.survey.where import rows_where
 
 USUAL_NAMES = {
     "id": ("id", "objid", "object_id", "objectid", "source_id", "sourceid", "coadd_object_id", "number", "name"),
@@ -53,6 +57,7 @@ class Catalog:
         classes: names of the classes.
         columns: the extra columns to carry, float64 ``[N]`` each, NaN where missing.
         split_values: text, ``[N]``, the column named by ``--split-by``; None otherwise.
+        left_out: bool, ``[N]``, the rows that ``--where`` does not choose.
         used: which catalogue column serves for what.
     """
 
@@ -68,6 +73,7 @@ class Catalog:
     classes: tuple[str, ...]
     columns: dict[str, np.ndarray]
     split_values: np.ndarray | None
+    left_out: np.ndarray
     used: dict[str, str]
 
     def __len__(self) -> int:
@@ -81,8 +87,9 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         AstrokerasError: the file cannot be read.
         UsageError: a column named in `config` is not in the catalogue, or holds no numbers.
     """
+    check_flux_options(config.fluxes, config.flux_errors, config.flux_ivars, config.flux_zero_point)
     named = {role: getattr(config, f"{role}_column") for role in USUAL_NAMES}
-    ids, fields = ((named[role].lower(),) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
+    ids, fields = (_lower_names(named[role]) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
     table = read_table(config.catalog, text_columns=(*ids, *fields))
     columns = _Columns(table)
     used = {role: column for role in USUAL_NAMES if (column := columns.find(role, named[role]))}
@@ -93,25 +100,27 @@ def read_catalog(config: ConvertConfig) -> Catalog:
                     raise UsageError(f"--{one}-column {named[one]}: no column for {other} is known (--{other}-column)")
                 del used[one]  # half a position is something else: y is a filter, too
     origin = {name: _origin(used[name], config.origin) for name in ("x", "y") if name in used}
-    labels, classes = _labels(columns.masked(config.label, "--label")) if config.label else (None, ())
-    magnitudes, used_magnitudes = columns.per_band(config.magnitudes, USUAL_MAGNITUDES, config.bands, "--magnitudes")
-    errors_template = config.magnitude_errors
-    errors, used_errors = columns.per_band(errors_template, USUAL_ERRORS, config.bands, "--magnitude-errors")
-    used |= {k: v for k, v in (("magnitudes", used_magnitudes), ("magnitude_errors", used_errors)) if v}
-    by_column = config.split_by not in ("id", "field", "sky")
+    left_out = ~rows_where(config.where, table) if config.where else np.zeros(len(table), dtype=bool)
+    labels, classes = np.full(len(table), -1), ()
+    if config.label:
+        labels, classes = _labels(columns.masked(config.label, "--label"), ~left_out)
+    magnitudes, errors, used_photometry = _photometry(columns, config)
+    used |= used_photometry
+    by_column = config.split_by not in (None, "id", "field", "sky")
     return Catalog(
-        ids=_as_text(columns.masked(used["id"])) if "id" in used else _row_names(len(table)),
+        ids=_ids(columns, used["id"]) if "id" in used else _row_names(len(table)),
         x=columns.numbers(used["x"]) - origin["x"] if "x" in used else None,
         y=columns.numbers(used["y"]) - origin["y"] if "y" in used else None,
-        ra=columns.degrees(used["ra"]) if "ra" in used else None,
+        ra=columns.degrees(used["ra"], hours=True) if "ra" in used else None,
         dec=columns.degrees(used["dec"]) if "dec" in used else None,
-        fields=_as_text(columns.masked(used["field"])) if "field" in used else None,
+        fields=as_text(columns.masked(used["field"])) if "field" in used else None,
         magnitudes=_without_marks(magnitudes),
         magnitude_errors=np.where(errors >= 0, _without_marks(errors), np.nan).astype(np.float32),
-        labels=np.full(len(table), -1) if labels is None else labels,
+        labels=labels,
         classes=classes,
         columns={name: columns.numbers(columns.existing(name, "--columns")) for name in config.columns},
-        split_values=_as_text(columns.masked(config.split_by, "--split-by")) if by_column else None,
+        split_values=as_text(columns.masked(config.split_by, "--split-by")) if by_column else None,
+        left_out=left_out,
         used=used,
     )
 
@@ -122,7 +131,7 @@ def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
     return Catalog(
         ids=np.array(ids), x=None, y=None, ra=None, dec=None, fields=None, magnitudes=missing,
         magnitude_errors=missing.copy(), labels=np.full(len(ids), -1), classes=(), columns={},
-        split_values=None, used={},
+        split_values=None, left_out=np.zeros(len(ids), dtype=bool), used={},
     )  # fmt: skip
 
 
@@ -143,6 +152,10 @@ class _Columns:
         raise UsageError(unknown_name(f"{option}: catalogue column", name, self._table.colnames))
 
     def find(self, role: str, named: str | None) -> str | None:
+        if named == "":
+            return None
+        if named and role == "id":
+            return ",".join(self.existing(name.strip(), "--id-column") for name in named.split(","))
         if named:
             return self.existing(named, f"--{role}-column")
         return next((self._by_lower[usual] for usual in USUAL_NAMES[role] if usual in self._by_lower), None)
@@ -161,19 +174,23 @@ class _Columns:
         except (TypeError, ValueError):
             raise UsageError(f"catalogue column {name!r} holds text, expected numbers: {column[0]!r}") from None
 
-    def degrees(self, name: str) -> np.ndarray:
+    def degrees(self, name: str, *, hours: bool = False) -> np.ndarray:
+        """An angle in degrees; what has no unit of an angle (or, with `hours`, of time) is degrees already."""
         values, unit = self.numbers(name), self._table[name].unit
-        return values if unit is None or unit.physical_type != "angle" else values * unit.to("deg")
+        kind = None if unit is None else unit.physical_type
+        if hours and kind == "time":
+            return values * unit.to("hour") * 15
+        return values * unit.to("deg") if kind == "angle" else values
 
     def per_band(
         self, template: str | None, usual: tuple[str, ...], bands: tuple[str, ...], option: str
     ) -> tuple[np.ndarray, str]:
         """``[N, B]`` values and the template found; all NaN and ``""`` where the catalogue has none."""
-        if template is None:
+        if template is None and usual:
             template = next((t for t in usual if all(self._has(t, band) for band in bands)), None)
-        elif "{band}" not in template and len(bands) > 1:
+        elif template and "{band}" not in template and len(bands) > 1:
             raise UsageError(f"{option} {template}: expected {{band}} in it, as in MAG_AUTO_{{band}}")
-        if template is None:
+        if not template:
             return np.full((len(self._table), len(bands)), np.nan), ""
         names = [self.existing(template.replace("{band}", band), option) for band in bands]
         if len(set(names)) < len(names):
@@ -193,42 +210,60 @@ def _origin(column: str, origin: int | None) -> int:
     return 1 if column.lower().endswith("_image") else 0
 
 
-def _row_names(n: int) -> np.ndarray:
-    return np.array([f"row-{i:08d}" for i in range(n)])
+def _lower_names(names: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in names.split(","))
 
 
-def _as_text(column: MaskedColumn) -> np.ndarray:
-    """Values as text: whole numbers without a decimal point, no padding, empty where masked."""
-    values = column.filled(np.zeros((), column.dtype)[()]) if column.dtype.kind in "iufb" else column.filled("")
-    if column.dtype.kind == "f":
-        text = [
-            str(int(v)) if np.isfinite(v) and v == int(v) else ("" if np.isnan(v) else repr(float(v))) for v in values
-        ]
-    elif column.dtype.kind == "S":
-        text = [v.decode("utf-8", "replace").strip() for v in np.asarray(values)]
+def _ids(columns: _Columns, names: str) -> np.ndarray:
+    """The ids; where several columns make one, their values with hyphens between, none where one of them is missing."""
+    parts = [as_text(columns.masked(name)) for name in names.split(",")]
+    missing = np.logical_or.reduce([part == "" for part in parts])
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = np.char.add(np.char.add(joined, "-"), part)
+    return np.where(missing, "", joined)
+
+
+def _photometry(columns: _Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Magnitudes and errors ``[N, B]`` as they stand in the catalogue, or from its fluxes, and what they are from."""
+    bands = names_in_tables(config.bands, config.catalog_bands)
+    if config.fluxes and not config.magnitudes:
+        fluxes, used = columns.per_band(config.fluxes, (), bands, "--fluxes")
+        errors, used_errors = columns.per_band(config.flux_errors, (), bands, "--flux-errors")
+        if config.flux_ivars:
+            ivars, used_errors = columns.per_band(config.flux_ivars, (), bands, "--flux-ivars")
+            errors = errors_from_ivars(ivars)
+        magnitudes, errors = magnitudes_from_fluxes(fluxes, errors, config.flux_zero_point)
     else:
-        text = [str(v).strip() for v in values]
-    mask = np.ma.getmaskarray(column)
-    return np.array([("" if hidden else word) for word, hidden in zip(text, mask, strict=True)])
+        usual, usual_errors = ((), ()) if config.measure else (USUAL_MAGNITUDES, USUAL_ERRORS)
+        magnitudes, used = columns.per_band(config.magnitudes, usual, bands, "--magnitudes")
+        errors, used_errors = columns.per_band(config.magnitude_errors, usual_errors, bands, "--magnitude-errors")
+    found = {"magnitudes": used, "magnitude_errors": used_errors}
+    return magnitudes, errors, {role: template for role, template in found.items() if template}
 
 
-def _labels(column: MaskedColumn) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Class indices and class names; negative, empty, NaN and masked are unlabelled."""
-    text = _as_text(column)
+def _row_names(n: int) -> np.ndarray:
+    return np.char.add("row-", np.char.zfill(np.arange(n).astype(str), 8))
+
+
+def _labels(column: MaskedColumn, kept: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class indices and the class names among the `kept` rows; negative, empty, NaN and masked are unlabelled."""
     numeric = column.dtype.kind in "iuf"
+    text = as_text(column)
     if numeric:
         values = np.asarray(column.astype(np.float64).filled(np.nan))
-        if np.any(values[np.isfinite(values) & (values >= 0)] % 1):
+        labelled = kept & np.isfinite(values) & (values >= 0)
+        if np.any(values[labelled] % 1):
             raise UsageError(f"--label {column.name}: holds fractions, expected text or whole numbers")
-        labelled = np.isfinite(values) & (values >= 0)
     else:
-        unlabelled = {"", "nan", "none", "null", "-1", "--"}
-        labelled = np.array([word.lower() not in unlabelled for word in text])
-    classes = sorted({str(word) for word in text[labelled]}, key=(lambda c: (int(c),)) if numeric else None)
-    index = {name: i for i, name in enumerate(classes)}
-    return np.array([index[w] if ok else -1 for w, ok in zip(text, labelled, strict=True)], dtype=np.int64), tuple(
-        classes
-    )
+        labelled = kept & ~np.isin(np.char.lower(text), ("", "nan", "none", "null", "-1", "--"))
+    classes, index = np.unique(text[labelled], return_inverse=True)
+    order = sorted(range(len(classes)), key=lambda i: int(classes[i])) if numeric else range(len(classes))
+    rank = np.empty(len(classes), dtype=np.int64)
+    rank[list(order)] = np.arange(len(classes))
+    labels = np.full(len(text), -1)
+    labels[labelled] = rank[index]
+    return labels, tuple(str(classes[i]) for i in order)
 
 
 def _without_marks(values: np.ndarray) -> np.ndarray:

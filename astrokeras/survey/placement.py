@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -9,11 +10,11 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS, FITSFixedWarning, NoConvergence
 from astropy.wcs.utils import pixel_to_skycoord, proj_plane_pixel_scales, skycoord_to_pixel
+from scipy.spatial import cKDTree
 
-from astrokeras.survey.images import ImageError, Plane
 from astrokeras.survey.stamps import inside
 
-GRID_TOLERANCE = 0.1  # pixels by which the bands of a field may differ in where they place the same sky
+OBJECTS_AT_ONCE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,38 +51,6 @@ class Field:
         return np.asarray(sky.ra.deg), np.asarray(sky.dec.deg)
 
 
-def read_field(name: str, planes: list[Plane]) -> Field:
-    """The field that these bands make up.
-
-    Raises:
-        ImageError: the bands are not on one pixel grid.
-    """
-    shapes = {plane.pixels.shape for plane in planes}
-    if len(shapes) > 1:
-        raise ImageError("different_grids", f"field {name!r}: its bands have different shapes {sorted(shapes)}")
-    field = Field(name, planes[0].pixels.shape, celestial_wcs(planes[0].header))
-    if field.wcs is not None:
-        _check_grids(field, planes[1:])
-    return field
-
-
-def _check_grids(field: Field, others: list[Plane]) -> None:
-    height, width = field.shape
-    x, y = np.array([0.0, width - 1, 0, width - 1]), np.array([0.0, 0, height - 1, height - 1])
-    ra, dec = field.to_sky(x, y)
-    for plane in others:
-        wcs = celestial_wcs(plane.header)
-        if wcs is None:
-            continue
-        x_other, y_other = Field(field.name, field.shape, wcs).to_pixels(ra, dec)
-        offset = float(np.max(np.hypot(x_other - x, y_other - y)))
-        if not offset <= GRID_TOLERANCE:
-            raise ImageError(
-                "different_grids",
-                f"field {field.name!r}: two of its bands are {offset:.2f} pixels apart, expected the same grid",
-            )
-
-
 def celestial_wcs(header: fits.Header) -> WCS | None:
     """The celestial WCS of a header, None where there is none."""
     with warnings.catch_warnings():
@@ -97,23 +66,55 @@ def celestial_wcs(header: fits.Header) -> WCS | None:
     return wcs if np.isfinite(sky.ra.deg) and np.isfinite(sky.dec.deg) else None
 
 
-def assign_fields(fields: list[Field], ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+def assign_fields(fields: Sequence[Field], ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     """Index of the field in which each object lies deepest, -1 where it lies in none.
 
-    Depth is the distance in pixels to the nearest edge; of equal depths the first field wins.
+    Depth is the distance in pixels to the nearest edge; of equal depths the first field wins. A field's WCS is asked
+    only for the objects within the circle around it, which a tree of unit vectors finds.
+
+    Args:
+        fields: each with a WCS.
+        ra: ICRS, degrees, ``[N]``; where it or `dec` is no position the object lies nowhere.
+        dec: degrees.
     """
-    best = np.full(len(ra), -1)
-    depth = np.full(len(ra), -np.inf)
-    usable = np.isfinite(ra) & np.isfinite(dec) & (np.abs(np.nan_to_num(dec)) <= 90)
-    sky = SkyCoord(np.where(usable, ra, 0.0), np.where(usable, dec, 0.0), unit="deg")
-    for index, field in enumerate(fields):
-        height, width = field.shape
-        centre = SkyCoord(*field.to_sky((width - 1) / 2, (height - 1) / 2), unit="deg")
-        radius = 0.75 * np.hypot(height, width) * field.pixel_scale  # arcsec, half the diagonal and half as much again
-        near = np.flatnonzero(usable & (sky.separation(centre).arcsec <= radius))
-        x, y = field.to_pixels(ra[near], dec[near])
-        here = np.minimum.reduce([x, y, width - 1 - x, height - 1 - y])
-        better = near[inside(x, y, field.shape) & (here > depth[near])]
-        depth[better] = here[np.isin(near, better)]
-        best[better] = index
+    best, depth = np.full(len(ra), -1), np.full(len(ra), -np.inf)
+    usable = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec) & (np.abs(np.nan_to_num(dec)) <= 90))
+    circles = [_circle(field) for field in fields]
+    for start in range(0, len(usable), OBJECTS_AT_ONCE):
+        rows = usable[start : start + OBJECTS_AT_ONCE]
+        tree = cKDTree(_unit_vectors(ra[rows], dec[rows]), balanced_tree=False, compact_nodes=False)
+        for index, (field, (centre, radius)) in enumerate(zip(fields, circles, strict=True)):
+            near = rows[np.sort(tree.query_ball_point(centre, radius))] if radius < 2 else rows
+            if not len(near):
+                continue
+            x, y = field.to_pixels(ra[near], dec[near])
+            here = depth_in(x, y, field.shape)
+            better = inside(x, y, field.shape) & (here > depth[near])
+            depth[near[better]] = here[better]
+            best[near[better]] = index
     return best
+
+
+def depth_in(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Distance in pixels from each position to the nearest edge pixel of an image of `shape`; negative beyond."""
+    return np.minimum.reduce([x, y, shape[1] - 1 - x, shape[0] - 1 - y])
+
+
+def _unit_vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+    ra, dec = np.radians(ra), np.radians(dec)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+
+
+def _circle(field: Field) -> tuple[np.ndarray, float]:
+    """Unit vector of the middle of a field, and the chord to its farthest corner and half as much again.
+
+    Where a corner lies outside of the projection, the whole sky (a chord of 2).
+    """
+    height, width = field.shape
+    x = np.array([(width - 1) / 2, -0.5, width - 0.5, -0.5, width - 0.5, -0.5, width - 0.5, *[(width - 1) / 2] * 2])
+    y = np.array(
+        [(height - 1) / 2, -0.5, -0.5, height - 0.5, height - 0.5, *[(height - 1) / 2] * 2, -0.5, height - 0.5]
+    )
+    vectors = _unit_vectors(*field.to_sky(x, y))
+    chord = np.linalg.norm(vectors[1:] - vectors[0], axis=1).max()
+    return vectors[0], float(min(2.0, 1.5 * chord)) if np.isfinite(vectors).all() else 2.0

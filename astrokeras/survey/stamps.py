@@ -5,9 +5,12 @@ object at an integer position lies on pixel ``size // 2`` of an even-sized stamp
 """
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
+STAMPS_AT_ONCE = 256  # so that counting bad pixels finds them still in the processor's cache
+SLAB_GAP = 64  # rows between two windows that are read rather than skipped
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
 
@@ -23,43 +26,79 @@ def inside(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def fits_inside(x: np.ndarray, y: np.ndarray, size: int, shape: tuple[int, int]) -> np.ndarray:
     """Whether the whole window of each (finite) position lies on the image."""
-    x0, y0 = window_start(x, size), window_start(y, size)
+    return windows_inside(window_start(x, size), window_start(y, size), size, shape)
+
+
+def windows_inside(x0: np.ndarray, y0: np.ndarray, size: int, shape: tuple[int, int]) -> np.ndarray:
+    """Whether each window, given by its first column and row, lies on the image as a whole."""
     return (x0 >= 0) & (y0 >= 0) & (x0 + size <= shape[1]) & (y0 + size <= shape[0])
 
 
-def cut(pixels: np.ndarray, x: np.ndarray, y: np.ndarray, size: int, out: np.ndarray) -> np.ndarray:
+def cut(
+    pixels: np.ndarray, x0: np.ndarray, y0: np.ndarray, size: int, out: np.ndarray, scale: float = 1.0
+) -> np.ndarray:
     """Copy the window of every object into `out`; what lies off the image becomes NaN.
 
     Args:
         pixels: ``[H, W]``, any dtype and byte order.
-        x: 0-based column of each of N objects. A window that touches the image nowhere becomes all NaN.
-        y: 0-based row.
+        x0: first column of each of N windows, an integer. One that touches the image nowhere becomes all NaN.
+        y0: first row.
         size: side of the stamps in pixels.
         out: float32 ``[N, size, size]``, written to. Infinite pixels become NaN.
+        scale: what the pixels are multiplied by.
 
     Returns:
         Of each stamp, the fraction of bad (non-finite) pixels among those that lie on the image, ``[N]``;
         1 where none does.
     """
-    height, width = pixels.shape
-    bad = np.ones(len(x))
-    for i, (x0, y0) in enumerate(zip(window_start(x, size), window_start(y, size), strict=True)):
-        top, bottom = max(y0, 0), min(y0 + size, height)
-        left, right = max(x0, 0), min(x0 + size, width)
-        stamp = out[i]
-        if bottom - top < size or right - left < size:
-            stamp[:] = np.nan
-        if bottom <= top or right <= left:
-            continue
-        view = stamp[top - y0 : bottom - y0, left - x0 : right - x0]
+    bad = np.empty(len(out))
+    for start in range(0, len(out), STAMPS_AT_ONCE):
+        stamps = out[start : start + STAMPS_AT_ONCE]
+        part = slice(start, start + len(stamps))
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence bad
-            view[:] = pixels[top:bottom, left:right]
-        finite = np.isfinite(view)
-        n_bad = view.size - np.count_nonzero(finite)
-        bad[i] = n_bad / view.size
-        if n_bad:
-            view[~finite] = np.nan
+            areas = [
+                _cut_one(pixels, top, left, size, stamp)
+                for top, left, stamp in zip(y0[part].tolist(), x0[part].tolist(), stamps, strict=True)
+            ]
+            if scale != 1:
+                np.multiply(stamps, np.float32(scale), out=stamps)
+        finite = np.isfinite(stamps)
+        area, good = np.array(areas), np.count_nonzero(finite, axis=(1, 2))
+        bad[part] = np.where(area > 0, (area - good) / np.maximum(area, 1), 1.0)
+        if good.sum() < finite.size:
+            stamps[~finite] = np.nan
     return bad
+
+
+def _cut_one(pixels: np.ndarray, y0: int, x0: int, size: int, stamp: np.ndarray) -> int:
+    """Copy one window and return how many of its pixels lie on the image."""
+    height, width = pixels.shape
+    top, bottom = max(y0, 0), min(y0 + size, height)
+    left, right = max(x0, 0), min(x0 + size, width)
+    if bottom - top == size and right - left == size:
+        stamp[:] = pixels[top:bottom, left:right]
+        return size * size
+    stamp[:] = np.nan
+    if bottom <= top or right <= left:
+        return 0
+    stamp[top - y0 : bottom - y0, left - x0 : right - x0] = pixels[top:bottom, left:right]
+    return (bottom - top) * (right - left)
+
+
+def slabs(y0: np.ndarray, size: int, max_rows: int | None) -> Iterator[slice]:
+    """Divide windows, sorted by their first row, into runs to be read together.
+
+    A run has no long gap that would be read for nothing, and spans at most `max_rows` rows, but at least one window.
+    """
+    starts, begin = y0.tolist(), 0
+    for i in range(1, len(starts) + 1):
+        if (
+            i == len(starts)
+            or starts[i] > starts[i - 1] + size + SLAB_GAP
+            or (max_rows is not None and starts[i] + size - starts[begin] > max_rows)
+        ):
+            yield slice(begin, i)
+            begin = i
 
 
 def sky_level_and_noise(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

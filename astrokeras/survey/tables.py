@@ -1,75 +1,144 @@
 """Read and write tables of any format that astropy knows, one clear line where that fails."""
 
+import bz2
 import csv
+import gzip
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from astropy.io import ascii, fits
 from astropy.table import Column, MaskedColumn, Table
 from astropy.utils.exceptions import AstropyWarning
 
 from astrokeras.errors import AstrokerasError, UsageError
 
-_READERS = {
-    ".fits": {"format": "fits", "hdu": 1},
-    ".fit": {"format": "fits", "hdu": 1},
-    ".fz": {"format": "fits", "hdu": 1},
-    ".gz": {"format": "fits", "hdu": 1},
-    ".ecsv": {"format": "ascii.ecsv"},
-    ".csv": {},  # `_read_csv`
-    ".vot": {"format": "votable"},
-    ".xml": {"format": "votable"},
-    ".votable": {"format": "votable"},
-    ".parquet": {},  # `_read_parquet`
-}
+_KINDS = {
+    ".fits": "fits", ".fit": "fits", ".fts": "fits", ".fz": "fits", ".ldac": "fits",
+    ".ecsv": "ascii.ecsv", ".csv": "csv", ".tsv": "tsv", ".txt": "text", ".dat": "text", ".cat": "text",
+    ".vot": "votable", ".xml": "votable", ".votable": "votable", ".parquet": "parquet",
+}  # fmt: skip
+_COMPRESSIONS = {".gz": gzip.open, ".bz2": bz2.open}
 _WRITERS = {
     ".fits": {"format": "fits"},
     ".ecsv": {"format": "ascii.ecsv"},
     ".csv": {"format": "ascii.csv"},
     ".parquet": {"format": "parquet"},
 }
+_LDAC_HEADER = "LDAC_IMHEAD"  # SExtractor's FITS_LDAC keeps the image's header in a table before the catalogue
 
 
 def read_table(path: str | Path, *, text_columns: tuple[str, ...] = ()) -> Table:
     """Read a catalogue; the format follows from the file's suffix.
 
     Args:
-        path: FITS, ECSV, CSV, VOTable or Parquet.
-        text_columns: columns of a CSV file to be read as text (lower case), so that an id keeps its leading zeros.
+        path: FITS (the first extension with a table), ECSV, CSV, TSV, VOTable or text with a line of column names
+            (also SExtractor's ASCII_HEAD), each also compressed (``.gz``, ``.bz2``), or Parquet.
+        text_columns: columns of a text file to be read as text (lower case), so that an id keeps its leading zeros.
+
+    Returns:
+        The table; columns of a plain FITS file are read from the disk when they are used.
+
+    Raises:
+        UsageError: the suffix is that of no known format.
+        AstrokerasError: there is no such file, it is damaged, or it has no rows.
     """
     path = Path(path)
-    options = _reader(path)
+    kind = _kind(path)
     if not path.is_file():
         raise AstrokerasError(f"{path} does not exist")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)
-            if path.suffix.lower() == ".csv":
-                table = _read_csv(path.read_text(encoding="utf-8-sig"), text_columns)
-            elif path.suffix.lower() == ".parquet":
+            if kind == "fits" or (kind == "text" and _starts_as_fits(path)):
+                table = _read_fits(path)
+            elif kind == "parquet":
                 table = _read_parquet(path)
+            elif kind in ("csv", "tsv"):
+                table = _read_csv(_text(path), text_columns, kind)
+            elif kind == "text":
+                table = _read_columns(_text(path), text_columns)
             else:
-                table = Table.read(path, **options)
+                table = Table.read(path, format=kind)
     except ModuleNotFoundError as error:
         raise AstrokerasError(f"{path}: {error.name} is needed; pip install 'astrokeras[parquet]'") from None
     except Exception as error:  # whatever a damaged table raises from within its reader
-        raise AstrokerasError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from None
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise AstrokerasError(f"{path} cannot be read as a table: {said}") from None
     if len(table) == 0:
         raise AstrokerasError(f"{path} has no rows")
     return table
 
 
-def _read_csv(text: str, text_columns: tuple[str, ...]) -> Table:
+def _kind(path: Path) -> str:
+    """The format of a table by its suffix; of a compressed one by the suffix before (``.csv.gz``)."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compressed = bool(suffixes) and suffixes[-1] in _COMPRESSIONS
+    kind = _KINDS.get(suffixes[-2 if compressed else -1] if len(suffixes) > compressed else "")
+    if kind is None or (compressed and kind == "parquet"):
+        raise UsageError(
+            f"{path}: unknown table format; expected one of {', '.join(_KINDS)}, "
+            "and after it .gz or .bz2 where it is compressed"
+        )
+    return kind
+
+
+def _stream(path: Path) -> io.BufferedIOBase:
+    return _COMPRESSIONS.get(path.suffix.lower(), open)(path, "rb")
+
+
+def _starts_as_fits(path: Path) -> bool:
+    with _stream(path) as stream:
+        return stream.read(10) == b"SIMPLE  = "
+
+
+def _text(path: Path) -> str:
+    with _stream(path) as stream:
+        return stream.read().decode("utf-8-sig")
+
+
+def _read_fits(path: Path) -> Table:
+    # Opened here, since astropy leaves a file open whose first header it cannot read.
+    with path.open("rb") as stream, fits.open(stream, memmap=True, character_as_bytes=True) as hdus:
+        tables = (hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
+        hdu = next((hdu for hdu in tables if hdu.name != _LDAC_HEADER), None)
+        if hdu is None:
+            raise ValueError("no extension holds a table")
+        if hdu.header.get("ZTABLE"):
+            raise ValueError("its table is tile-compressed, which astropy does not read; unpack it with funpack")
+        return Table.read(hdu, format="fits", mask_invalid=False)
+
+
+def _read_csv(text: str, text_columns: tuple[str, ...], kind: str) -> Table:
     # astropy's fast reader knows no text columns and its other one takes five times as long, hence csv for those.
     # (It also takes a text without any line break for a file's name.)
-    table = Table.read(text.rstrip("\n") + "\n", format="ascii.csv", guess=False)
+    # Its csv reader with a tab for the comma takes two tabs for one, hence its own format for those.
+    style, delimiter = ("ascii.tab", "\t") if kind == "tsv" else ("ascii.csv", ",")
+    table = Table.read(text.rstrip("\r\n") + "\n", format=style, guess=False)
     wanted = [i for i, name in enumerate(table.colnames) if name.lower() in text_columns]
-    rows = (row for row in csv.reader(io.StringIO(text, newline="")) if row)
+    rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
     values = [[row[i].strip() for i in wanted] for row in rows][1:]
+    if not values:
+        return table
     for i, column in zip(wanted, zip(*values, strict=True), strict=True):
-        table[table.colnames[i]] = column
+        table[table.colnames[i]] = np.array(column)
     return table
+
+
+def _read_columns(text: str, text_columns: tuple[str, ...]) -> Table:
+    """Columns separated by white space: their names in the first line, with or without #, or in SExtractor's way."""
+    text = text.rstrip() + "\n"
+    kind = "ascii.commented_header" if text.startswith("#") else "ascii.basic"
+    if re.match(r"#\s*\d+\s+\w", text):
+        kind = "ascii.sextractor"
+    table = Table.read(text, format=kind, guess=False)
+    as_text = {name: [ascii.convert_numpy(str)] for name in table.colnames if name.lower() in text_columns}
+    if not as_text:
+        return table
+    return Table.read(text, format=kind, guess=False, fast_reader=False, converters=as_text)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -86,16 +155,26 @@ def _read_parquet(path: Path) -> Table:
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
             values = column.fill_null(False if pa.types.is_boolean(column.type) else 0).to_numpy()
         else:
-            values = ["" if value is None else value for value in column.to_pylist()]
+            values = _objects(column.to_pylist())
         columns[name] = MaskedColumn(values, mask=absent) if absent.any() else Column(values)
     return Table(columns)
 
 
-def _reader(path: Path) -> dict:
+def _objects(values: list) -> np.ndarray:
+    """Text as text; lists, dates and whatever else Parquet holds as they are, one a row."""
+    if all(isinstance(value, str | None) for value in values):
+        return np.array(["" if value is None else value for value in values])
+    found = np.empty(len(values), dtype=object)
+    found[:] = ["" if value is None else value for value in values]
+    return found
+
+
+def is_table(text: str) -> bool:
+    """Whether `text` is the name of a table, by its suffix."""
     try:
-        return _READERS[path.suffix.lower()]
-    except KeyError:
-        raise UsageError(f"{path}: unknown table format; expected one of {', '.join(_READERS)}") from None
+        return bool(_kind(Path(text)))
+    except UsageError:
+        return False
 
 
 def check_table_suffix(path: str | Path) -> None:

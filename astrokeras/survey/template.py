@@ -13,22 +13,26 @@ _TOKEN = re.compile(r"\{([^{}]*)\}")
 
 @dataclasses.dataclass(frozen=True)
 class ImageTemplate:
-    """A file name with the placeholders ``{band}``, ``{field}`` (tiles) or ``{id}`` (one file an object)."""
+    """A file name with the placeholders ``{band}``, ``{field}`` (tiles) or ``{id}`` (one file an object).
+
+    ``*`` stands for any characters of a name: dates or versions that differ from file to file.
+    """
 
     text: str
     bands: tuple[str, ...]
+    option: str = "--images"
 
     def __post_init__(self) -> None:
         names = _TOKEN.findall(self.text)
         for name in names:
             if name not in PLACEHOLDERS:
                 raise UsageError(
-                    f"--images {self.text}: unknown placeholder {{{name}}}; "
+                    f"{self.option} {self.text}: unknown placeholder {{{name}}}; "
                     "{band}, {field} and {id} are understood"
                 )
         if "field" in names and "id" in names:
             raise UsageError(
-                f"--images {self.text}: {{field}} names a tile and {{id}} one object's own file; use one of them"
+                f"{self.option} {self.text}: {{field}} names a tile and {{id}} one object's own file; use one of them"
             )
 
     def __contains__(self, placeholder: str) -> bool:
@@ -43,13 +47,20 @@ class ImageTemplate:
         """The file of one field (or one object) in one band.
 
         Raises:
-            ValueError: `unit` is a name that would leave the image directory.
+            ValueError: `unit` is a name that would leave the image directory, or several files match ``*``.
         """
         is_unicode = unit.encode(errors="ignore").decode() == unit
         if "/" in unit or "\0" in unit or unit in (".", "..") or not is_unicode:
             raise ValueError(f"{unit!r} is no file name inside the image directory")
         values = {"band": band, "field": unit, "id": unit}
-        return Path(_TOKEN.sub(lambda match: values[match.group(1)], self.text))
+        path = _TOKEN.sub(lambda match: values[match.group(1)], self.text)
+        if "*" not in self.text:
+            return Path(path)
+        pieces = (_TOKEN.sub(lambda match: values[match.group(1)], piece) for piece in self.text.split("*"))
+        found = sorted(glob.glob("*".join(map(glob.escape, pieces))))  # noqa: PTH207 - absolute patterns, as below
+        if len(found) > 1:
+            raise ValueError(f"{len(found)} files match {path}, expected one: {found[0]}, {found[1]}, …")
+        return Path(found[0] if found else path)
 
     def discover(self) -> list[str]:
         """The fields (or object ids) that have a file in at least one band, sorted.
@@ -70,6 +81,10 @@ class ImageTemplate:
             units |= found
         return sorted(units)
 
+    def has_files(self) -> bool:
+        """Whether there is any file of the first band."""
+        return bool(self._discover_band(self.bands[0]))
+
     def _fill(self, band: str) -> str:
         return _TOKEN.sub(lambda match: band if match.group(1) == "band" else "*", self.text)
 
@@ -78,9 +93,9 @@ class ImageTemplate:
         pattern, expression, seen = "", "", False
         for index, piece in enumerate(pieces):
             if index % 2 == 0 or piece == "band":
-                literal = piece if index % 2 == 0 else band
-                pattern += glob.escape(literal)
-                expression += re.escape(literal)
+                literals = piece.split("*") if index % 2 == 0 else [band]
+                pattern += "*".join(map(glob.escape, literals))
+                expression += "[^/]*".join(map(re.escape, literals))
             else:
                 pattern += "*"
                 expression += "(?P=unit)" if seen else "(?P<unit>.+?)"

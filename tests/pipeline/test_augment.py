@@ -6,6 +6,8 @@ from keras import ops
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.augment import PROPERTIES, Chain, Facts, augmentation
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS
+from astrokeras.pretext.base import TASKS
+from astrokeras.pretext.registry import get_task  # noqa: F401 - registers them
 
 BANDS = ("g", "r", "i")
 FACTS = Facts(BANDS, (50.0, 40.0, 30.0), (10.0, 5.0, 2.0), "nJy")
@@ -152,6 +154,16 @@ def test_none_and_default():
     assert str(augmentation("default", FACTS)) == "dihedral"
     assert str(augmentation("default", FACTS, {"magnitudes": frozenset({"brightness"})})) == "dihedral"
     assert augmentation("default", FACTS, {"rotation": frozenset({"orientation"})}) is None
+
+
+def test_every_task_speaks_of_known_properties_and_has_a_default_that_is_safe():
+    for name in TASKS.names():
+        breaks = TASKS.get(name).breaks
+        assert breaks <= set(PROPERTIES)
+        chosen = augmentation("default", FACTS, {name: breaks})
+        assert chosen is None or not chosen.changes & breaks
+    with pytest.raises(UsageError, match=r"zoom\(0.9,1.1\) changes the size .*task 'magnitudes'"):
+        augmentation("zoom(0.9,1.1)", FACTS, {"magnitudes": TASKS.get("magnitudes").breaks})
 
 
 def test_an_augmentation_that_falsifies_a_target_is_refused_with_the_reason():

@@ -3,6 +3,7 @@ import pytest
 
 from astrokeras.errors import UsageError
 from astrokeras.records.cells import SkyCells, split_cells
+from astrokeras.records.splitting import Splitting
 from astrokeras.survey.placement import Field, celestial_wcs
 from astrokeras.survey.stamps import window_start
 from tests.sky import SCALE, tan_header
@@ -23,10 +24,13 @@ def objects(n_fields: int, seed: int, count: int = 3000) -> tuple[np.ndarray, np
 
 
 def divide(fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray, cell_size: float | None = None):
-    labels = np.zeros(len(x), dtype=int)
     cells = SkyCells(fields, SIZE, cell_size)
-    split = split_cells(cells, field_of, x, y, labels=labels, shares=SHARES, stamp_size=SIZE, seed=1)
-    return cells, split
+    return cells, split_on(cells, field_of, x, y, Splitting("sky", 1, SHARES))
+
+
+def split_on(cells: SkyCells, field_of: np.ndarray, x: np.ndarray, y: np.ndarray, splitting: Splitting) -> np.ndarray:
+    labels = np.zeros(len(x), dtype=int)
+    return split_cells(cells, field_of, x, y, labels=labels, classes=("a",), splitting=splitting, stamp_size=SIZE)
 
 
 def shared_pixels(fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray, split: np.ndarray) -> int:
@@ -112,3 +116,47 @@ def test_fields_with_a_wcs_share_their_cells():
 def test_cells_smaller_than_four_stamps_are_a_usage_error():
     with pytest.raises(UsageError, match="--cell-size"):
         SkyCells([Field("A", (SIDE, SIDE), None)], SIZE, 4 * SIZE - 1)
+
+
+def test_cells_have_names_by_which_they_are_found_again_among_other_fields():
+    blocks = [Field(name, (SIDE, SIDE), None) for name in ("b", "d/3")]
+    some = SkyCells(blocks, SIZE, 100)
+    numbers = np.concatenate([some.numbers(i, np.array([-5.0, 5, 950]), np.array([950.0, -5, 5])) for i in (0, 1)])
+    names = some.names(numbers)
+    assert names.tolist() == ["b/9/-1", "b/-1/0", "b/0/9", "d/3/9/-1", "d/3/-1/0", "d/3/0/9"]
+    np.testing.assert_array_equal(some.numbers_of(names), numbers)
+    more = SkyCells([Field(name, (SIDE, SIDE), None) for name in ("a", "b", "c", "d/3")], SIZE, kept=some.grid)
+    np.testing.assert_array_equal(more.names(more.numbers_of(names)), names)
+    assert SkyCells(blocks[1:], SIZE, kept=some.grid).numbers_of(names[:3]).tolist() == [-1] * 3
+    sky = SkyCells(sky_fields(10, 20, (0.0,)), SIZE)
+    np.testing.assert_array_equal(sky.numbers_of(sky.names(np.array([3, 77]))), [3, 77])
+
+
+@pytest.mark.parametrize("on_sky", [True, False])
+def test_more_fields_and_objects_move_nothing_and_share_no_pixel_with_what_was_there(on_sky: bool):
+    both = sky_fields(150.3, 2.1, (0.0, 45.0)) if on_sky else [Field(name, (SIDE, SIDE), None) for name in "BA"]
+    field_of, x, y = objects(2, seed=4, count=2000)
+    early = np.flatnonzero((field_of == 0) & (x < 600))
+    splitting = Splitting("sky", 1, SHARES)
+    cells = SkyCells(both[:1], SIZE, 4 * SIZE * (SCALE * 60 if on_sky else 1))
+    before = split_on(cells, field_of[early], x[early], y[early], splitting)
+    later = Splitting("sky", 1, SHARES, cells.grid, splitting.groups, "earlier")
+    # The other field comes first now: names count, not places in a list.
+    fields, turned = both[::-1], 1 - field_of
+    after = split_on(SkyCells(fields, SIZE, kept=cells.grid), turned, x, y, later)
+    np.testing.assert_array_equal(after[early][before >= 0], before[before >= 0])
+    new = np.setdiff1d(np.arange(len(x)), early)
+    assert set(after[new]) == {-1, 0, 1}
+    if on_sky:  # objects that come later share no pixel with those that came before, either
+        order = np.concatenate([new, early])
+        split = np.concatenate([after[new], before])
+        assert shared_pixels(fields, turned[order], x[order], y[order], split) == 0
+
+
+def test_earlier_cells_that_do_not_fit_are_usage_errors():
+    fields = sky_fields(10, 20, (0.0,))
+    with pytest.raises(UsageError, match="four stamps across"):
+        SkyCells(fields, 4 * SIZE, kept=SkyCells(fields, SIZE, 4 * SIZE * SCALE * 60).grid)
+    with pytest.raises(UsageError, match="no WCS"):
+        SkyCells([Field("A", (SIDE, SIDE), None)], SIZE, kept={"nside": 256})
+    assert not SkyCells(fields, SIZE, kept={"pixels": 100.0}).on_sky

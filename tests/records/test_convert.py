@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from photutils.centroids import centroid_2dg
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records import convert as module
-from astrokeras.records import plan
+from astrokeras.records import finish, plan
 from astrokeras.records.convert import convert
 from astrokeras.records.directory import Records
+from astrokeras.records.partial import partial_path
+from astrokeras.records.tfrecord import checksum
 from tests.sky import config_for, noise_image, run, tan_header, write_image
 
 SHAPE = (96, 80)
@@ -149,7 +152,7 @@ def test_stars_come_out_in_the_middle_with_their_flux(tmp_path: Path):
             assert 31.4 - 2.5 * np.log10(total) == pytest.approx(magnitude[i], abs=0.01)
 
 
-def test_nothing_is_left_behind_by_a_failure_and_what_was_there_stays(messy: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_was_there_stays_whatever_fails_and_a_rerun_makes_the_same(messy: Path, monkeypatch: pytest.MonkeyPatch):
     config = messy_config(messy, overwrite=True)
     quiet(config)
     before = contents(Path(config.out))
@@ -160,26 +163,27 @@ def test_nothing_is_left_behind_by_a_failure_and_what_was_there_stays(messy: Pat
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    def assert_untouched() -> None:
-        assert contents(Path(config.out)) == before
-        assert not list(messy.glob(".*"))
+    rename = Path.rename
 
-    for name in ("write_table", "write_json", "run"):
-        for broken, raised in ((no_space, AstrokerasError), (interrupt, KeyboardInterrupt)):
+    def last_rename(broken: Callable) -> Callable:
+        return lambda path, to: broken() if path.name == "records" and to.name == "records" else rename(path, to)
+
+    steps = [(module, "run_and_keep"), (finish, "write_table"), (finish, "write_json")]
+    for broken, raised in ((no_space, AstrokerasError), (interrupt, KeyboardInterrupt)):
+        for where, name in [*steps, (Path, "rename")]:
             with monkeypatch.context() as patch:
-                patch.setattr(module, name, broken)
+                patch.setattr(where, name, last_rename(broken) if where is Path else broken)
                 with pytest.raises(raised):
                     quiet(config)
-            assert_untouched()
-    rename = Path.rename
-    with monkeypatch.context() as patch:  # the very last step
-        patch.setattr(Path, "rename", lambda p, to: no_space() if ".part-" in p.name else rename(p, to))
-        with pytest.raises(AstrokerasError, match="No space"):
-            quiet(config)
-    assert_untouched()
+            assert contents(Path(config.out)) == before
+            assert list(messy.glob(".*")) == ([partial_path(Path(config.out))] if where is not module else [])
+        quiet(config)
+        assert contents(Path(config.out)) == before
+        assert not list(messy.glob(".*"))
     with pytest.raises(AstrokerasError, match="no catalogue row"):
         quiet(dataclasses.replace(config, size=95))
-    assert_untouched()
+    assert contents(Path(config.out)) == before
+    assert not list(messy.glob(".*"))
 
 
 def test_only_records_are_overwritten_and_only_if_asked_to(messy: Path):
@@ -233,7 +237,8 @@ def test_inputs_are_listed_with_their_checksums(sample_records: Path, sample_sur
     listed = {Path(entry["path"]).name: entry["bytes"] for entry in content["inputs"]}
     files = [sample_survey / "catalog.fits", *(sample_survey / "images").iterdir()]
     assert listed == {path.name: path.stat().st_size for path in files}
-    assert all(len(entry["sha256"]) == 64 for entry in content["inputs"])
+    assert len(content["inputs"][0]["sha256"]) == 64
+    assert all(entry["crc32c"] == checksum(Path(entry["path"])) for entry in content["inputs"][1:])
 
 
 def test_progress_and_report_tell_what_happens(messy: Path):
@@ -259,6 +264,7 @@ def test_real_field_in_nine_bands(real_data: Path, tmp_path: Path):
     config = ConvertConfig(
         images=str(directory / "{band}.fits"), bands=(*optical, *infrared), out=str(tmp_path / "out"),
         catalog=str(tmp_path / "catalog.fits"), label="LABEL_SG", zero_point=zero_points, size=24, workers=1,
+        hcompress=True,
     )  # fmt: skip
 
     records, examples, rejects = run(config)

@@ -37,6 +37,14 @@ def test_tensorflow_reads_the_same(features: dict):
             assert list(feature.int64_list.value) == value.tolist()
 
 
+def test_an_array_of_bytes_is_bytes():
+    image = np.arange(24, dtype="<f4").reshape(2, 3, 4)
+    assert encode({"image": image.view(np.uint8)}) == encode({"image": image.tobytes()})
+    assert encode({"image": image.T.copy().T[:, ::2].view(np.float32).astype(np.uint8)}) == encode(
+        {"image": image[:, ::2].astype(np.uint8).tobytes()}
+    )
+
+
 def test_parse_single_example_gives_every_bit():
     values = np.array([np.nan, -0.0, np.inf, 1e-45], dtype=np.float32)
     message = encode({"id": "ü 1".encode(), "magnitudes": values, "label": np.array([-1])})

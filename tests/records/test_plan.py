@@ -7,7 +7,7 @@ from astropy.wcs import WCS
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records import plan as module
-from astrokeras.records.plan import Plan, count_reasons, make_plan
+from astrokeras.records.plan import Plan, make_plan
 from tests.sky import SCALE, config_for, noise_image, tan_header, write_image
 
 SHAPE = (96, 80)
@@ -44,7 +44,7 @@ def test_sky_and_pixel_positions_lead_to_the_same_plan(tmp_path: Path):
             np.testing.assert_allclose((one.x, one.y), (other.x, other.y), atol=1e-6)
     off = plan_of(directory, x_column="x_image", origin=0)
     shifted = {row: position for task in off.tasks for row, position in zip(task.rows, task.x, strict=True)}
-    for row in set(shifted) - set(off.rejects):
+    for row in set(shifted) - set(reasons(off)):
         assert shifted[row] == pytest.approx(x[row] + 1)
 
 
@@ -89,7 +89,7 @@ def test_the_first_reason_stays_and_the_first_of_equal_ids_counts(tmp_path: Path
     directory = survey(tmp_path, table, "A", wcs=False)
     plan = plan_of(directory, splits="train=1", images=str(directory / "A_{band}.fits"))
     assert reasons(plan) == {1: "no_id", 2: "duplicate_id", 4: "no_id"}
-    text = count_reasons(plan.rejects)
+    text = plan.rejects.summary()
     assert text.index("2 no_id") < text.index("1 duplicate_id")
 
 
@@ -177,3 +177,18 @@ def test_one_file_an_object_takes_ids_from_the_catalogue_and_no_place_on_tiles(t
 def test_zero_points_do_not_fit_display_levels(tmp_path: Path):
     with pytest.raises(UsageError, match="display levels"):
         plan_of(tmp_path, images="{id}.jpg", zero_point="25")
+
+
+def test_rows_left_out_are_rejects_and_ids_are_judged_among_the_rest(tmp_path: Path):
+    columns = {
+        "id": ["a", "a", "", "b", "b"],
+        "x": [40.0] * 5,
+        "y": [40.0] * 5,
+        "field": ["A"] * 5,
+        "r": [22, 20, 30, 20, 20],
+    }
+    plan = plan_of(survey(tmp_path, columns, "A", wcs=False), where="r < 21", splits="train=1")
+    assert reasons(plan) == {0: "where", 2: "where", 4: "duplicate_id"}
+    assert dict(plan.rejects.items())[0][1] == "left out by --where r < 21"
+    with pytest.raises(UsageError, match="no --catalog"):
+        make_plan(config_for(tmp_path, images=str(tmp_path / "{id}_{band}.fits"), catalog=None, where="r < 1"), print)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from astrokeras.records.done import Done
 from astrokeras.records.example import decode
-from astrokeras.records.plan import Task
-from astrokeras.records.tfrecord import read, sha256
-from astrokeras.records.work import Work, run
+from astrokeras.records.task import Task
+from astrokeras.records.tfrecord import checksum, read
+from astrokeras.records.work import Work, part_path, run
+from astrokeras.survey.cutting import Cutting
 from astrokeras.survey.template import ImageTemplate
 from astrokeras.survey.units import ZeroPoints
 from tests.sky import noise_image, write_image
@@ -23,11 +25,9 @@ def work_on(directory: Path, count: int, **changes) -> Work:
     task = Task(2, "A", rows, np.linspace(5, 44, count), np.linspace(5, 34, count), hash_inputs=True)
     work = Work(
         task=task,
-        template=ImageTemplate(str(directory / "{field}_{band}.fits"), ("g", "r")),
-        extensions={},
-        zero_points=ZeroPoints((31.4, 28.9)),
-        size=SIZE,
-        pad=False,
+        cutting=Cutting(
+            ImageTemplate(str(directory / "{field}_{band}.fits"), ("g", "r")), {}, ZeroPoints((31.4, 28.9)), SIZE, False
+        ),
         max_bad_fraction=0.1,
         split_names=("train", "val", "test"),
         ids=np.array([f"object {i}" for i in range(count)]),
@@ -36,9 +36,15 @@ def work_on(directory: Path, count: int, **changes) -> Work:
         magnitudes=np.arange(2 * count, dtype=np.float32).reshape(count, 2),
         magnitude_errors=np.full((count, 2), np.nan, dtype=np.float32),
         columns={"z": np.arange(count) / 3},
+        n_classes=3,
         directory=str(directory),
     )
+    (directory / "parts").mkdir(exist_ok=True)
     return dataclasses.replace(work, **changes)
+
+
+def rejects(done: Done) -> list[tuple[int, str, str]]:
+    return [(int(row), *done.why[code]) for row, code in zip(done.rejected, done.codes, strict=True)]
 
 
 @pytest.fixture
@@ -52,12 +58,14 @@ def test_every_row_goes_to_the_shard_of_its_split(survey: Path):
     work = work_on(survey, 12)
     done = run(work)
     assert done.kept.tolist() == work.task.rows.tolist()
-    assert done.rejects == []
+    assert rejects(done) == []
     for index, split in enumerate(work.split_names):
-        name, shard = done.shards[split]
-        examples = [decode(record) for record in read(survey / name)]
+        part = done.parts[split]
+        examples = [decode(record) for record in read(part_path(survey, part.file))]
         mine = np.flatnonzero(work.split == index)
-        assert shard.records == len(mine)
+        assert part.shard.records == len(mine)
+        assert part.labels == [int(np.sum(work.labels[mine] == i)) for i in range(3)]
+        assert part.magnitudes == [len(mine)] * 2
         assert [example["id"].decode() for example in examples] == work.ids[mine].tolist()
         for i, example in zip(mine, examples, strict=True):
             assert example["label"].tolist() == [work.labels[i]]
@@ -68,8 +76,8 @@ def test_every_row_goes_to_the_shard_of_its_split(survey: Path):
             for band, scale in ((0, 1), (1, 10)):
                 window = noise_image(band, SHAPE)[y : y + SIZE, x : x + SIZE]
                 np.testing.assert_allclose(stamp[..., band], window * scale, rtol=1e-6)
-    sums = {entry["path"]: entry["sha256"] for entry in done.inputs}
-    assert sums == {str(path): sha256(path) for path in survey.glob("A_?.fits")}
+    sums = {entry["path"]: entry["crc32c"] for entry in done.inputs}
+    assert sums == {str(path): checksum(path) for path in survey.glob("A_?.fits")}
 
 
 def test_sky_is_that_of_the_training_stamps(survey: Path):
@@ -82,7 +90,7 @@ def test_sky_is_that_of_the_training_stamps(survey: Path):
 
 def test_without_training_rows_there_is_no_sky(survey: Path):
     done = run(work_on(survey, 4, split=np.full(4, 2)))
-    assert set(done.shards) == {"test"}
+    assert set(done.parts) == {"test"}
     assert done.sky.shape == (0, 2)
 
 
@@ -97,8 +105,8 @@ def test_bad_pixels_in_any_band_reject(survey: Path):
     too_bad = np.clip(first + SIZE - 30, 0, SIZE) / SIZE > 0.1
     assert 0 < too_bad.sum() < 12
     assert done.kept.tolist() == work.task.rows[~too_bad].tolist()
-    assert [(row, reason) for row, reason, _ in done.rejects] == [(r, "bad_pixels") for r in work.task.rows[too_bad]]
-    assert all("band r" in detail for _, _, detail in done.rejects)
+    assert [(row, reason) for row, reason, _ in rejects(done)] == [(r, "bad_pixels") for r in work.task.rows[too_bad]]
+    assert all("band r" in detail for _, _, detail in rejects(done))
     assert len(run(dataclasses.replace(work, max_bad_fraction=1.0)).kept) == 12
 
 
@@ -107,9 +115,11 @@ def test_a_field_that_cannot_be_read_rejects_its_rows(survey: Path, damage: str)
     path = survey / "A_r.fits"
     path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:4000])
     done = run(work_on(survey, 5))
-    assert not done.shards
-    assert {reason for _, reason, _ in done.rejects} == {"missing_image" if damage == "missing" else "unreadable_image"}
-    assert len(done.rejects) == 5
+    assert not done.parts
+    assert {reason for _, reason, _ in rejects(done)} == {
+        "missing_image" if damage == "missing" else "unreadable_image"
+    }
+    assert len(rejects(done)) == 5
 
 
 IDS = ["whole", "small", "odd", "..", "grey", "absent", "x" * 300]
@@ -127,23 +137,23 @@ def test_one_file_an_object(tmp_path: Path, pad: bool):
     plain = work_on(tmp_path, len(IDS))
     nothing = np.full((len(IDS), 3), np.nan, dtype=np.float32)
     work = dataclasses.replace(
-        plain, template=template, ids=np.array(IDS), split=np.zeros(len(IDS), int), zero_points=ZeroPoints(), pad=pad,
-        magnitudes=nothing, magnitude_errors=nothing,
+        plain, cutting=Cutting(template, {}, ZeroPoints(), SIZE, pad), ids=np.array(IDS),
+        split=np.zeros(len(IDS), int), magnitudes=nothing, magnitude_errors=nothing,
     )  # fmt: skip
     done = run(work)
-    reasons = {IDS[row // 3]: reason for row, reason, _ in done.rejects}
+    reasons = {IDS[row // 3]: reason for row, reason, _ in rejects(done)}
     expected = {"..": "bad_name", "grey": "wrong_bands", "absent": "missing_image", "x" * 300: "missing_image"}
     assert reasons == (expected if pad else {"small": "too_small", **expected})
-    name, _ = done.shards["train"]
+    name = done.parts["train"].file
     stamps = {
         example["id"].decode(): np.frombuffer(example["image"], "<f4").reshape(SIZE, SIZE, 3)
-        for example in map(decode, read(tmp_path / name))
+        for example in map(decode, read(part_path(tmp_path, name)))
     }
     np.testing.assert_array_equal(stamps["whole"], colours["whole"][2:10, 1:9])
     np.testing.assert_array_equal(stamps["odd"], colours["odd"][:8, :8])
     if pad:
         np.testing.assert_array_equal(stamps["small"][1:7], colours["small"])
         assert np.isnan(stamps["small"][[0, 7]]).all()
-    together = hashlib.sha256("".join(sha256(tmp_path / f"{n}.png") for n in [*IDS[:3], "grey"]).encode()).hexdigest()
+    together = hashlib.sha256("".join(checksum(tmp_path / f"{n}.png") for n in [*IDS[:3], "grey"]).encode()).hexdigest()
     (entry,) = done.inputs
     assert (entry["files"], entry["sha256"]) == (4, together)

@@ -1,9 +1,12 @@
+import bz2
 import dataclasses
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from astrokeras.config import ConvertConfig
@@ -11,6 +14,19 @@ from astrokeras.errors import UsageError
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 
 BIG = 2**60 + 1  # two such neighbours are the same float64
+
+
+FORMATS = {".vot": "votable", ".tsv": "ascii.tab", ".txt": "ascii.commented_header", ".csv": "ascii.csv"}
+COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress}
+
+
+def write(table: Table, path: Path) -> None:
+    if path.suffix not in COMPRESS:
+        table.write(path, **({"format": FORMATS[path.suffix]} if path.suffix in FORMATS else {}))
+        return
+    write(table, path.with_suffix(""))
+    path.write_bytes(COMPRESS[path.suffix](path.with_suffix("").read_bytes()))
+    path.with_suffix("").unlink()
 
 
 def read(path: Path, table: Table | str, **options) -> Catalog:
@@ -44,14 +60,17 @@ def full_table() -> Table:
     )
 
 
-@pytest.mark.parametrize("suffix", ["fits", "fits.gz", "ecsv", "csv", "vot", "parquet"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["fits", "fits.gz", "fits.bz2", "ecsv", "ecsv.gz", "csv", "csv.gz", "tsv", "txt", "vot", "vot.gz", "parquet"],
+)
 def test_every_format_gives_the_same_catalogue(tmp_path: Path, suffix: str):
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
     options = {"label": "kind", "columns": ("z",)}
     reference = read(tmp_path / "reference.fits", full_table(), **options)
     path = tmp_path / f"catalog.{suffix}"
-    full_table().write(path, **({"format": "votable"} if suffix == "vot" else {}))
+    write(full_table(), path)
     catalog = read_catalog(ConvertConfig("x", ("g", "r"), "out", catalog=str(path), **options))
     for field in dataclasses.fields(Catalog):
         np.testing.assert_equal(getattr(catalog, field.name), getattr(reference, field.name))
@@ -152,6 +171,36 @@ def test_angles_are_brought_to_degrees(path: Path):
     assert (catalog.ra[0], catalog.dec[0]) == pytest.approx((15, 1))
 
 
+@pytest.mark.parametrize(("unit", "factor"), [("hourangle", 15), ("rad", 180 / np.pi), ("h", 15), ("", 1), ("pix", 1)])
+def test_right_ascension_in_any_unit(path: Path, unit: str, factor: float):
+    catalog = read(path.with_suffix(".ecsv"), Table({"ra": u.Quantity([1.0], unit), "dec": u.Quantity([0.5], "deg")}))
+    assert catalog.ra[0] == pytest.approx(factor)
+    assert catalog.dec[0] == 0.5
+
+
+def test_a_unit_that_nobody_knows_is_taken_for_degrees(path: Path):
+    table = Table({"ra": [1.0], "dec": [2.0]})
+    hdu = fits.table_to_hdu(table)
+    hdu.header["TUNIT1"] = "degrees"
+    hdu.writeto(path)
+    catalog = read_catalog(ConvertConfig("x", ("g",), "out", catalog=str(path)))
+    assert (catalog.ra[0], catalog.dec[0]) == (1, 2)
+
+
+def test_rows_are_chosen_and_classes_come_from_them_alone(path: Path):
+    catalog = read(path, full_table(), label="KIND", where="dec < 10 & kind != 'galaxy'")
+    assert catalog.left_out.tolist() == [False, True, True]  # the second row's kind is missing
+    assert catalog.classes == ("star",)
+    assert catalog.labels.tolist() == [0, -1, -1]
+    assert len(catalog) == 3
+    assert not read(path, full_table()).left_out.any()
+
+
+def test_fractions_among_rows_left_out_are_no_hindrance(path: Path):
+    catalog = read(path, Table({"T": [0.5, 1.0]}), label="T", where="T > 0.7")
+    assert catalog.labels.tolist() == [-1, 0]
+
+
 def test_a_filter_called_y_is_no_position(path: Path):
     table = Table({"ra": [1.0], "dec": [2.0], **{band: [20.0] for band in "grizy"}})
     catalog = read(path, table, bands=tuple("grizy"))
@@ -213,3 +262,39 @@ def test_a_bare_catalogue_knows_only_ids():
     assert catalog.magnitudes.shape == (2, 3)
     assert np.isnan(catalog.magnitudes).all()
     assert (catalog.labels == -1).all()
+
+
+def test_several_columns_make_one_id(path: Path):
+    table = Table({"run": [1, 1, 2], "obj": MaskedColumn(["a", "b", "c"], mask=[False, False, True]), "g": [20.0] * 3})
+    catalog = read(path, table, id_column="RUN, obj", bands=("g",))
+    assert catalog.ids.tolist() == ["1-a", "1-b", ""]
+    assert catalog.used["id"] == "run,obj"
+    with pytest.raises(UsageError, match="did you mean obj"):
+        read(path.with_name("other.fits"), table, id_column="run,objj")
+
+
+def test_columns_that_are_named_empty_are_left_alone(path: Path):
+    catalog = read(path, full_table(), field_column="", magnitudes="", magnitude_errors="")
+    assert catalog.fields is None
+    assert np.isnan(catalog.magnitudes).all()
+    assert "magnitudes" not in catalog.used
+
+
+def test_bands_may_have_other_names_in_the_catalogue(path: Path):
+    table = Table({"u_auto": [20.0], "J0378_auto": [21.0], "e_J0378_auto": [0.1], "e_u_auto": [0.2]})
+    catalog = read(path, table, bands=("U", "F378"), catalog_bands=("u", "J0378"))
+    np.testing.assert_allclose(catalog.magnitudes, [[20, 21]])
+    np.testing.assert_allclose(catalog.magnitude_errors, [[0.2, 0.1]])
+    with pytest.raises(UsageError, match="--catalog-bands u: expected one for each of U,F378"):
+        read(path.with_name("other.fits"), table, bands=("U", "F378"), catalog_bands=("u",))
+
+
+def test_fluxes_serve_where_no_magnitudes_are_named(path: Path):
+    table = Table({"FLUX_G": [1.0, 100, 0], "FLUX_IVAR_G": [100.0, 0, 100], "mag_g": [1.0, 2, 3]})
+    options = {"bands": ("g",), "fluxes": "flux_{band}", "flux_ivars": "flux_ivar_{band}", "flux_zero_point": 22.5}
+    catalog = read(path, table, **options)
+    np.testing.assert_allclose(catalog.magnitudes, [[22.5], [np.nan], [np.nan]])
+    np.testing.assert_allclose(catalog.magnitude_errors, [[0.1086], [np.nan], [np.nan]], atol=1e-4)
+    assert catalog.used["magnitudes"] == "flux_{band}"
+    typed = read(path.with_name("other.fits"), table, magnitudes="mag_{band}", **options)
+    np.testing.assert_allclose(typed.magnitudes, [[1], [2], [3]])

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from astrokeras.survey.images import ImageError, Plane
-from astrokeras.survey.placement import Field, assign_fields, celestial_wcs, read_field
+from astrokeras.survey import placement
+from astrokeras.survey.placement import Field, assign_fields, celestial_wcs
 from astrokeras.survey.stamps import inside
 from tests.sky import SCALE, tan_header
 
@@ -14,10 +15,6 @@ SHAPE = (80, 100)
 
 def field(name: str = "A", *, shape: tuple[int, int] = SHAPE, **options) -> Field:
     return Field(name, shape, celestial_wcs(tan_header(shape, **options)))
-
-
-def plane(band: int, header: fits.Header, shape: tuple[int, int] = SHAPE) -> Plane:
-    return Plane(band, np.zeros(shape), header, fits.Header())
 
 
 def distorted() -> fits.Header:
@@ -86,28 +83,6 @@ def test_a_header_that_places_nothing_on_the_sky_has_no_wcs(cards: dict):
 
 def test_no_header_has_no_wcs():
     assert celestial_wcs(fits.Header()) is None
-    assert read_field("A", [plane(0, fits.Header())]).wcs is None
-
-
-@pytest.mark.parametrize(("shift", "fits_together"), [(0.0, True), (0.05, True), (0.5, False), (1e5, False)])
-def test_bands_have_to_lie_on_one_grid(shift: float, fits_together: bool):
-    first, second = tan_header(SHAPE), tan_header(SHAPE)
-    second["CRPIX1"] += shift
-    planes = [plane(0, first), plane(1, second)]
-    if fits_together:
-        assert read_field("A", planes).shape == SHAPE
-        return
-    with pytest.raises(ImageError, match="pixels apart") as caught:
-        read_field("A", planes)
-    assert caught.value.reason == "different_grids"
-
-
-def test_bands_of_other_shape_or_scale_are_refused():
-    turned = tan_header(SHAPE, angle=5)
-    for other in (plane(1, tan_header(SHAPE), (80, 101)), plane(1, turned)):
-        with pytest.raises(ImageError) as caught:
-            read_field("A", [plane(0, tan_header(SHAPE)), other])
-        assert caught.value.reason == "different_grids"
 
 
 def test_of_overlapping_fields_the_one_around_the_object_wins():
@@ -134,3 +109,52 @@ def test_fields_around_the_pole_and_the_zero_meridian():
     pole, zero = field("P", ra=77, dec=90), field("Z", ra=0, dec=0)
     ra, dec = np.array([0, 90, 180, 359.999, 0.001]), np.array([89.999, 89.999, 89.999, 0, 0])
     assert assign_fields([pole, zero], ra, dec).tolist() == [0, 0, 0, 1, 1]
+
+
+def brute_force(fields: list[Field], ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+    """Every object in every field, through the WCS alone."""
+    depths = []
+    for one in fields:
+        near = SkyCoord(ra, dec, unit="deg").separation(SkyCoord(*one.to_sky(50, 40), unit="deg")).deg < 90
+        x, y = (np.where(near, axis, np.nan) for axis in one.wcs.all_world2pix(ra, dec, 0))
+        height, width = one.shape
+        depth = np.min([x, y, width - 1 - x, height - 1 - y], axis=0)
+        depths.append(np.where(depth >= -0.5, depth, -np.inf))
+    return np.where(np.max(depths, axis=0) >= -0.5, np.argmax(depths, axis=0), -1)
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(150, 2), (0, 0), (359.99, -30), (12, 89.99), (200, -90)])
+def test_fields_are_those_of_brute_force(ra: float, dec: float):
+    rng = np.random.default_rng(3)
+    centres = SkyCoord(ra, dec, unit="deg").directional_offset_by(
+        rng.uniform(0, 360, 25) * u.deg, rng.uniform(0, 300 * SCALE, 25) * u.deg
+    )
+    places = SkyCoord(ra, dec, unit="deg").directional_offset_by(
+        rng.uniform(0, 360, 3000) * u.deg, rng.uniform(0, 400 * SCALE, 3000) * u.deg
+    )
+    fields = [
+        field(str(i), ra=c.ra.deg, dec=c.dec.deg, angle=rng.uniform(0, 360), shape=(int(rng.uniform(40, 120)), 90))
+        for i, c in enumerate(centres)
+    ]
+    found = assign_fields(fields, places.ra.deg, places.dec.deg)
+    np.testing.assert_array_equal(found, brute_force(fields, places.ra.deg, places.dec.deg))
+    assert len(set(found)) > 15
+
+
+def test_portions_change_nothing(monkeypatch: pytest.MonkeyPatch):
+    fields = [field("A"), field("B", ra=150 + 40 * SCALE, angle=20)]
+    rng = np.random.default_rng(4)
+    ra, dec = 150 + SCALE * rng.uniform(-90, 120, 500), 2 + SCALE * rng.uniform(-90, 90, 500)
+    whole = assign_fields(fields, ra, dec)
+    monkeypatch.setattr(placement, "OBJECTS_AT_ONCE", 7)
+    np.testing.assert_array_equal(assign_fields(fields, ra, dec), whole)
+
+
+def test_a_map_of_half_the_sky_is_searched_as_a_whole():
+    header = tan_header((100, 100), ra=10, dec=20)
+    header["CTYPE1"], header["CTYPE2"] = "RA---SIN", "DEC--SIN"
+    for name in ("CD1_1", "CD2_2"):
+        header[name] = np.sign(header[name]) * 1.6  # degrees; the corners lie off the hemisphere
+    sky = Field("all", (100, 100), celestial_wcs(header))
+    found = assign_fields([sky], np.array([10.0, 60, 190]), np.array([20.0, 40, -20]))
+    assert found.tolist() == [0, 0, -1]

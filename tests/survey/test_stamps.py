@@ -4,7 +4,7 @@ from astropy.nddata import Cutout2D
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.survey.stamps import cut, fits_inside, inside, sky_level_and_noise
+from astrokeras.survey.stamps import cut, fits_inside, inside, sky_level_and_noise, window_start
 
 SHAPE = (40, 50)
 PIXELS = np.random.default_rng(0).normal(size=SHAPE)
@@ -13,7 +13,7 @@ POSITION = st.floats(-20, 70)
 
 def cut_one(pixels: np.ndarray, x: float, y: float, size: int) -> tuple[np.ndarray, float]:
     out = np.full((1, size, size), -7, dtype=np.float32)
-    bad = cut(pixels, np.array([x]), np.array([y]), size, out)
+    bad = cut(pixels, window_start(np.array([x]), size), window_start(np.array([y]), size), size, out)
     return out[0], bad[0]
 
 

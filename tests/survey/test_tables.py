@@ -1,7 +1,11 @@
+import bz2
+import datetime
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from astrokeras.errors import AstrokerasError, UsageError
@@ -57,6 +61,87 @@ def test_missing_empty_and_unknown_files(tmp_path: Path):
         read_table(tmp_path / "head.csv")
     with pytest.raises(UsageError, match=r"\.xls"):
         read_table(tmp_path / "a.xls")
+
+
+def test_fits_tables_in_any_extension(tmp_path: Path):
+    image, other = fits.ImageHDU(np.zeros((4, 4))), fits.table_to_hdu(TABLE[[0, 1]])
+    ldac = fits.table_to_hdu(Table({"Field Header Card": ["SIMPLE  ="]}))
+    ldac.name = "LDAC_IMHEAD"
+    for name, hdus in (("image.fits", [image, other]), ("ldac.cat", [ldac, other])):
+        fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / name)
+        assert read_table(tmp_path / name).colnames == TABLE.colnames
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / "none.fits")
+    with pytest.raises(AstrokerasError, match="no extension holds a table"):
+        read_table(tmp_path / "none.fits")
+    other.header["ZTABLE"] = True
+    fits.HDUList([fits.PrimaryHDU(), other]).writeto(tmp_path / "packed.fits.fz")
+    with pytest.raises(AstrokerasError, match="funpack"):
+        read_table(tmp_path / "packed.fits.fz")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "txt", "ecsv", "vot", "fits", "parquet"])
+@pytest.mark.parametrize("packed", ["", ".gz", ".bz2"])
+def test_numbers_of_64_bits_keep_every_digit(tmp_path: Path, suffix: str, packed: str):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+        if packed:
+            pytest.skip("Parquet compresses by itself")
+    numbers, degrees = [2**62 + 1, -(2**62) - 1], [359.99999999999994, 1.2345678901234567e-7]
+    formats = {"csv": "ascii.csv", "tsv": "ascii.tab", "txt": "ascii.basic", "ecsv": "ascii.ecsv", "vot": "votable"}
+    path = tmp_path / f"a.{suffix}"
+    Table({"n": numbers, "ra": degrees}).write(path, format=formats.get(suffix, suffix))
+    if packed:
+        compress = gzip.compress if packed == ".gz" else bz2.compress
+        path = tmp_path / f"a.{suffix}{packed}"
+        path.write_bytes(compress((tmp_path / f"a.{suffix}").read_bytes()))
+    table = read_table(path)
+    assert table["n"].dtype.kind == "i"
+    assert table["n"].tolist() == numbers
+    assert table["ra"].tolist() == degrees
+
+
+@pytest.mark.parametrize("head", ["id x", "# id x", "#id   x", "#   1 id   Number\n#   2 x   Position [pixel]"])
+def test_text_in_columns(tmp_path: Path, head: str):
+    path = tmp_path / "a.txt"
+    path.write_text(f"{head}\n007 1.5\n0042 2\n")
+    table = read_table(path, text_columns=("id",))
+    assert list(table["id"]) == ["007", "0042"]
+    assert list(table["x"]) == [1.5, 2.0]
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.bz2", "a", "a.parquet.gz", "a.xls.gz", ".gz"])
+def test_what_is_within_a_compressed_file_must_be_said(tmp_path: Path, name: str):
+    with pytest.raises(UsageError, match="unknown table format"):
+        read_table(tmp_path / name)
+
+
+def test_a_damaged_compressed_file_gives_one_line(tmp_path: Path):
+    whole = gzip.compress(b"id,x\n" + b"1,2\n" * 1000)
+    (tmp_path / "a.csv.gz").write_bytes(whole[:-20])
+    with pytest.raises(AstrokerasError, match=r"a\.csv\.gz cannot be read"):
+        read_table(tmp_path / "a.csv.gz")
+
+
+def test_parquet_columns_of_any_kind(tmp_path: Path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"id": ["a", None], "list": [[1], [2, 3]], "day": [datetime.date(2020, 1, 1), None]}
+    parquet.write_table(arrow.table(columns), tmp_path / "a.parquet")
+    table = read_table(tmp_path / "a.parquet")
+    assert table["id"].filled("").tolist() == ["a", ""]
+    assert table["list"].tolist() == [[1], [2, 3]]
+    assert str(table["day"][0]) == "2020-01-01"
+
+
+def test_a_table_cannot_name_python_objects(tmp_path: Path):
+    ecsv = Table({"a": [1]})
+    ecsv.write(tmp_path / "good.ecsv")
+    marker = tmp_path / "executed"
+    evil = f"# - !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{marker}]]"
+    lines = (tmp_path / "good.ecsv").read_text().splitlines()
+    (tmp_path / "evil.ecsv").write_text("\n".join([*lines[:2], "# meta: !!omap", evil, *lines[2:]]) + "\n")
+    with pytest.raises(AstrokerasError, match="cannot be read as a table"):
+        read_table(tmp_path / "evil.ecsv")
+    assert not marker.exists()
 
 
 def test_output_names_are_checked_beforehand():

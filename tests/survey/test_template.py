@@ -73,3 +73,25 @@ def test_any_other_name_stays_in_the_directory(name: str):
     path = ImageTemplate("stamps/{id}.fits", ("g",)).path(name, "g")
     assert path.parent == Path("stamps")
     assert path.name == f"{name}.fits"
+
+
+def test_a_star_stands_for_what_differs_from_file_to_file(tmp_path: Path):
+    touch(tmp_path, "A_r1p01_g.fits")
+    touch(tmp_path, "A_r2p02_r.fits")
+    touch(tmp_path, "B_r1p01_g.fits")
+    template = ImageTemplate(str(tmp_path / "{field}_*_{band}.fits"), ("g", "r"))
+    assert template.discover() == ["A", "B"]
+    assert template.path("A", "r").name == "A_r2p02_r.fits"
+    assert not template.path("B", "r").exists()
+    touch(tmp_path, "A_r3p01_g.fits")
+    with pytest.raises(ValueError, match="2 files match"):
+        template.path("A", "g")
+
+
+def test_a_star_ends_at_a_directory_and_takes_names_as_they_are(tmp_path: Path):
+    touch(tmp_path, "x/[A]_g.fits", "x/y/B_g.fits", "*/C_g.fits")
+    template = ImageTemplate(str(tmp_path / "*" / "{field}_{band}.fits"), ("g",))
+    assert template.discover() == ["C", "[A]"]
+    assert template.path("[A]", "g") == tmp_path / "x" / "[A]_g.fits"
+    assert template.has_files()
+    assert not ImageTemplate(str(tmp_path / "*.fits"), ("g",)).has_files()

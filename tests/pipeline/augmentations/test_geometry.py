@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import scipy.stats
@@ -107,6 +108,19 @@ def test_rotation_conserves_the_flux_of_what_is_well_sampled(fwhm: float, most: 
     total, _, _ = moments(run("rotate", blobs(400, fwhm=fwhm), np.random.default_rng(0).random((400, 1))))
     assert abs(total / 1000 - 1).max() < most
     assert np.std(total / 1000) < rms
+
+
+def test_bilinear_interpolation_would_lose_flux():
+    """Why turns are not left to what Keras has: the figure in docs/tensorflow-addons.md."""
+    flux = blobs(400).astype(np.float32) - SKY
+    angle = np.random.default_rng(0).uniform(-np.pi, np.pi, 400)
+    cosine, sine, zero = np.cos(angle), np.sin(angle), np.zeros(400)
+    x, y = 20 - 20 * cosine + 20 * sine, 20 - 20 * sine - 20 * cosine
+    transform = np.stack([cosine, -sine, x, sine, cosine, y, zero, zero], axis=-1).astype(np.float32)
+    turned = keras.ops.image.affine_transform(flux[..., None], transform, interpolation="bilinear")
+    total, _, wide = moments(ops.convert_to_numpy(turned)[..., 0] + SKY)
+    assert abs(total / 1000 - 1).max() == pytest.approx(0.017, abs=0.003)
+    assert (wide - moments(flux + SKY)[2]).mean() > 0.1
 
 
 @pytest.mark.parametrize(

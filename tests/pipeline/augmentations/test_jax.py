@@ -23,7 +23,7 @@ facts = Facts(tuple(given["bands"].tolist()), given["sky"], given["noise"], "nJy
 results = {}
 for spec in given["specs"].tolist():
     chain = augmentation(spec, facts)
-    for kind in ("float32", "bfloat16"):
+    for kind in ("float32", "bfloat16")[: 2 if "|" in spec else 1]:
         flux = jax.numpy.asarray(given["flux"], kind)
         result = jax.jit(chain)(flux, given["draws"][:, : chain.n_draws])
         assert result.dtype == kind, result.dtype
@@ -45,12 +45,11 @@ def test_jax_gives_the_numbers_of_tensorflow(tmp_path: Path):
         timeout=300,
     )
     results = np.load(tmp_path / "results.npz")
-    assert len(results.files) == 2 * len(specs)
-    for spec in specs:
+    assert results.files == [*(f"float32 {spec}" for spec in specs), f"bfloat16 {EVERYTHING}"]
+    for name in results.files:
+        kind, spec = name.split(" ")
         chain = made(spec)
-        for kind, tolerance in (("float32", 2e-3), ("bfloat16", 2.0)):
-            ours = ops.cast(chain(ops.cast(flux, kind), numbers[:, : chain.n_draws]), "float32")
-            # Flux of up to 1000 on a sky of 50; bfloat16 has steps of 4 there.
-            np.testing.assert_allclose(
-                results[f"{kind} {spec}"], ours, rtol=1e-2 if kind == "bfloat16" else 1e-5, atol=tolerance
-            )
+        ours = ops.cast(chain(ops.cast(flux, kind), numbers[:, : chain.n_draws]), "float32")
+        # Flux of up to 1000 on a sky of 50; bfloat16 has steps of 4 there.
+        relative, absolute = {"float32": (1e-5, 2e-3), "bfloat16": (1e-2, 2.0)}[kind]
+        np.testing.assert_allclose(results[name], ours, rtol=relative, atol=absolute)

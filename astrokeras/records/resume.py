@@ -1,0 +1,125 @@
+"""Say whether what is there already, finished or not, is the conversion that is asked for."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from astrokeras import __version__
+from astrokeras.config import ConvertConfig, as_dict
+from astrokeras.errors import AstrokerasError
+from astrokeras.records.directory import Records
+from astrokeras.records.metadata import CONVERT_JSON
+from astrokeras.records.partial import Partial
+from astrokeras.records.splitting import SPLITS_JSON
+from astrokeras.survey.tables import is_table
+
+# Options that say how the work is done, not what comes of it.
+_NOT_RECORDED = ("out", "workers", "scheduler", "overwrite", "resume", "max_reject_fraction")
+
+
+def recorded_options(config: ConvertConfig) -> dict[str, Any]:
+    """The options that decide what is in the records."""
+    return {name: value for name, value in as_dict(config).items() if name not in _NOT_RECORDED}
+
+
+def what_is_asked(config: ConvertConfig) -> dict[str, Any]:
+    """All that decides what a conversion makes of the same images: version, options, catalogue and other tables."""
+    options = recorded_options(config)
+    return {
+        "astrokeras": __version__,
+        "options": options,
+        "tables": [_describe_table(name) for name in _tables(options)],
+    }
+
+
+def _tables(options: dict[str, Any]) -> list[str]:
+    """The files, other than images, that options name."""
+    zero_point, splits_from = options.get("zero_point"), options.get("splits_from")
+    return [
+        *([options["catalog"]] if options["catalog"] else []),
+        *([zero_point] if zero_point and is_table(zero_point) else []),
+        *([str(Path(splits_from) / SPLITS_JSON)] if splits_from else []),
+    ]
+
+
+def _describe_table(name: str) -> dict[str, Any] | None:
+    path = Path(name)
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"path": name, "bytes": path.stat().st_size, "sha256": digest}
+    except OSError:  # reading it will say what is wrong
+        return None
+
+
+def already_complete(asked: dict[str, Any], partial: Partial, *, resume: bool) -> dict[str, Any]:
+    """The content of the ``convert.json`` that is there, if it is what is asked for and may be taken for it.
+
+    It may with ``--resume``, or when a run was killed after its last step but before it could tell.
+
+    Raises:
+        AstrokerasError: it is not.
+    """
+    out = partial.out
+    made = _what_made(out)
+    if not resume and (made != asked or partial.plan != asked):
+        raise AstrokerasError(f"{out} already exists; use --overwrite or another --out, or --resume if it is the same")
+    if made is None:
+        raise AstrokerasError(f"{out} is no records directory that could be resumed; use --overwrite or another --out")
+    if made != asked:
+        raise AstrokerasError(
+            f"{out} is complete, but {_differences(made, asked)}; use --overwrite to convert again, or another --out"
+        )
+    records = Records.load(out)
+    for entry in records.content["inputs"]:
+        path = Path(entry["path"])
+        if "files" not in entry and not (path.is_file() and path.stat().st_size == entry["bytes"]):
+            raise AstrokerasError(f"{out} is complete, but {path} has changed since; use --overwrite to convert again")
+    partial.clean_up()
+    return records.content
+
+
+def check_unfinished(asked: dict[str, Any], partial: Partial) -> None:
+    """Refuse to go on with an unfinished conversion of something else.
+
+    Raises:
+        AstrokerasError: it has finished tasks, which would be lost.
+    """
+    begun = partial.plan
+    if begun not in (None, asked) and partial.kept:
+        raise AstrokerasError(
+            f"an unfinished conversion to {partial.out} is there, but {_differences(begun, asked)}; "
+            "repeat its own command to go on with it, or use --overwrite to start afresh"
+        )
+
+
+def _what_made(out: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads((out / CONVERT_JSON).read_text(encoding="utf-8"))
+        options = content["options"]
+        tables = content["inputs"][: len(_tables(options))]
+        return {"astrokeras": content["astrokeras"], "options": options, "tables": tables}
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """In words, what is not as it was."""
+    said = []
+    if before["astrokeras"] != now["astrokeras"]:
+        said.append(f"astrokeras was {before['astrokeras']} and is {now['astrokeras']}")
+    names = sorted(before["options"].keys() | now["options"].keys())
+    for name in names:
+        was, is_ = (_typed(options.get(name)) for options in (before["options"], now["options"]))
+        if was != is_:
+            said.append(f"--{name.replace('_', '-')} was {was} and is {is_}")
+    if not said:
+        said.append("the catalogue or another table has changed")
+    return ", ".join(said)
+
+
+def _typed(value: Any) -> str:
+    if value in (None, [], ""):
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

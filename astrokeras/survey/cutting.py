@@ -1,0 +1,248 @@
+"""Cut the stamps of a field's objects, or the middle of each object's own image, band by band in the flux unit."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from astrokeras.config import ConvertConfig
+from astrokeras.errors import UsageError
+from astrokeras.survey.fits_file import MAX_IMAGE_BYTES, Rows
+from astrokeras.survey.grids import Grid, different_grids, grid_shift
+from astrokeras.survey.images import Extension, ImageError, Plane, is_display, parse_extensions, read_planes
+from astrokeras.survey.masks import Companion, hide_bad, parse_companions
+from astrokeras.survey.placement import Field
+from astrokeras.survey.resample import check_reproject, cut_resampled
+from astrokeras.survey.stamps import cut, slabs, window_start, windows_inside
+from astrokeras.survey.template import ImageTemplate
+from astrokeras.survey.units import ZeroPoints, parse_zero_points
+
+SLAB_BYTES = 128 << 20  # of a band that are read at once, more or less
+
+
+@dataclasses.dataclass(frozen=True)
+class Cutting:
+    """How stamps are cut: what a worker needs beside the objects."""
+
+    template: ImageTemplate
+    extensions: dict[str, Extension]
+    zero_points: ZeroPoints
+    size: int
+    pad: bool
+    companions: tuple[Companion, ...] = ()
+    resample: bool = False
+    hcompress: bool = False
+    max_image_bytes: int = MAX_IMAGE_BYTES
+    valid: bool = False
+
+    @property
+    def unit(self) -> str:
+        """``nJy``, ``image`` (no zero point was given) or ``display`` (levels of JPEG and PNG)."""
+        return "display" if is_display(self.template.text) else self.zero_points.unit
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamps:
+    """What was cut for N objects.
+
+    Attributes:
+        pixels: float32 ``[N, size, size, B]`` in the flux unit; bad pixels and what lies off the image are NaN. Not
+            set where there is a reason.
+        bad: the fraction of bad pixels in each stamp and band, among those that lie on the image, ``[N, B]``.
+        reasons: why an object has no stamp, as (reason, detail); None where it has.
+    """
+
+    pixels: np.ndarray
+    bad: np.ndarray
+    reasons: list[tuple[str, str] | None]
+
+
+def parse_cutting(config: ConvertConfig) -> Cutting:
+    """How `config` wants the stamps to be cut.
+
+    Raises:
+        UsageError: options that cannot be read or contradict each other, or a package that they need is missing.
+    """
+    template = ImageTemplate(config.images, config.bands)
+    cutting = Cutting(
+        template=template,
+        extensions=parse_extensions(config.ext, config.bands),
+        zero_points=parse_zero_points(config.zero_point, config.bands, config.catalog_bands),
+        size=config.size,
+        pad=config.edge == "pad",
+        companions=parse_companions(config, template),
+        resample=config.resample,
+        hcompress=config.hcompress,
+        max_image_bytes=config.max_image_bytes,
+        valid=config.valid,
+    )
+    if cutting.zero_points.table and "field" not in cutting.template:
+        raise UsageError(f"--zero-point {config.zero_point} is a table by field, but --images has no {{field}}")
+    if cutting.unit == "display" and config.zero_point:
+        raise UsageError("--zero-point: JPEG and PNG hold display levels, not fluxes; leave the zero point out")
+    if cutting.resample:
+        check_reproject()
+    return cutting
+
+
+@dataclasses.dataclass(frozen=True)
+class _Band:
+    """One band with its bad pixels hidden, and where it lies: `shift` is None where it has to be resampled."""
+
+    plane: Plane
+    grid: Grid
+    reference: Grid
+    shift: tuple[int, int] | None
+
+
+def read_field(cutting: Cutting, name: str) -> Field:
+    """The field that the bands make up: the grid of the first, on which positions are given.
+
+    Raises:
+        ImageError: a band cannot be used.
+    """
+    bands = list(_bands(cutting, name))
+    return bands[0].grid.field(name)
+
+
+def _bands(cutting: Cutting, unit: str) -> Iterator[_Band]:
+    """The bands of one field or object, with their place on the grid of the first."""
+    reading = {"max_bytes": cutting.max_image_bytes, "hcompress": cutting.hcompress}
+    with contextlib.ExitStack() as stack:
+        images, *others = (
+            stack.enter_context(contextlib.closing(planes))
+            for planes in (
+                read_planes(cutting.template, unit, cutting.extensions, **reading),
+                *(companion.planes(unit, **reading) for companion in cutting.companions),
+            )
+        )
+        reference = None
+        for plane in images:
+            hidden = hide_bad(plane, [(c, next(o)) for c, o in zip(cutting.companions, others, strict=True)])
+            grid = Grid(plane)
+            reference = reference or grid
+            yield _Band(hidden, grid, reference, _shift(cutting, reference, grid))
+
+
+def aligned_planes(cutting: Cutting, unit: str) -> Iterator[Plane]:
+    """The bands with their bad pixels hidden, all on the grid of the first; NaN where a shifted band has no pixels.
+
+    Raises:
+        ImageError: a band cannot be used, or would have to be resampled.
+    """
+    for band in _bands(cutting, unit):
+        if band.shift is None:
+            raise different_grids(band.reference, band.grid, "two of its bands", "; as a whole they are not resampled")
+        yield _aligned(band)
+
+
+def _aligned(band: _Band) -> Plane:
+    (dx, dy), (height, width), source = band.shift, band.reference.shape, band.plane.pixels
+    if (dx, dy) == (0, 0) and band.grid.shape == band.reference.shape:
+        return band.plane
+
+    def read(start: int, stop: int) -> np.ndarray:
+        out = np.full((stop - start, width), np.nan, dtype=np.float32)
+        first, last = np.clip([start + dy, stop + dy], 0, band.grid.shape[0])
+        left, right = np.clip([dx, width + dx], 0, band.grid.shape[1])
+        rows = np.asarray(source[first:last])
+        out[first - dy - start : last - dy - start, left - dx : right - dx] = rows[:, left:right]
+        return out
+
+    in_order = isinstance(source, Rows) and source.in_order
+    return dataclasses.replace(band.plane, pixels=Rows(Path(), (height, width), read, in_order))
+
+
+def _shift(cutting: Cutting, reference: Grid, grid: Grid) -> tuple[int, int] | None:
+    shift = grid_shift(reference, grid)
+    if shift is None and not cutting.resample:
+        raise different_grids(reference, grid, "two of its bands", "; --resample brings them onto one grid")
+    return shift
+
+
+def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Stamps:
+    """Cut the stamps of N objects of one field.
+
+    Args:
+        cutting: how.
+        field: name of the field.
+        x: 0-based column of each object on the grid of the first band, ``[N]``.
+        y: 0-based row; objects sorted by it are cut fastest.
+    """
+    order = np.argsort(y, kind="stable")
+    stamps = _no_stamps(cutting, len(x))
+    x0, y0 = window_start(x[order], cutting.size), window_start(y[order], cutting.size)
+    try:
+        zero_points = cutting.zero_points.of(field)
+        for band in _bands(cutting, field):
+            _cut_band(cutting, band, zero_points.scale(band.plane), x0, y0, stamps)
+    except ImageError as error:
+        stamps.reasons[:] = [(error.reason, str(error))] * len(x)
+    if np.array_equal(order, np.arange(len(x))):
+        return stamps
+    back = np.argsort(order)
+    return Stamps(stamps.pixels[back], stamps.bad[back], [stamps.reasons[i] for i in back])
+
+
+def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Stamps:
+    """Cut the middle of the images of N objects that have files of their own."""
+    stamps = _no_stamps(cutting, len(ids))
+    for i, name in enumerate(ids):
+        one = Stamps(stamps.pixels[i : i + 1], stamps.bad[i : i + 1], [None])
+        try:
+            _cut_object(cutting, str(name), one)
+        except ImageError as error:
+            one.reasons[0] = (error.reason, str(error))
+        stamps.reasons[i] = one.reasons[0]
+    return stamps
+
+
+def _no_stamps(cutting: Cutting, n: int) -> Stamps:
+    n_bands, size = len(cutting.template.bands), cutting.size
+    return Stamps(np.empty((n, size, size, n_bands), dtype=np.float32), np.zeros((n, n_bands)), [None] * n)
+
+
+def _cut_object(cutting: Cutting, name: str, stamp: Stamps) -> None:
+    """Cut around the middle of the first band's image."""
+    for band in _bands(cutting, name):
+        height, width = band.grid.shape
+        if min(height, width) < cutting.size and not cutting.pad:
+            raise ImageError("too_small", f"the stamp is {width}×{height} pixels, expected {cutting.size} (--size)")
+        height, width = band.reference.shape
+        x0 = window_start(np.array([(width - 1) / 2]), cutting.size)
+        y0 = window_start(np.array([(height - 1) / 2]), cutting.size)
+        _cut_band(cutting, band, cutting.zero_points.scale(band.plane), x0, y0, stamp)
+
+
+def _cut_band(cutting: Cutting, band: _Band, scale: float, x0: np.ndarray, y0: np.ndarray, stamps: Stamps) -> None:
+    """Fill one band of the stamps from windows, sorted by row, on the reference grid."""
+    index = band.plane.band
+    pixels = np.empty(stamps.pixels.shape[:3], dtype=np.float32)
+    if band.shift is None:
+        bad, inside = cut_resampled(band.plane.pixels, band.grid, band.reference, x0, y0, cutting.size, pixels, scale)
+    else:
+        x0, y0 = x0 + band.shift[0], y0 + band.shift[1]
+        bad = _cut_slabs(band.plane.pixels, x0, y0, cutting.size, pixels, scale)
+        inside = windows_inside(x0, y0, cutting.size, band.grid.shape)
+    stamps.bad[:, index] = bad
+    stamps.pixels[..., index] = pixels
+    if not cutting.pad:
+        for i in np.flatnonzero(~inside):
+            name = cutting.template.bands[index]
+            stamps.reasons[i] = stamps.reasons[i] or ("edge", f"the stamp reaches over the edge of band {name}")
+
+
+def _cut_slabs(
+    source: np.ndarray | Rows, x0: np.ndarray, y0: np.ndarray, size: int, out: np.ndarray, scale: float
+) -> np.ndarray:
+    """As `cut`, reading no more rows than the windows need, and not many at once."""
+    height, width = source.shape
+    bad = np.empty(len(out))
+    in_order = isinstance(source, Rows) and source.in_order
+    for part in slabs(y0, size, None if in_order else SLAB_BYTES // (8 * width)):
+        first = min(max(int(y0[part].min()), 0), height)
+        last = min(max(int(y0[part].max()) + size, first), height)
+        bad[part] = cut(source[first:last], x0[part], y0[part] - first, size, out[part], scale)
+    return bad

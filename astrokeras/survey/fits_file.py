@@ -1,0 +1,276 @@
+"""Read rows of FITS images without believing what their headers claim.
+
+Whatever is wrong with a file becomes an `ImageError`. Plain images are mapped, so that only the pixels that are cut are
+read; scaled integers and compressed tiles are read by rows; a file compressed as a whole is read through, once.
+"""
+
+import bz2
+import contextlib
+import dataclasses
+import gzip
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from astropy.io import fits
+
+from astrokeras.config import ConvertConfig
+from astrokeras.survey.problems import ImageError, readable
+from astrokeras.survey.tiles import HeldTiles, check_tiling
+
+MAX_IMAGE_BYTES = ConvertConfig.max_image_bytes
+MAX_HEADER_BYTES = 16 << 20  # of all headers of a file that are read, together
+_BLOCK = 2880
+_COUNTS = {b"NAXIS   = ", b"ZNAXIS  = ", b"TFIELDS = "}
+_FEW = re.compile(rb" *\+?\d{1,3} *(/|$)")
+_UNBOUNDED = {b"PK\x03\x04": "zip", b"\xfd7zX": "xz", b"\x1f\x9d": "compress (.Z)", b"7z\xbc\xaf": "7z"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """The pixels of one plane, read when rows of them are asked for: ``rows[y0:y1]``, or ``np.asarray(rows)`` for all.
+
+    Only as long as the file is open, which is until the next plane is asked for. Of a file that can only be read
+    `in_order`, asking for rows before those of the last time means to unpack it from its beginning again.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+    read: Callable[[int, int], np.ndarray]
+    in_order: bool = False
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Pixels ``[rows, W]``, in the file's own type unless they are scaled."""
+        start, stop, _ = rows.indices(self.shape[0])
+        with readable(self.path):
+            if stop <= start:
+                return np.empty((0, self.shape[1]), dtype=np.float32)
+            pixels = self.read(start, stop)
+            if pixels.shape != (stop - start, self.shape[1]):
+                raise ImageError("unreadable_image", f"{self.path}: its pixels are missing")
+            return pixels
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype=dtype)
+
+
+class _Careful:
+    """Looks at the headers before astropy does, which reads them, and little else, by the block.
+
+    A header without end, and one that counts its axes or columns in millions, would keep astropy busy for ever.
+    """
+
+    path = Path()
+    header_bytes = 0
+    stopped: ImageError | None = None
+
+    def stop(self, reason: str, detail: str) -> NoReturn:
+        """Remember why, and raise what astropy takes for the end of the file, so that images before it can be read."""
+        self.stopped = ImageError(reason, f"{self.path}: {detail}")
+        raise ValueError(detail)
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise the reason for having stopped rather than what came of it."""
+        try:
+            yield
+        except Exception:
+            if self.stopped:
+                raise self.stopped from None
+            raise
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(-1 if size is None else size)
+        if size == _BLOCK:
+            self.header_bytes += size
+            if self.header_bytes > MAX_HEADER_BYTES:
+                self.stop("unreadable_image", "a header without end, or far too many headers")
+            for start in range(0, len(content), 80):
+                if content[start : start + 10] in _COUNTS and not _FEW.match(content, start + 10, start + 80):
+                    card = " ".join(content[start : start + 80].decode("ascii", "replace").split())
+                    self.stop("unreadable_image", f"{card!r}, expected a number from 0 to 999")
+        return content
+
+
+class _Plain(_Careful, io.FileIO):
+    pass
+
+
+class _Bounded(_Careful):
+    """A file compressed as a whole, read no further than a limit, however much its few bytes would become."""
+
+    limit = MAX_IMAGE_BYTES
+
+    def _check(self, position: int) -> None:
+        if position > self.limit + MAX_HEADER_BYTES:
+            self.stop("image_too_large", f"it would unpack to more than {self.limit:,} bytes (--max-image-bytes)")
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._check(self.tell() + (self.limit if size is None or size < 0 else size))
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            raise OSError("the end of a compressed file is unknown")
+        self._check(offset if whence == io.SEEK_SET else super().seek(0, io.SEEK_CUR) + offset)
+        return super().seek(offset, whence)
+
+
+class _Gzip(_Bounded, gzip.GzipFile):
+    pass
+
+
+class _Bzip2(_Bounded, bz2.BZ2File):
+    pass
+
+
+def _open_stream(path: Path, max_bytes: int) -> io.IOBase:
+    """The file's FITS bytes, unpacked where it is gzip or bzip2, whatever its name."""
+    with path.open("rb") as stream:
+        magic = stream.read(4)
+    for start, kind in _UNBOUNDED.items():
+        if magic.startswith(start):
+            raise ImageError("unreadable_image", f"{path} is packed by {kind}; unpack it, or use gzip or bzip2")
+    kind = _Gzip if magic.startswith(b"\x1f\x8b") else _Bzip2 if magic.startswith(b"BZh") else None
+    opened = (kind or _Plain)(path)
+    opened.path, opened.limit = path, max_bytes
+    return opened
+
+
+class FitsFile:
+    """An open FITS file.
+
+    Args:
+        path: where it is; gzip and bzip2 are unpacked on the way.
+        max_bytes: an image that claims more bytes of pixels is refused.
+        hcompress: read tiles compressed by HCOMPRESS, whose decoder is not safe on damaged files.
+
+    Raises:
+        ImageError: it is no FITS file.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_IMAGE_BYTES, hcompress: bool = False) -> None:
+        self.path, self.max_bytes, self.hcompress = path, max_bytes, hcompress
+        with contextlib.ExitStack() as stack, readable(path):
+            self._stream = stack.enter_context(_open_stream(path, max_bytes))
+            with self._stream.explained():
+                self._hdus = fits.open(self._stream, memmap=False, lazy_load_hdus=True)
+            self._close = stack.pop_all().close
+
+    def __enter__(self) -> "FitsFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def explained(self) -> contextlib.AbstractContextManager[None]:
+        """Raise the reason for which reading was stopped rather than what came of it."""
+        return self._stream.explained()
+
+    def image(self, extension: str | int | None) -> "Image":
+        """An image of the file, the first one unless `extension` names it.
+
+        Raises:
+            ImageError: there is no such image, or it cannot be what its header claims.
+        """
+        with readable(self.path), self.explained():
+            hdu = self._select(extension)
+            shape = self._check(hdu)
+            return Image(self, hdu, shape, hdu.header.copy(), self._hdus[0].header.copy())
+
+    def _select(self, extension: str | int | None) -> Any:
+        if extension is not None:
+            try:
+                hdu = self._hdus[extension]
+            except (KeyError, IndexError):
+                raise ImageError("missing_extension", f"{self.path} has no extension {extension!r}") from None
+            if not _has_pixels(hdu):
+                raise ImageError("no_pixels", f"{self.path}: extension {extension!r} holds no image")
+            return hdu
+        for hdu in self._hdus:
+            if _has_pixels(hdu):
+                return hdu
+        raise ImageError("no_pixels", f"{self.path} holds no image: every extension is a table or empty")
+
+    def _check(self, hdu: Any) -> tuple[int, ...]:
+        """The shape that the header claims, once it is known to be believable."""
+        shape, path = tuple(int(n) for n in hdu.shape), self.path
+        bitpix = hdu.header.get("BITPIX")
+        if bitpix not in (8, 16, 32, 64, -32, -64):
+            raise ImageError("unreadable_image", f"{path}: BITPIX is {bitpix!r}, expected 8, 16, 32, 64, -32 or -64")
+        n_bytes = math.prod(shape) * abs(bitpix) // 8
+        if n_bytes > self.max_bytes:
+            raise ImageError(
+                "image_too_large",
+                f"{path} claims {n_bytes:,} bytes of pixels, more than {self.max_bytes:,} (--max-image-bytes)",
+            )
+        for keyword in ("BSCALE", "BZERO"):
+            value = hdu.header.get(keyword, 1)
+            if isinstance(value, bool | str) or not math.isfinite(value) or (keyword, value) == ("BSCALE", 0):
+                raise ImageError("unreadable_image", f"{path}: {keyword} is {value!r}, with which pixels mean nothing")
+        if isinstance(hdu, fits.CompImageHDU):
+            check_tiling(hdu, path, self.max_bytes, self.hcompress)
+        elif isinstance(self._stream, _Plain):
+            end = hdu.fileinfo()["datLoc"] + n_bytes
+            if end > os.fstat(self._stream.fileno()).st_size:
+                raise ImageError(
+                    "unreadable_image", f"{path} is truncated: its header promises {n_bytes:,} bytes of pixels"
+                )
+        return shape
+
+    def rows_of(self, hdu: Any, shape: tuple[int, ...], plane: int) -> Rows:
+        """Plane number `plane` of an image of `shape`."""
+        index = tuple(int(i) for i in np.unravel_index(plane, shape[:-2])) if len(shape) > 2 else ()
+        if isinstance(hdu, fits.CompImageHDU):
+            tiles = HeldTiles.hold(hdu, self._bytes)
+            return Rows(self.path, shape[-2:], lambda start, stop: tiles.read(index, start, stop))
+        if isinstance(self._stream, _Plain) and not _is_scaled(hdu.header):
+            dtype = np.dtype(fits.hdu.base.BITPIX2DTYPE[hdu.header["BITPIX"]]).newbyteorder(">")
+            cube = np.memmap(self._stream, dtype, "r", hdu.fileinfo()["datLoc"], shape).view(np.ndarray)
+            return Rows(self.path, shape[-2:], lambda start, stop: cube[index][start:stop])
+
+        def read(start: int, stop: int) -> np.ndarray:
+            with self.explained():
+                return hdu.section[(*index, slice(start, stop), slice(None))]
+
+        return Rows(self.path, shape[-2:], read, in_order=not isinstance(self._stream, _Plain))
+
+    def _bytes(self, start: int, size: int) -> np.ndarray:
+        """Bytes of the file, mapped where it is a plain one."""
+        if isinstance(self._stream, _Plain):
+            return np.memmap(self._stream, np.uint8, "r", start, (size,)).view(np.ndarray)
+        self._stream.seek(start)
+        return np.frombuffer(self._stream.read(size), np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """One image of an open file: its shape ``(…, H, W)``, its header, and the first header of the file."""
+
+    file: FitsFile
+    hdu: Any
+    shape: tuple[int, ...]
+    header: fits.Header
+    primary: fits.Header
+
+    def rows(self, plane: int) -> Rows:
+        """Pixels of one of its planes, counted through all leading axes."""
+        with readable(self.file.path), self.file.explained():
+            return self.file.rows_of(self.hdu, self.shape, plane)
+
+
+def _has_pixels(hdu: Any) -> bool:
+    if not (hdu.is_image and len(hdu.shape) >= 2):
+        return False
+    if any(int(n) < 0 for n in hdu.shape):
+        raise ImageError("unreadable_image", f"its axes have lengths {hdu.shape}")
+    return math.prod(hdu.shape) > 0
+
+
+def _is_scaled(header: fits.Header) -> bool:
+    return header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0 or (header["BITPIX"] > 0 and "BLANK" in header)

@@ -1,0 +1,327 @@
+"""Choose catalogue rows by a condition such as ``r < 21 & FLAGS == 0``.
+
+The text is parsed to Python's syntax tree and rebuilt from the few kinds of nodes that are known here; pandas
+evaluates the result on the named columns. Nothing of the text itself is ever executed: no attribute, call, subscript
+or name that is not a column reaches pandas.
+
+A row is chosen where the condition is known to be true. A comparison with a missing value (NaN, masked, empty text,
+the logarithm of a negative number) is neither true nor false, and neither is its opposite, as in SQL.
+"""
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from astrokeras.errors import UsageError, unknown_name
+from astrokeras.survey.columns import as_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FUNCTIONS = (
+    "abs", "sqrt", "exp", "log", "log10", "floor", "ceil", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2",
+)  # fmt: skip
+TESTS = ("isnan", "isfinite")
+MAX_LENGTH = 10_000
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`([^`]*)`""")
+_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+_ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
+_Typed = tuple[ast.expr, str]
+_NUMBER, _TEXT, _CONDITION = "a number", "text", "a condition"
+
+
+def rows_where(expression: str, table: Table) -> np.ndarray:
+    """Whether each row of `table` fulfils `expression`, bool ``[N]``.
+
+    Args:
+        expression: comparisons (``<``, ``<=``, ``>``, ``>=``, ``==``, ``!=``, ``in [1, 2]``, ``not in``) of columns,
+            numbers, quoted text and arithmetic (``+ - * / // % **``, `FUNCTIONS`), combined by ``and``, ``or``,
+            ``not`` (or ``&``, ``|``, ``~``, which bind like those). ``isnan(z)`` is true where z is missing,
+            ``isfinite(z)`` where it is a finite number. Columns whose names are no plain words stand in backticks;
+            case counts only where two columns differ by nothing else.
+        table: the catalogue.
+
+    Raises:
+        UsageError: the expression cannot be understood, or names no column of the table.
+    """
+    names: list[str] = []
+
+    def quoted(match: re.Match) -> str:
+        if match.group(1) is None:
+            return match.group()
+        names.append(match.group(1))
+        return f" _backtick_{len(names) - 1}_ "
+
+    try:
+        if len(expression) > MAX_LENGTH:
+            raise _Refused(f"it is longer than {MAX_LENGTH} characters")
+        tree = _parse(_QUOTED.sub(quoted, expression))
+        translation = _Translation(table, {f"_backtick_{i}_": name for i, name in enumerate(names)})
+        with np.errstate(all="ignore"):
+            return translation.rows(tree)
+    except _Refused as error:
+        raise UsageError(f"--where {_short(expression)}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"--where {_short(expression)}: it is nested too deeply") from None
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 100 else text[:99] + "…")
+
+
+class _Refused(Exception):
+    """Why an expression is not evaluated."""
+
+
+def _parse(text: str) -> ast.expr:
+    """The syntax tree, with ``&`` and ``|`` read as ``and`` and ``or``, as `pandas.DataFrame.query` reads them."""
+    words = {"&": "and", "|": "or"}
+    try:
+        tokens = tokenize.generate_tokens(io.StringIO(" ".join(text.split("\n")).strip()).readline)
+        plain = [(tokenize.NAME, words[t.string]) if t.string in words else (t.type, t.string) for t in tokens]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return ast.parse(tokenize.untokenize(plain).strip(), mode="eval").body
+    except (SyntaxError, tokenize.TokenError, ValueError, MemoryError) as error:
+        said = getattr(error, "msg", None) or str(error).partition(":")[0] or "it is nested too deeply"
+        raise _Refused(
+            f"{said}; expected a condition such as r < 21 & FLAGS == 0, odd column names in `backticks`"
+        ) from None
+
+
+class _Translation(ast.NodeVisitor):
+    """Evaluates a syntax tree bottom up: each comparison becomes a column of true, false and missing.
+
+    A visit returns the node in terms of the columns of `_values`, and the kind of its value.
+    """
+
+    def __init__(self, table: Table, backticks: dict[str, str]) -> None:
+        import pandas as pd  # noqa: PLC0415 - takes most of a second, and few conversions need it
+
+        self._pd = pd
+        self._table = table
+        self._backticks = backticks
+        self._values: dict[str, pd.Series] = {}
+        self._kinds: dict[str, str] = {}
+        self._columns: dict[str, str] = {}
+
+    def rows(self, tree: ast.expr) -> np.ndarray:
+        node, kind = self.visit(tree)
+        if kind != _CONDITION:
+            raise _Refused(f"it is {kind}, expected a condition such as r < 21")
+        if not self._columns:
+            raise _Refused("it names no column")
+        return self._evaluate(node).fillna(False).to_numpy(dtype=bool)
+
+    def visit_Name(self, node: ast.Name) -> _Typed:
+        return self._column(self._backticks.get(node.id, node.id))
+
+    def visit_Constant(self, node: ast.Constant) -> _Typed:
+        kinds = {bool: _CONDITION, int: _NUMBER, float: _NUMBER, str: _TEXT}
+        if type(node.value) not in kinds:
+            raise _Refused(f"{node.value!r} is not understood")
+        return node, kinds[type(node.value)]
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> _Typed:
+        return ast.BoolOp(node.op, [self._condition(value) for value in node.values]), _CONDITION
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> _Typed:
+        if isinstance(node.op, ast.Not | ast.Invert):
+            return ast.UnaryOp(ast.Not(), self._condition(node.operand)), _CONDITION
+        operand = self._number(node.operand)
+        if isinstance(operand, ast.Constant):
+            return ast.Constant(-operand.value if isinstance(node.op, ast.USub) else operand.value), _NUMBER
+        return self._keep(self._evaluate(ast.UnaryOp(node.op, operand)), _NUMBER), _NUMBER
+
+    def visit_BinOp(self, node: ast.BinOp) -> _Typed:
+        if not isinstance(node.op, _ARITHMETIC):
+            return self.generic_visit(node.op)
+        return self._arithmetic(self._number(node.left), node.op, self._number(node.right)), _NUMBER
+
+    def visit_Compare(self, node: ast.Compare) -> _Typed:
+        sides = [node.left, *node.comparators]
+        parts = [self._pair(*three) for three in zip(sides, node.ops, sides[1:], strict=False)]
+        return parts[0] if len(parts) == 1 else ast.BoolOp(ast.And(), parts), _CONDITION
+
+    def visit_Call(self, node: ast.Call) -> _Typed:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name not in (*FUNCTIONS, *TESTS) or node.keywords:
+            return self.generic_visit(node)
+        return self._call(name, node.args)
+
+    def generic_visit(self, node: ast.AST) -> _Typed:
+        said = {
+            ast.Attribute: "a dot",
+            ast.Subscript: "a subscript",
+            ast.Call: "a call",
+            ast.List: "a list outside of in",
+        }
+        known = f"expected columns, numbers, text, comparisons and {', '.join((*FUNCTIONS, *TESTS))}"
+        raise _Refused(f"{said.get(type(node), type(node).__name__)} is not understood; {known}")
+
+    def _condition(self, node: ast.expr) -> ast.expr:
+        translated, kind = self.visit(node)
+        if kind != _CONDITION:
+            raise _Refused(
+                f"{self._said(node)} is {kind}, but and, or, not (&, |, ~) combine conditions "
+                "(a bit is asked for as in FLAGS // 4 % 2 == 1)"
+            )
+        return translated
+
+    def _number(self, node: ast.expr) -> ast.expr:
+        translated, kind = self.visit(node)
+        if kind == _TEXT:
+            raise _Refused(f"{self._said(node)} is text, expected a number")
+        return self._as_integers(translated) if kind == _CONDITION else translated
+
+    def _arithmetic(self, left: ast.expr, op: ast.operator, right: ast.expr) -> ast.expr:
+        """Arithmetic on at least one column; Python's own, on numbers alone, could be made to take for ever."""
+        if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
+            if isinstance(op, ast.Pow):
+                raise _Refused(f"{ast.unparse(ast.BinOp(left, op, right))}: write the number itself")
+            return ast.Constant(float(self._evaluate(ast.BinOp(_float(left), op, _float(right)))))
+        return self._keep(self._evaluate(ast.BinOp(left, op, right)), _NUMBER)
+
+    def _pair(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
+        if isinstance(op, ast.In | ast.NotIn):
+            return self._member(left, right, isinstance(op, ast.NotIn))
+        if not isinstance(op, _ORDER):
+            raise _Refused(f"{type(op).__name__} is not understood; expected <, <=, >, >=, ==, !=, in or not in")
+        (one, kind), (other, other_kind) = self.visit(left), self.visit(right)
+        if kind != other_kind and _TEXT in (kind, other_kind):
+            raise _Refused(
+                f"{self._said(left)} is {kind}, {self._said(right)} is {other_kind}: they cannot be compared"
+            )
+        if _CONDITION in (kind, other_kind):
+            one, other = self._as_integers(one), self._as_integers(other)
+        empty = [side for side in (one, other) if isinstance(side, ast.Constant) and side.value == ""]
+        if empty and isinstance(op, ast.Eq | ast.NotEq):  # empty text is missing text, and this asks for it
+            missing = self._missing(other if one is empty[0] else one)
+            return self._keep(missing if isinstance(op, ast.Eq) else ~missing, _CONDITION)
+        true = self._evaluate(ast.Compare(one, [op], [other]))
+        return self._known(true, one, other)
+
+    def _member(self, node: ast.expr, members: ast.expr, negated: bool) -> ast.expr:
+        if not isinstance(members, ast.List | ast.Tuple):
+            raise _Refused("expected a list after in, as in [1, 2]")
+        left, kind = self.visit(node)
+        values = []
+        for member in members.elts:
+            value, member_kind = self.visit(member)
+            if not isinstance(value, ast.Constant) or (_TEXT in (kind, member_kind) and member_kind != kind):
+                raise _Refused(f"{self._said(node)} is {kind}, {self._said(member)} in the list is {member_kind}")
+            values.append(value.value)
+        found = self._evaluate(left)
+        if not isinstance(found, self._pd.Series):
+            raise _Refused(f"{self._said(node)} is no column")
+        true = found.isin(values)
+        return self._known(~true if negated else true, left)
+
+    def _call(self, name: str, arguments: list[ast.expr]) -> _Typed:
+        if len(arguments) != (2 if name == "arctan2" else 1):
+            raise _Refused(f"{name} takes {2 if name == 'arctan2' else 1} argument(s), not {len(arguments)}")
+        if name in TESTS:
+            value, kind = self.visit(arguments[0])
+            missing = self._missing(value)
+            if name == "isfinite" and kind == _NUMBER:
+                missing |= self._evaluate(value).abs().eq(np.inf).fillna(True)
+            return self._keep(missing if name == "isnan" else ~missing, _CONDITION), _CONDITION
+        values = [self._number(argument) for argument in arguments]
+        if not all(isinstance(value, ast.Name) for value in values):
+            raise _Refused(f"{name} is for columns; write the number itself")
+        return self._keep(self._evaluate(ast.Call(ast.Name(name), values, [])), _NUMBER), _NUMBER
+
+    def _known(self, true: "pd.Series", *operands: ast.expr) -> ast.expr:
+        """`true` as a column of conditions, missing where an operand is."""
+        if not isinstance(true, self._pd.Series):
+            true = self._pd.Series(np.full(len(self._table), bool(true)))
+        missing = np.zeros(len(self._table), dtype=bool)
+        for operand in operands:
+            if isinstance(operand, ast.Name):
+                missing |= self._missing(operand).to_numpy()
+        values = true.fillna(False).to_numpy(dtype=bool)
+        return self._keep(self._pd.Series(self._pd.arrays.BooleanArray(values, missing)), _CONDITION)
+
+    def _missing(self, node: ast.expr) -> "pd.Series":
+        if not isinstance(node, ast.Name):
+            raise _Refused(f"{ast.unparse(node)} is no column")
+        return self._values[node.id].isna()
+
+    def _as_integers(self, node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.Constant):
+            return ast.Constant(int(node.value)) if isinstance(node.value, bool) else node
+        values = self._evaluate(node)
+        return self._keep(values.astype("Int64"), _NUMBER) if values.dtype == "boolean" else node
+
+    def _keep(self, values: "pd.Series", kind: str) -> ast.Name:
+        """Make a column of an intermediate result; NaN that came of arithmetic is missing."""
+        name = f"c{len(self._kinds)}"
+        if kind == _NUMBER and values.dtype.kind == "f":
+            values = values.mask(np.isnan(values.to_numpy(dtype=np.float64, na_value=0)))
+        self._kinds[name] = kind
+        self._values[name] = values.astype("boolean") if kind == _CONDITION else values
+        return ast.Name(name)
+
+    def _evaluate(self, node: ast.expr) -> "pd.Series":
+        text = ast.unparse(node)
+        try:
+            return self._pd.eval(text, engine="python", parser="pandas", local_dict=self._values, global_dict={})
+        except Exception as error:  # integers to negative powers, numbers beyond every type
+            raise _Refused(f"it cannot be evaluated: {' '.join(str(error).split())}") from None
+
+    def _column(self, name: str) -> _Typed:
+        """The column of the table, whatever the case where that is unique, as a column of `_values`."""
+        if name not in self._table.colnames:
+            same = [other for other in self._table.colnames if other.lower() == name.lower()]
+            if len(same) > 1:
+                raise _Refused(f"column {name!r} may be {' or '.join(same)}; write it as it is")
+            if not same:
+                raise _Refused(unknown_name("catalogue column", name, self._table.colnames))
+            name = same[0]
+        if name not in self._columns:
+            values, kind = _series(self._pd, name, self._table[name])
+            self._columns[name] = self._keep(values, kind).id
+        column = self._columns[name]
+        return ast.Name(column), self._kinds[column]
+
+    def _said(self, node: ast.expr) -> str:
+        """The node as the user wrote it."""
+        text = ast.unparse(node)
+        for alias, name in self._backticks.items():
+            text = text.replace(alias, f"`{name}`")
+        return text
+
+
+def _float(constant: ast.Constant) -> ast.Constant:
+    try:
+        return ast.Constant(float(constant.value))
+    except OverflowError as error:
+        raise _Refused(str(error)) from None
+
+
+def _series(pd: ModuleType, name: str, column: MaskedColumn) -> tuple["pd.Series", str]:
+    """A catalogue column as pandas has it where values can be missing."""
+    column = MaskedColumn(column)
+    values, mask = np.asarray(column.data), np.ma.getmaskarray(column)
+    if values.ndim != 1:
+        raise _Refused(f"column {name!r} holds {values.ndim}-dimensional arrays")
+    values = values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind == "f":
+        values = values if values.dtype.itemsize in (4, 8) else values.astype(np.float64)
+        return pd.Series(pd.arrays.FloatingArray(values, mask | np.isnan(values))), _NUMBER
+    if values.dtype.kind in "iu":  # in 64 bits, where sums and squares of small integers have room
+        values = values if values.dtype == np.uint64 else values.astype(np.int64)
+        return pd.Series(pd.arrays.IntegerArray(values, mask.copy())), _NUMBER
+    if values.dtype.kind == "b":
+        return pd.Series(pd.arrays.BooleanArray(values, mask.copy())), _CONDITION
+    if values.dtype.kind not in "SUO":
+        raise _Refused(f"column {name!r} holds {values.dtype}, expected numbers or text")
+    words = as_text(column).astype(object)
+    return pd.Series(np.where(words == "", None, words), dtype="string[python]"), _TEXT

@@ -1,0 +1,216 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from astropy.table import Table
+
+from astrokeras.config import ConvertConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.records import convert as module
+from astrokeras.records import plan
+from astrokeras.records.convert import convert
+from astrokeras.records.partial import Partial, partial_path
+from tests.records.tasks import PIPES, ROOT, command_for, small_tasks
+from tests.sky import config_for, noise_image, write_image
+
+SHAPE = (96, 80)
+
+
+def quiet(config: ConvertConfig) -> dict:
+    return convert(config, report=lambda line: None)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return small_tasks(tmp_path, monkeypatch)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, config: ConvertConfig, count: int) -> None:
+    """Interrupt a conversion when `count` tasks are done."""
+    run, done = module.run_and_keep, []
+
+    def run_some(work):
+        if len(done) == count:
+            raise KeyboardInterrupt
+        done.append(work.task.index)
+        return run(work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run_and_keep", run_some)
+        with pytest.raises(KeyboardInterrupt):
+            quiet(config)
+
+
+def tasks_of_rerun(monkeypatch: pytest.MonkeyPatch, config: ConvertConfig) -> list[int]:
+    """Numbers of the tasks that a conversion has still to do."""
+    run, done = module.run_and_keep, []
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run_and_keep", lambda work: (done.append(work.task.index), run(work))[1])
+        quiet(config)
+    return done
+
+
+def test_killed_at_every_step_a_rerun_ends_the_same(survey: Path):
+    (survey / "B_r.fits").write_bytes((survey / "B_r.fits").read_bytes()[:-5000])  # rejects, too
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.crash", survey], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert min(map(int, done.stdout.split())) > 40
+
+
+@pytest.mark.parametrize(("whom", "moment"), [("all", 1), ("parent", 4), ("all", "finishing")])
+def test_a_command_is_killed_and_repeated(survey: Path, whom: str, moment: int | str):
+    arguments = command_for(survey)
+    whole = subprocess.run([*arguments, survey / "whole", "--workers", "1"], check=True, **PIPES)
+    out, partial = survey / "out", survey / ".out.partial"
+
+    def reached() -> bool:
+        finishing = (partial / "records").is_dir() or out.is_dir()
+        return finishing or (moment != "finishing" and len(list(partial.glob("results/*.npz"))) >= moment)
+
+    command = [*arguments, out, "--workers", "2", "--resume"]
+    with subprocess.Popen(command, start_new_session=True, **PIPES) as process:
+        while not reached() and process.poll() is None:
+            time.sleep(0.001)
+        if whom == "all":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.communicate()
+    again = subprocess.run(command, check=False, **PIPES)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == whole.stdout
+    assert contents(out) == contents(survey / "whole")
+    assert not partial.exists()
+
+
+def test_only_what_is_missing_is_done_again(survey: Path, monkeypatch: pytest.MonkeyPatch):
+    config = config_for(survey, label="class")
+    whole = dataclasses.replace(config, out=str(survey / "whole"))
+    everything = tasks_of_rerun(monkeypatch, whole)
+    assert len(everything) > 5
+    stop_after(monkeypatch, config, 4)
+    parts, results = (partial_path(Path(config.out)) / name for name in ("parts", "results"))
+    cut, damaged, stray = min(parts.glob("train-000001-*")), results / "000002.npz", parts / "train-000009-half"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    stray.write_bytes(b"half a shard")
+    stop_after(monkeypatch, config, 0)
+    assert not stray.exists()
+    lines: list[str] = []
+    convert(config, report=lines.append)
+    assert [line for line in lines if line.startswith("going on")] == [
+        f"going on: 2 of {len(everything)} tasks are done already"
+    ]
+    assert contents(Path(config.out)) == contents(Path(whole.out))
+
+
+def test_a_task_whose_image_has_changed_is_done_again(survey: Path, monkeypatch: pytest.MonkeyPatch):
+    config = config_for(survey)
+    tasks = plan.make_plan(config, report=lambda line: None).tasks
+    of_b = [task.index for task in tasks if task.field == "B"]
+    assert len(of_b) > 1
+    stop_after(monkeypatch, config, len(tasks) - 1)
+    image = survey / "B_r.fits"
+    image.unlink()
+    write_image(image, noise_image(7, SHAPE))
+    assert tasks_of_rerun(monkeypatch, config) == of_b
+    whole = dataclasses.replace(config, out=str(survey / "whole"))
+    quiet(whole)
+    assert contents(Path(config.out)) == contents(Path(whole.out))
+
+
+def test_an_image_that_was_missing_is_looked_for_again(survey: Path, monkeypatch: pytest.MonkeyPatch):
+    config = config_for(survey)
+    run = module.run_and_keep
+
+    def run_without_image(work):
+        (survey / "B_r.fits").rename(survey / "hidden")
+        try:
+            return run(work)
+        finally:
+            (survey / "hidden").rename(survey / "B_r.fits")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run_and_keep", run_without_image)
+        with pytest.raises(AstrokerasError, match="missing_image"):
+            quiet(dataclasses.replace(config, max_reject_fraction=0.1))
+    quiet(config)
+    assert not {"missing_image"} & json.loads((survey / "records" / "convert.json").read_text())["rejects"].keys()
+
+
+def test_too_many_rejects_fail_at_the_end_and_a_larger_fraction_is_immediate(survey: Path, monkeypatch):
+    config = config_for(survey, max_reject_fraction=0.2)
+    with pytest.raises(AstrokerasError) as caught:
+        quiet(config)
+    table = Table.read(partial_path(Path(config.out)) / "rejects.ecsv")
+    said = str(caught.value)
+    assert f"{len(table)} of 90 rows were rejected" in said
+    assert str(partial_path(Path(config.out)) / "rejects.ecsv") in said
+    for reason in set(table["reason"]):
+        assert f"{list(table['reason']).count(reason)} {reason}" in said
+    assert not Path(config.out).exists()
+    share = len(table) / 90
+    assert tasks_of_rerun(monkeypatch, dataclasses.replace(config, max_reject_fraction=share)) == []
+    content = json.loads((Path(config.out) / "convert.json").read_text())
+    assert sum(content["rejects"].values()) == len(table)
+    assert "max_reject_fraction" not in content["options"]
+
+
+def test_other_options_do_not_mix_with_unfinished_work(survey: Path, monkeypatch: pytest.MonkeyPatch):
+    config = config_for(survey)
+    stop_after(monkeypatch, config, 2)
+    other = dataclasses.replace(config, size=8, bands=("r",))
+    with pytest.raises(AstrokerasError, match=r"--bands was g,r and is r, --size was 16 and is 8; .*--overwrite"):
+        quiet(other)
+    assert len(list(partial_path(Path(config.out)).glob("results/*.npz"))) == 2
+    quiet(dataclasses.replace(other, overwrite=True))
+    quiet(dataclasses.replace(other, out=str(survey / "whole")))
+    assert contents(Path(config.out)) == contents(survey / "whole")
+    stop_after(monkeypatch, dataclasses.replace(config, out=str(survey / "again")), 2)
+    table = Table.read(survey / "catalog.fits")
+    table[:-1].write(survey / "catalog.fits", overwrite=True)
+    with pytest.raises(AstrokerasError, match="the catalogue has changed"):
+        quiet(dataclasses.replace(config, out=str(survey / "again")))
+    monkeypatch.setattr("astrokeras.records.resume.__version__", "9.9")
+    with pytest.raises(AstrokerasError, match=r"astrokeras was 0.* and is 9\.9"):
+        quiet(dataclasses.replace(config, out=str(survey / "again")))
+
+
+def test_what_is_complete_is_taken_only_if_it_is_the_same(survey: Path, monkeypatch: pytest.MonkeyPatch):
+    config = config_for(survey)
+    content = quiet(dataclasses.replace(config, resume=True))  # nothing to resume is no reason to stop
+    assert quiet(dataclasses.replace(config, resume=True, workers=2)) == content
+    assert tasks_of_rerun(monkeypatch, dataclasses.replace(config, resume=True)) == []
+    with pytest.raises(AstrokerasError, match="--resume"):
+        quiet(config)
+    with pytest.raises(AstrokerasError, match="complete, but --size was 16 and is 8"):
+        quiet(dataclasses.replace(config, resume=True, size=8))
+    with pytest.raises(UsageError, match="--overwrite"):
+        quiet(dataclasses.replace(config, resume=True, overwrite=True))
+    (survey / "A_g.fits").unlink()
+    write_image(survey / "A_g.fits", noise_image(0, (200, 80)))
+    with pytest.raises(AstrokerasError, match=r"A_g\.fits has changed"):
+        quiet(dataclasses.replace(config, resume=True))
+    next(Path(config.out).glob("*train*")).unlink()
+    with pytest.raises(AstrokerasError, match="is missing"):
+        quiet(dataclasses.replace(config, resume=True))
+    assert not partial_path(Path(config.out)).exists()
+
+
+def test_two_runs_do_not_work_on_the_same_directory(survey: Path):
+    config = config_for(survey)
+    with Partial.opened(Path(config.out)), pytest.raises(AstrokerasError, match="another run"):
+        quiet(config)
+    quiet(config)

@@ -1,0 +1,82 @@
+"""Functions for worker processes, which must be able to import them."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from astrokeras.records.done import Done
+from astrokeras.records.executor import Executor, Lost
+from astrokeras.records.work import Work
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def slow_first(number: int) -> int:
+    time.sleep(0.2 if number == 0 else 0)
+    return number
+
+
+def process(_: int) -> int:
+    return os.getpid()
+
+
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise OSError(28, "No space left on device")
+    return number
+
+
+class UnpicklableError(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def fail_oddly(number: int) -> int:
+    raise UnpicklableError(number, "more")
+
+
+def die_while_marked(work: tuple[int, str]) -> int:
+    """Die at number 2 as long as its file has a life left in it."""
+    number, file = work
+    if number == 2:
+        lives = len(Path(file).read_text())
+        if lives:
+            Path(file).write_text("x" * (lives - 1))
+            os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def always_die_at_even(number: int) -> int:
+    if number % 2 == 0:
+        os._exit(1)
+    return number
+
+
+def sleep_forever(file: str) -> None:
+    Path(file).write_text(str(os.getpid()))
+    while True:
+        time.sleep(0.05)
+
+
+def run_or_die(item: tuple[Callable, Work, str]) -> Done:
+    """Run a task, but die at number 2 as long as the file has a life left in it."""
+    function, work, file = item
+    die_while_marked((work.task.index, file))
+    return function(work)
+
+
+class Dying:
+    """An executor whose workers die at task 2 as long as there is a life left in a file."""
+
+    def __init__(self, executor: Executor, lives: Path) -> None:
+        self._executor, self._lives = executor, str(lives)
+
+    def map(self, function: Callable, items: Iterable) -> Iterator:
+        try:
+            yield from self._executor.map(run_or_die, ((function, item, self._lives) for item in items))
+        except Lost as lost:
+            raise Lost([item for _, item, _ in lost.works]) from None
