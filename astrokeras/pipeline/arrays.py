@@ -81,8 +81,11 @@ class Arrays:
         """Reads whole splits into memory.
 
         Raises:
-            AstrokerasError: they are larger than 16 GiB, or a record has no such field.
+            AstrokerasError: one is empty, or they are larger than 16 GiB.
         """
+        for split in splits:
+            if records.count(split) == 0:
+                raise AstrokerasError(f"no records in the {split} split of {records.path}")
         side = check_size(records, size)
         bytes_each = 4 * side**2 * len(records.bands)
         needed = bytes_each * sum(records.counts.get(split, 0) for split in splits)
@@ -105,8 +108,6 @@ class Arrays:
     def training(self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Batches:
         """See `Source.training`."""
         count = len(self.splits["train"]["image"])
-        if count == 0:
-            raise AstrokerasError(f"no records to train on in the training split of {self.records.path}")
         order = np.random.default_rng([seed, _SHUFFLE, epoch]).permutation(count)
         order = np.resize(order, max(count, batch_size))
 

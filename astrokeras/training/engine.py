@@ -90,9 +90,7 @@ class ArrayEngine:
     def __init__(self, devices: str, batch_size: int) -> None:
         backend = keras.backend.backend()
         if devices != "auto":
-            raise UsageError(
-                f"--devices {devices}: the {backend} backend takes the device it finds; leave it auto"
-            )
+            raise UsageError(f"--devices {devices}: the {backend} backend takes the device it finds; leave it auto")
         if batch_size < 1:
             raise UsageError(f"--batch-size {batch_size} must be positive")
         self.notes = (f"backend {backend}: one device, records in memory, no TensorBoard",)
@@ -103,7 +101,7 @@ class ArrayEngine:
 
     def source(self, records: Records, size: int | None, augment: Chain | None, fields: Sequence[str]) -> Source:
         """See `Engine.source`."""
-        splits = [split for split in ("train", "val") if records.counts.get(split, 0)]
+        splits = ["train", "val"] if records.counts.get("val", 0) else ["train"]
         return Arrays.load(records, splits, fields, size)
 
     def board(self, directory: Path) -> Board:
