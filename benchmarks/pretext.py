@@ -24,7 +24,6 @@ import io
 import json
 import math
 import platform
-import re
 import sys
 import tarfile
 import tempfile
@@ -34,6 +33,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from PIL import Image
+from real_data import write
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -47,8 +47,6 @@ from astrokeras.pretext.model import PretextModel
 from astrokeras.pretext.registry import TASKS, fit_tasks, get_task, parse_tasks
 from astrokeras.records.directory import Records
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "docs" / "results.md"
 CROP = 80
 QUALITY = 92
 CLASSES = ("elliptical", "irregular", "lenticular", "spiral")
@@ -330,16 +328,6 @@ def table(out: Path) -> str:
     return "\n".join([*rows, "", note])
 
 
-def write(text: str) -> None:
-    """Replace what stands between the marks in docs/results.md."""
-    begin, end = "<!-- pretext: begin -->", "<!-- pretext: end -->"
-    page = RESULTS.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if len(pattern.findall(page)) != 1:
-        raise SystemExit(f"{RESULTS} lacks the marks {begin} and {end}")
-    RESULTS.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page), encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     steps = parser.add_subparsers(dest="step", required=True)
@@ -382,7 +370,7 @@ def main() -> None:
         text = table(settings.out)
         print(text)
         if settings.write:
-            write(text)
+            write("pretext", text)
 
 
 if __name__ == "__main__":
