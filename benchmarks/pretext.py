@@ -237,6 +237,7 @@ def run(settings: argparse.Namespace) -> None:
         "device": device,
         "backend": keras.backend.backend(),
         "python": platform.python_version(),
+        "test_counts": np.bincount(labels[split_labelled(ids, labels)[0]]).tolist(),
         "settings": {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()},
     }
     started = time.perf_counter()
@@ -319,13 +320,18 @@ def table(out: Path) -> str:
     seconds = np.mean([result["seconds"] for result in trained])
     note = (
         f"Balanced accuracy on the same {TEST} test galaxies, mean ± standard deviation over {DRAWS} draws of the "
-        "labels; the spread does not hold the choice of test galaxies, which moves each number by about ±0.02 "
-        f"(binomial). Unlabelled stamps: {used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of "
+        "labels; the spread does not hold the choice of test galaxies, which moves each number by up to "
+        f"±{_binomial(trained[0]['test_counts']):.3f} (binomial). Unlabelled stamps: {used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of "
         f"{used['batch_size']}, {used['precision']}, "
         f"{seconds:.0f} s of training for each arm on one {trained[0]['device']} (Keras on {trained[0]['backend']}), "
         "one run each."
     )
     return "\n".join([*rows, "", note])
+
+
+def _binomial(counts: list[int]) -> float:
+    """The largest standard deviation of a balanced accuracy over test sets with so many of each class."""
+    return math.sqrt(sum(0.25 / count for count in counts)) / len(counts)
 
 
 def main() -> None:
