@@ -318,13 +318,14 @@ def table(out: Path) -> str:
         return "\n".join(rows)
     used = trained[0]["settings"]
     seconds = np.mean([result["seconds"] for result in trained])
+    counts = next((result["test_counts"] for result in results if "test_counts" in result), None)
+    moved = f", which moves each number by up to ±{_binomial(counts):.3f} (binomial)" if counts else ""
     note = (
         f"Balanced accuracy on the same {TEST} test galaxies, mean ± standard deviation over {DRAWS} draws of the "
-        "labels; the spread does not hold the choice of test galaxies, which moves each number by up to "
-        f"±{_binomial(trained[0]['test_counts']):.3f} (binomial). Unlabelled stamps: {used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of "
-        f"{used['batch_size']}, {used['precision']}, "
-        f"{seconds:.0f} s of training for each arm on one {trained[0]['device']} (Keras on {trained[0]['backend']}), "
-        "one run each."
+        f"labels; the spread does not hold the choice of test galaxies{moved}. Unlabelled stamps: "
+        f"{used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of {used['batch_size']}, "
+        f"{used['precision']}, {seconds:.0f} s of training for each arm on one {trained[0]['device']} "
+        f"(Keras on {trained[0]['backend']}), one run each."
     )
     return "\n".join([*rows, "", note])
 
