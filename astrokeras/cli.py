@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from astrokeras import __version__, config
-from astrokeras.errors import AstrokerasError
+from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.jsonable import finite
 from astrokeras.options import options_of, read_config_file, take_survey
 
@@ -49,18 +49,28 @@ def progress(items: Iterable, total: int) -> Iterator:
             report(f"{done} of {total} done")
 
 
-def _import_tensorflow() -> None:
-    """Import TensorFlow without its start-up chatter, which it writes to file descriptor 2 whatever its log level."""
+def _import_keras(*, tensorflow: bool = True) -> None:
+    """Import Keras and its backend without the start-up chatter, which goes to file descriptor 2 whatever is asked for.
+
+    Args:
+        tensorflow: whether no other backend will do.
+
+    Raises:
+        UsageError: another is set.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     real = os.dup(2)
     with tempfile.TemporaryFile() as chatter:
         os.dup2(chatter.fileno(), 2)
         try:
-            import keras  # noqa: F401, PLC0415
-            import tensorflow as tf  # noqa: PLC0415
+            import keras  # noqa: PLC0415
 
-            tf.config.list_physical_devices()
+            backend = keras.backend.backend()
+            if backend == "tensorflow":
+                import tensorflow as tf  # noqa: PLC0415
+
+                tf.config.list_physical_devices()
         except BaseException:
             chatter.seek(0)
             os.write(real, chatter.read())
@@ -68,6 +78,8 @@ def _import_tensorflow() -> None:
         finally:
             os.dup2(real, 2)
             os.close(real)
+    if tensorflow and backend != "tensorflow":
+        raise UsageError(f"this command needs TensorFlow, but Keras is set to {backend}; unset KERAS_BACKEND")
 
 
 def _shared_options(function: Callable) -> Callable:
@@ -246,16 +258,18 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
 @options_of(
     config.PretrainConfig,
     {
-        "task": "What the network learns to predict.",
+        "task": "What the network learns to predict, as in rotation or 'magnitudes(loss=huber)'; once for each task.",
+        "task_weight": "Weights of the tasks' losses, as in 1,0.3.  [default: 1 each]",
         "backbone": "compact, or any network of keras.applications, as in mobilenet_v2.",
         "resume": "Go on from the last whole checkpoint.",
         **_TRAIN_HELPS,
     },
     arguments=("records",),
+    repeated=("task",),
 )
 def pretrain_command(as_json: bool, **values: Any) -> str:
     """Pre-train an encoder on a task that needs no labels."""
-    _import_tensorflow()
+    _import_keras(tensorflow=False)
     from astrokeras.training.describe import describe  # noqa: PLC0415
     from astrokeras.training.pretrain import pretrain  # noqa: PLC0415
 
@@ -288,7 +302,7 @@ def pretrain_command(as_json: bool, **values: Any) -> str:
 )
 def finetune_command(as_json: bool, **values: Any) -> str:
     """Fine-tune classifiers on few labels and compare where they start from."""
-    _import_tensorflow()
+    _import_keras()
     from astrokeras.evaluation.finetune import finetune  # noqa: PLC0415
 
     result = finetune(config.FinetuneConfig(**values), report)
@@ -311,7 +325,7 @@ def finetune_command(as_json: bool, **values: Any) -> str:
 )
 def predict_command(as_json: bool, **values: Any) -> str:
     """Classify records, or the objects on images like those that the run was trained on."""
-    _import_tensorflow()
+    _import_keras()
     from astrokeras.serving.predict import predict  # noqa: PLC0415
 
     result = predict(config.PredictConfig(**values), report, progress)
@@ -331,7 +345,7 @@ def predict_command(as_json: bool, **values: Any) -> str:
 )
 def export_command(as_json: bool, **values: Any) -> str:
     """Export a fine-tuned classifier as a SavedModel for TensorFlow Serving."""
-    _import_tensorflow()
+    _import_keras()
     from astrokeras.serving.export import export  # noqa: PLC0415
 
     result = export(config.ExportConfig(**values))

@@ -88,7 +88,8 @@ class PretrainConfig:
 
     records: str
     out: str
-    task: str = "magnitudes"
+    task: tuple[str, ...] = ("magnitudes",)
+    task_weight: tuple[str, ...] = ()
     backbone: str = "compact"
     epochs: int = 20
     batch_size: int = 64

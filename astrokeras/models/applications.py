@@ -16,6 +16,7 @@ import keras
 from keras import KerasTensor
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.normalization import MOMENTUM, SYNCHRONIZED
 
 _RGB_STD = (0.229, 0.224, 0.225)
 _RGB_MEAN = (0.485, 0.456, 0.406)
@@ -145,8 +146,8 @@ def application(name: str, input_shape: tuple[int, int, int], weights: str | Non
         _read(name, Path(weights), network)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
-            layer.momentum = 0.9
+            layer.synchronized = SYNCHRONIZED
+            layer.momentum = MOMENTUM
     family = NETWORKS[name].__module__.rsplit(".", 1)[-1]
     inputs = keras.Input(input_shape)
     preprocessed = ImageNetPreprocessing(family, name="preprocessing")(inputs)

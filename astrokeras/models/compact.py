@@ -4,6 +4,7 @@ import keras
 from keras import KerasTensor, layers
 
 from astrokeras.errors import UsageError
+from astrokeras.models.normalization import batch_normalization
 
 # With a step of two pixels a stage, 16 px end as one.
 MINIMUM_SIZE = 16
@@ -12,8 +13,7 @@ _WIDTHS = (24, 48, 64, 128)
 
 def _convolution(x: KerasTensor, width: int, stride: int = 1) -> KerasTensor:
     x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(x)
-    # Short trainings need a short memory: with Keras's 0.99 the statistics of the start would linger.
-    return layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+    return batch_normalization()(x)
 
 
 def compact(input_shape: tuple[int, int, int]) -> keras.Model:

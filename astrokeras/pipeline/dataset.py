@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.augment import Chain
-from astrokeras.pipeline.parsing import check_size, parser
+from astrokeras.pipeline.cropping import check_size
+from astrokeras.pipeline.parsing import parser
 from astrokeras.records.directory import Records
 
 # Serialized records held in memory for shuffling; a selection that fits is read from disk only once.

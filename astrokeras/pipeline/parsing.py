@@ -5,26 +5,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.errors import AstrokerasError
+from astrokeras.pipeline.cropping import check_size
 from astrokeras.records.directory import Records
 
 Parser = Callable[[tf.Tensor], dict[str, tf.Tensor]]
-
-
-def check_size(records: Records, size: int | None) -> int:
-    """The side of the stamps after cropping.
-
-    Raises:
-        UsageError: `size` is larger than the stamps, or not positive.
-    """
-    if size is None:
-        return records.size
-    if not 1 <= size <= records.size:
-        raise UsageError(
-            f"--size {size} cannot be cropped from stamps of {records.size} px in {records.path}; "
-            f"choose 1 to {records.size}, or enlarge with --resize"
-        )
-    return size
 
 
 def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:

@@ -1,37 +1,67 @@
 """What a pretext task is, and the tasks by name.
 
 A task is one file here that subclasses `Task` and registers itself; `astrokeras/pretext/registry.py` imports it.
-The trainer knows nothing else of it.
+Model and trainer know nothing else of it.
 """
 
 import abc
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 from keras import KerasTensor
 
+from astrokeras.pipeline.source import Source
+from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.directory import Records
 from astrokeras.registry import Registry
+from astrokeras.spec import Parameter
 
 Scores = dict[str, float]
+Fields = Mapping[str, KerasTensor]
 
 
 class Task(abc.ABC):
-    """A pretext task with what it has learned about the training split."""
+    """A pretext task with what it has learned about the training split.
 
-    # What it reads from a record beside the pixels.
-    fields: ClassVar[tuple[str, ...]]
-    # What an augmentation must leave as it is for the targets to be true; words of `augmentations.base.PROPERTIES`.
+    For each batch the model calls `views`, runs the encoder over all of them (those of every task at once, each
+    distinct one once), gives the embeddings to the head, and takes the weighted mean of `loss`. All of that is written
+    with `keras.ops` and is a pure function of what the pipeline gives: nothing random is drawn here.
+
+    Attributes:
+        fields: what it reads from a record beside the pixels, see `pipeline.source`.
+        parameters: what may be typed behind its name, ``magnitudes(loss=huber)``; arguments of `fit`.
+        breaks: what an augmentation must leave as it is for the targets to be true; words of
+            `augmentations.base.PROPERTIES`.
+        legend: what the scores are, in a few words, with the unit.
+        n_draws: how many uniform random numbers in [0, 1) an example needs.
+        n_views: how many views of an example there are.
+        replicas: the devices that share a batch; set by the trainer.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
     breaks: ClassVar[frozenset[str]] = frozenset()
+    legend: ClassVar[str]
+    n_draws: int = 0
+    n_views: int = 1
+    replicas: Replicas = Replicas()
 
     @classmethod
     @abc.abstractmethod
-    def fit(cls, records: Records) -> Self:
+    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, **options: Any) -> Self:
         """The task for these records.
+
+        Args:
+            records: the survey: its bands, unit, sky and noise.
+            columns: `fields` of the training split, each [N, ...], in the order of the records.
+            size: side of the stamps that the encoder gets.
+            options: those of the task, as typed: ``magnitudes(loss=huber)``.
 
         Raises:
             AstrokerasError: the training split lacks what the task needs.
+            UsageError: an option has a value that it can't have.
         """
 
     @property
@@ -39,17 +69,34 @@ class Task(abc.ABC):
         """What the user should know about the fit, a line each."""
         return []
 
-    @abc.abstractmethod
-    def target(self, fields: Mapping[str, KerasTensor]) -> KerasTensor:
-        """The targets of a batch from its fields."""
+    def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
+        """What the encoder gets to see, and what the head's answer is compared with.
+
+        Here: the stamp as it is, and the task's only field.
+
+        Shapes:
+            flux [N, S, S, B], fields [N, ...] each, with ``weight`` [N] (0 for padding, which has to count as
+            absent); draws [N, n_draws] -> n_views views [N, S, S, B], and a tensor, or tensors, of N examples
+
+        Units:
+            flux and views in the records' unit; NaN where a pixel is missing
+        """
+        return [flux], fields[self.fields[0]]
 
     @abc.abstractmethod
-    def head(self, embedding: KerasTensor) -> KerasTensor:
-        """The prediction from the embedding [N, D]."""
+    def head(self, embeddings: list[KerasTensor]) -> Any:
+        """The prediction from the embeddings of the views, [N, D] each: a symbolic tensor, or several."""
+
+    def layers(self) -> list[keras.Layer]:
+        """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too."""
+        return []
 
     @abc.abstractmethod
-    def loss(self) -> keras.losses.Loss:
-        """The loss of (target, prediction), a value an example: the trainer takes the mean."""
+    def loss(self, target: Any, prediction: Any) -> KerasTensor:
+        """The loss of each example, [N] float32: the trainer takes the mean.
+
+        An example's denominator must not depend on the others; what compares examples uses `replicas`.
+        """
 
     @property
     @abc.abstractmethod
@@ -58,9 +105,9 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def metrics(self) -> list[keras.metrics.Metric]:
-        """New metrics of (target, prediction); one may give several named values."""
+        """New metrics of (target, prediction, weight); one may give several named values."""
 
-    def baselines(self, records: Records, split: str, size: int | None) -> dict[str, Scores]:
+    def baselines(self, source: Source, split: str) -> dict[str, Scores]:
         """What simple methods reach on the same examples: by method, the names of `metrics`."""
         return {}
 

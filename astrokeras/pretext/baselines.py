@@ -7,8 +7,7 @@ import numpy as np
 from photutils.aperture import CircularAperture
 from sklearn.linear_model import LinearRegression
 
-from astrokeras.pipeline.dataset import evaluation_batches, read_columns
-from astrokeras.records.directory import Records
+from astrokeras.pipeline.source import Source
 
 # Radii in pixels of which the regression takes the best for each band.
 _RADII = (2.0, 3.0, 5.0, 8.0, 12.0)
@@ -33,10 +32,10 @@ def mean_errors(magnitudes: np.ndarray, prediction: np.ndarray, bands: tuple[str
     return {"mae": float(np.ma.filled(error.mean(), np.nan)), **named}
 
 
-def mean_baseline(records: Records, split: str, mean: np.ndarray, usable: np.ndarray) -> dict[str, float]:
+def mean_baseline(source: Source, split: str, mean: np.ndarray, usable: np.ndarray) -> dict[str, float]:
     """The errors of always predicting the mean of the training split; see `mean_errors`."""
-    magnitudes = read_columns(records, split)["magnitudes"].astype(np.float64)
-    return mean_errors(magnitudes, np.broadcast_to(mean, magnitudes.shape), records.bands, usable)
+    magnitudes = source.columns(split, ["magnitudes"])["magnitudes"].astype(np.float64)
+    return mean_errors(magnitudes, np.broadcast_to(mean, magnitudes.shape), source.records.bands, usable)
 
 
 def _weights(size: int) -> np.ndarray:
@@ -79,31 +78,27 @@ def aperture_features(flux: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.log10(np.maximum(sums, floor))
 
 
-def _measure(
-    records: Records, split: str, size: int | None, select: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def _measure(source: Source, split: str, select: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Features [R, N, B] and magnitudes [N, B] of a split, a batch of stamps in memory at a time."""
     features, magnitudes = [], []
-    noise = np.array(records.noise)
-    dataset = evaluation_batches(records, split, _BATCH, size=size, select=select)
-    for flux, fields, weight in dataset.as_numpy_iterator():
-        real = weight > 0
-        features.append(aperture_features(flux[real], noise))
-        magnitudes.append(fields["magnitudes"][real].astype(np.float64))
+    noise = np.array(source.records.noise)
+    for flux, fields in source.stamps(split, _BATCH, ["magnitudes"], select):
+        features.append(aperture_features(flux, noise))
+        magnitudes.append(fields["magnitudes"].astype(np.float64))
     return np.concatenate(features, axis=1), np.concatenate(magnitudes)
 
 
-def linear_baseline(records: Records, split: str, usable: np.ndarray, size: int | None = None) -> dict[str, float]:
+def linear_baseline(source: Source, split: str, usable: np.ndarray) -> dict[str, float]:
     """The errors of a linear regression of each band's magnitude on `aperture_features` of all bands.
 
     Fitted on the training split (at most 20,000 objects of it, evenly spread over the records); the radius is the
     best of a few by the error on the objects fitted.
     """
-    count = records.count("train")
+    count = source.records.count("train")
     select = np.zeros(count, bool)
     select[np.linspace(0, count - 1, min(count, _MOST_OBJECTS)).astype(int)] = True
-    features, magnitudes = _measure(records, "train", size, select)
-    targets, truth = _measure(records, split, size)
+    features, magnitudes = _measure(source, "train", select)
+    targets, truth = _measure(source, split)
     prediction = np.full_like(truth, np.nan)
     for band in np.flatnonzero(usable & np.isfinite(magnitudes).any(axis=0)):
         known = np.isfinite(magnitudes[:, band])
@@ -112,4 +107,4 @@ def linear_baseline(records: Records, split: str, usable: np.ndarray, size: int 
         errors = [np.abs(fit.predict(x[known]) - y).mean() for fit, x in zip(fits, features, strict=True)]
         best = int(np.argmin(errors))
         prediction[:, band] = fits[best].predict(targets[best])
-    return mean_errors(truth, prediction, records.bands, usable)
+    return mean_errors(truth, prediction, source.records.bands, usable)

@@ -6,21 +6,23 @@ standardised by its mean and deviation in the training split, and what is missin
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.pipeline.dataset import read_columns
-from astrokeras.pretext.base import TASKS, Scores, Task
-from astrokeras.pretext.baselines import linear_baseline, mean_baseline
+from astrokeras.pipeline.source import Source
+from astrokeras.pretext.base import TASKS, Fields, Scores, Task
 from astrokeras.records.directory import Records
+from astrokeras.spec import Parameter, Word
 
 _HIDDEN = 256
 # Catalogues round to thousandths: a band of equal magnitudes must not divide by 0.
 _SMALLEST_DEVIATION = 1e-3
+# Where Huber's loss goes over from the square to the absolute error, in magnitudes.
+_HUBER = 0.1
 
 
 def _absolute_error(truth: KerasTensor, prediction: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -32,30 +34,6 @@ def _absolute_error(truth: KerasTensor, prediction: KerasTensor) -> tuple[KerasT
     known = ops.isfinite(truth)
     error = ops.abs(prediction - ops.where(known, truth, 0.0))
     return ops.where(known, error, 0.0), ops.cast(known, error.dtype)
-
-
-class MagnitudeLoss(keras.losses.Loss):
-    """Mean absolute error in standard deviations of each band, over the known magnitudes of an example.
-
-    The sum over the known bands is divided by the number of all bands: a denominator that does not depend on the
-    data makes the mean over replicas equal that of one device.
-
-    Shapes:
-        truth [N, B] with NaN where missing, prediction [N, B] -> [N]
-
-    Units:
-        in: mag; out: none
-    """
-
-    def __init__(self, deviation: np.ndarray, usable: np.ndarray) -> None:
-        super().__init__(name="magnitude_loss")
-        # A band without any magnitude in the training split weighs nothing elsewhere either.
-        self.weight = (usable / deviation / len(deviation)).astype(np.float32)
-
-    def call(self, y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
-        """The loss of each example."""
-        error, _ = _absolute_error(y_true, y_pred)
-        return ops.sum(error * self.weight, axis=-1)
 
 
 class MagnitudeErrors(keras.metrics.Metric):
@@ -74,9 +52,9 @@ class MagnitudeErrors(keras.metrics.Metric):
         self.total = self.add_variable(shape=(len(bands),), initializer="zeros", name="total")
         self.count = self.add_variable(shape=(len(bands),), initializer="zeros", name="count")
 
-    def update_state(self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: Any = None) -> None:
+    def update_state(self, target: Fields, prediction: KerasTensor, sample_weight: Any = None) -> None:
         """Adds a batch; examples of weight 0 don't count."""
-        error, known = _absolute_error(ops.cast(y_true, "float32"), ops.cast(y_pred, "float32"))
+        error, known = _absolute_error(ops.cast(target["magnitudes"], "float32"), ops.cast(prediction, "float32"))
         weight = known * self.usable.astype(np.float32)
         if sample_weight is not None:
             weight = weight * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
@@ -90,6 +68,14 @@ class MagnitudeErrors(keras.metrics.Metric):
         return {"mae": ops.sum(self.total) / ops.sum(self.count), **named}
 
 
+def _huber(error: KerasTensor) -> KerasTensor:
+    """The absolute error less half of `_HUBER`, and below that its square: smooth at 0, of slope 1 beyond.
+
+    Source: Huber 1964, Ann. Math. Stat. 35, 73, divided by the point where the halves meet.
+    """
+    return ops.where(error < _HUBER, error**2 / (2 * _HUBER), error - _HUBER / 2)
+
+
 @TASKS.register("magnitudes")
 class Magnitudes(Task):
     """Regression of the magnitudes of every band.
@@ -99,26 +85,58 @@ class Magnitudes(Task):
         mean: of each band over the known magnitudes of the training split; 0 where there are none.
         deviation: their standard deviation; 1 where there are none.
         usable: which bands have known magnitudes in the training split.
+        huber: Huber's loss instead of the absolute error.
+        typical_error: median catalogue error of each band, if errors weigh; an object weighs
+            ``2 / (1 + (error / typical)²)``: inverse variances with a floor, 1 at the typical error and where the error
+            is not known.
+
+    Units:
+        mag
     """
 
-    fields = ("magnitudes",)
+    fields = ("magnitudes", "magnitude_errors")
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Word("loss", ("absolute", "huber"), default="absolute"),
+        Word("weights", ("equal", "errors"), default="equal"),
+    )
     # The size, because the magnitudes may be those of a fixed aperture.
     breaks = frozenset({"brightness", "colours", "size"})
+    legend = "errors in magnitudes"
 
-    def __init__(self, bands: tuple[str, ...], mean: np.ndarray, deviation: np.ndarray, usable: np.ndarray) -> None:
+    def __init__(
+        self,
+        bands: tuple[str, ...],
+        mean: np.ndarray,
+        deviation: np.ndarray,
+        usable: np.ndarray,
+        huber: bool = False,
+        typical_error: np.ndarray | None = None,
+    ) -> None:
         self.bands = bands
         self.mean = mean
         self.deviation = deviation
         self.usable = usable
+        self.huber = huber
+        self.typical_error = typical_error
+        # Over all bands, a denominator that does not depend on the data: then the mean over replicas is that of one
+        # device. A band without any magnitude in the training split weighs nothing elsewhere either.
+        self.scale = (usable / deviation / len(deviation)).astype(np.float32)
 
     @classmethod
-    def fit(cls, records: Records) -> Self:
+    def fit(
+        cls,
+        records: Records,
+        columns: Mapping[str, np.ndarray],
+        size: int,
+        loss: str = "absolute",
+        weights: str = "equal",
+    ) -> Self:
         """Measures the mean and deviation of each band on the training split.
 
         Raises:
-            AstrokerasError: no record has any magnitude.
+            AstrokerasError: no record has any magnitude, or none an error and errors shall weigh.
         """
-        magnitudes = np.ma.masked_invalid(read_columns(records, "train")["magnitudes"].astype(np.float64))
+        magnitudes = np.ma.masked_invalid(columns["magnitudes"].astype(np.float64))
         usable = ~np.ma.getmaskarray(magnitudes).all(axis=0)
         if not usable.any():
             raise AstrokerasError(
@@ -127,7 +145,8 @@ class Magnitudes(Task):
             )
         mean = magnitudes.mean(axis=0).filled(0.0)
         deviation = np.maximum(magnitudes.std(axis=0).filled(1.0), _SMALLEST_DEVIATION)
-        return cls(records.bands, mean, deviation, usable)
+        typical = _typical_errors(records, columns["magnitude_errors"]) if weights == "errors" else None
+        return cls(records.bands, mean, deviation, usable, loss == "huber", typical)
 
     @property
     def notes(self) -> list[str]:
@@ -137,21 +156,29 @@ class Magnitudes(Task):
             return []
         return [f"no magnitudes in the training split for {', '.join(missing)}: left out of the task"]
 
-    def target(self, fields: Mapping[str, KerasTensor]) -> KerasTensor:
-        """The magnitudes [N, B], NaN where missing."""
-        return fields["magnitudes"]
+    def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
+        """The stamp as it is; ``magnitudes`` [N, B], NaN where missing, and ``magnitude_errors``."""
+        return [flux], {name: fields[name] for name in self.fields}
 
-    def head(self, embedding: KerasTensor) -> KerasTensor:
+    def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
         """One hidden layer; the last layer turns standard deviations into magnitudes [N, B]."""
-        x = keras.layers.Dense(_HIDDEN, activation="relu", name="hidden")(embedding)
+        x = keras.layers.Dense(_HIDDEN, activation="relu", name="hidden")(embeddings[0])
         x = keras.layers.Dense(len(self.bands), dtype="float32", name="standardised")(x)
         return keras.layers.Rescaling(self.deviation.tolist(), self.mean.tolist(), dtype="float32", name="magnitudes")(
             x
         )
 
-    def loss(self) -> keras.losses.Loss:
-        """See `MagnitudeLoss`."""
-        return MagnitudeLoss(self.deviation, self.usable)
+    def loss(self, target: Fields, prediction: KerasTensor) -> KerasTensor:
+        """The error over the known magnitudes in standard deviations, summed, divided by the number of all bands."""
+        error, known = _absolute_error(target["magnitudes"], prediction)
+        if self.huber:
+            error = _huber(error)
+        if self.typical_error is not None:
+            ratio = target["magnitude_errors"] / self.typical_error
+            # As with magnitudes, NaN has to go before it meets a gradient.
+            ratio = ops.where(ops.isfinite(ratio), ratio, 1.0)
+            error = error * 2.0 / (1.0 + ratio**2)
+        return ops.sum(error * known * self.scale, axis=-1)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -162,9 +189,23 @@ class Magnitudes(Task):
         """See `MagnitudeErrors`."""
         return [MagnitudeErrors(self.bands, self.usable)]
 
-    def baselines(self, records: Records, split: str, size: int | None) -> dict[str, Scores]:
+    def baselines(self, source: Source, split: str) -> dict[str, Scores]:
         """The mean of the training split, and a linear regression on aperture fluxes."""
+        # photutils takes a second to import, which nothing else here needs.
+        from astrokeras.pretext.baselines import linear_baseline, mean_baseline  # noqa: PLC0415
+
         return {
-            "baseline_mean": mean_baseline(records, split, self.mean, self.usable),
-            "baseline_linear": linear_baseline(records, split, self.usable, size),
+            "baseline_mean": mean_baseline(source, split, self.mean, self.usable),
+            "baseline_linear": linear_baseline(source, split, self.usable),
         }
+
+
+def _typical_errors(records: Records, errors: np.ndarray) -> np.ndarray:
+    """The median of the positive errors of each band, [B] float32; 1 for a band that has none."""
+    known = np.ma.masked_where(~(np.isfinite(errors) & (errors > 0)), errors)
+    if np.ma.getmaskarray(known).all():
+        raise AstrokerasError(
+            f"the training split of {records.path} has no magnitude errors, by which magnitudes(weights=errors) "
+            "weighs; convert with --magnitude-errors 'COLUMN_{band}', or leave weights=errors out"
+        )
+    return np.ma.median(known, axis=0).filled(1.0).astype(np.float32)

@@ -15,7 +15,7 @@ def describe(result: dict[str, Any]) -> str:
     metrics = [name for name in result[measured[0]] if name != "loss"]
     rows = [[_NAMES[key], *(_number(result[key].get(name)) for name in metrics)] for key in measured]
     speed = f"{result['epochs']} epochs, {result['images_per_second']:.0f} images/s"
-    return markdown(["validation split", *metrics], rows) + f"\n\n{speed}; errors in magnitudes."
+    return markdown(["validation split", *metrics], rows) + f"\n\n{speed}; {result['legend']}."
 
 
 def _number(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Pre-training: a pretext task on an encoder, from records to a run directory."""
+"""Pre-training: pretext tasks on an encoder, from records to a run directory."""
 
 import math
 import shutil
@@ -13,23 +13,19 @@ import numpy as np
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.encoder import build_encoder
-from astrokeras.pipeline.augment import Facts, augmentation
-from astrokeras.pipeline.dataset import (
-    evaluation_batches,
-    load_arrays,
-    steps_per_epoch,
-    training_batches,
-)
+from astrokeras.pipeline.augment import Chain, Facts, augmentation
+from astrokeras.pipeline.source import Source
 from astrokeras.pretext.base import Scores, Task
-from astrokeras.pretext.registry import get_task
+from astrokeras.pretext.model import PretextModel, baselines, check_weights, predictor
+from astrokeras.pretext.registry import fields_of, fit_tasks, get_task, parse_tasks
 from astrokeras.records.directory import Records
+from astrokeras.training.board import Board
 from astrokeras.training.checkpoint import Checkpoints
+from astrokeras.training.engine import Engine, open_engine
 from astrokeras.training.files import write_atomically
 from astrokeras.training.optimizer import make_optimizer
 from astrokeras.training.progress import head, line, show_epoch, summary, write_history
 from astrokeras.training.run import check_same, create_run, write_run
-from astrokeras.training.strategy import check_batch_size, make_strategy
-from astrokeras.training.tensorboard import TensorBoard
 
 # Small networks are bound by the overhead of a step; Keras can't do this with several replicas.
 _STEPS_PER_EXECUTION = 8
@@ -49,63 +45,50 @@ class StopOnNonFinite(keras.callbacks.Callback):
             )
 
 
-def _build(config: PretrainConfig, records: Records, task: Task) -> tuple[keras.Model, keras.Model]:
-    """The encoder, and the encoder with the task's head."""
+def _build(
+    config: PretrainConfig, engine: Engine, source: Source, tasks: dict[str, Task], augment: Chain | None, steps: int
+) -> PretextModel:
+    """The model, ready to train; inside the scope of the strategy."""
+    weights = check_weights(list(tasks), config.task_weight)
+    for task in tasks.values():
+        task.replicas = engine.replicas
     encoder = build_encoder(
-        records, backbone=config.backbone, size=config.size, resize=config.resize, stretch=config.stretch
+        source.records, backbone=config.backbone, size=config.size, resize=config.resize, stretch=config.stretch
     )
-    flux = keras.Input(encoder.input_shape[1:], dtype="float32", name="flux")
-    return encoder, keras.Model(flux, task.head(encoder(flux)), name=config.task)
-
-
-def _compile(model: keras.Model, config: PretrainConfig, task: Task, steps: int, replicas: int) -> None:
-    """Makes the model ready to train; inside the scope of the strategy."""
+    weights = dict(zip(tasks, weights, strict=True))
+    model = PretextModel(encoder, tasks, weights, augment=None if engine.augments else augment)
     model.compile(
         optimizer=make_optimizer(config.learning_rate, config.epochs * steps),
-        loss=task.loss(),
-        # Weighted, because Keras gives other metrics no weights, and then the padding would count.
-        weighted_metrics=task.metrics(),
-        # XLA makes convolutions several times slower on CPUs.
-        jit_compile=False,
-        steps_per_execution=min(_STEPS_PER_EXECUTION, steps) if replicas == 1 else 1,
+        jit_compile=engine.jit_compile,
+        steps_per_execution=min(_STEPS_PER_EXECUTION, steps) if engine.replicas.count == 1 else 1,
     )
     # A checkpoint can only be restored into an optimizer that has its variables.
     model.optimizer.build(model.trainable_variables)
+    return model
 
 
 class _Trainer:
     """One epoch of training or validation of a compiled model."""
 
-    def __init__(self, model: keras.Model, config: PretrainConfig, records: Records, task: Task) -> None:
-        self.model, self.config, self.records, self.task = model, config, records, task
-        self.steps = steps_per_epoch(records.count("train"), config.batch_size)
-        self.augment = augmentation(config.augment, Facts.of(records), {config.task: task.breaks})
+    def __init__(self, model: PretextModel, config: PretrainConfig, source: Source) -> None:
+        self.model, self.config, self.source = model, config, source
+        self.asked = (config.batch_size, model.fields, model.n_draws, config.seed)
 
     def train(self, epoch: int) -> Scores:
         """Trains for an epoch; the loss and metrics over it, and the speed."""
-        batches = training_batches(
-            self.records,
-            self.config.batch_size,
-            epochs=(epoch, epoch + 1),
-            seed=self.config.seed,
-            fields=self.task.fields,
-            size=self.config.size,
-            augment=self.augment,
-        ).map(lambda flux, fields: (flux, self.task.target(fields)))
+        batches = self.source.training(epoch, *self.asked)
         start = time.perf_counter()
         fitted = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[StopOnNonFinite()])
         elapsed = time.perf_counter() - start
         scores = self._in_order({name: float(values[-1]) for name, values in fitted.history.items()})
-        return {**scores, "images_per_second": self.steps * self.config.batch_size / elapsed}
+        return {**scores, "images_per_second": len(batches) * self.config.batch_size / elapsed}
 
     def validate(self) -> Scores:
         """The loss and metrics over the validation split; empty if there is none."""
-        count = self.records.counts.get("val", 0)
+        count = self.source.records.counts.get("val", 0)
         if count == 0:
             return {}
-        batches = evaluation_batches(
-            self.records, "val", self.config.batch_size, fields=self.task.fields, size=self.config.size
-        ).map(lambda flux, fields, weight: (flux, self.task.target(fields), weight))
+        batches = self.source.evaluation("val", *self.asked)
         padded = len(batches) * self.config.batch_size
         scores = {k: float(v) for k, v in self.model.evaluate(batches, verbose=0, return_dict=True).items()}
         # Keras divides the weighted sum by the number of examples, those of weight 0 included.
@@ -113,16 +96,16 @@ class _Trainer:
         return self._in_order(scores)
 
     def _in_order(self, scores: Scores) -> Scores:
-        """The scores as the task names them, bands from blue to red: Keras sorts them by name."""
-        return {name: scores[name] for name in ("loss", *self.task.score_names)}
+        """The scores as the tasks name them, bands from blue to red: Keras sorts them by name."""
+        return {name: scores[name] for name in ("loss", *self.model.score_names)}
 
 
-def _show_start(board: TensorBoard, config: PretrainConfig, records: Records, model: keras.Model) -> None:
-    shown = np.zeros(records.count("train"), bool)
+def _show_start(board: Board, config: PretrainConfig, source: Source, model: PretextModel) -> None:
+    shown = np.zeros(source.records.count("train"), bool)
     shown[:_STAMPS_SHOWN] = True
     board.options("train", config)
-    board.stamps("train", load_arrays(records, "train", select=shown, size=config.size)[0], records)
-    board.graph("train", model)
+    board.stamps("train", next(source.stamps("train", _STAMPS_SHOWN, (), shown))[0], source.records)
+    board.graph("train", model.encoder)
 
 
 def _open_run(config: PretrainConfig, records: Records) -> Path:
@@ -140,47 +123,51 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
     """Pre-trains an encoder and writes the run directory.
 
     Writes ``run.json``, ``encoder.keras``, ``model.keras``, ``history.csv``, ``checkpoints/`` and
-    ``tensorboard/``. The weights are those after the last epoch.
+    ``tensorboard/``. The weights are those after the last epoch. There is no ``model.keras`` if no task predicts
+    anything of one unaltered stamp.
 
     Args:
         config: the options.
         report: gets a line now and then.
 
     Returns:
-        The result in ``run.json``: ``val`` scores, those of each baseline, ``epochs``, ``images_per_second``.
+        The result in ``run.json``: ``val`` scores, those of each baseline, ``epochs``, ``images_per_second``, and
+        in ``legend`` what the scores are.
 
     Raises:
         AstrokerasError: the records, the run directory or the devices don't allow it, or the loss diverged.
         UsageError: an option is wrong.
     """
     # Before anything starts TensorFlow's devices.
-    strategy = make_strategy(config.devices)
-    check_batch_size(config.batch_size, strategy)
+    engine = open_engine(config)
     keras.utils.set_random_seed(config.seed)
+    asked = parse_tasks(config.task)
     records = Records.load(config.records)
-    task = get_task(config.task).fit(records)
-    for note in task.notes:
+    breaks = {name: get_task(name).breaks for name in asked}
+    augment = augmentation(config.augment, Facts.of(records), breaks)
+    source = engine.source(records, config.size, augment, fields_of(asked))
+    tasks = fit_tasks(asked, source)
+    for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
-    with strategy.scope():
-        encoder, model = _build(config, records, task)
-        trainer = _Trainer(model, config, records, task)
-        _compile(model, config, task, trainer.steps, strategy.num_replicas_in_sync)
+    with engine.scope():
+        model = _build(config, engine, source, tasks, augment, source.steps(config.batch_size))
+    trainer = _Trainer(model, config, source)
     path = _open_run(config, records)
     write_run(path, "pretrain", config, records)
     checkpoints = Checkpoints(path / "checkpoints")
-    with strategy.scope():
+    with engine.scope():
         history = checkpoints.restore(model) if config.resume else []
     if history:
         report(f"resuming after epoch {len(history)}")
     if records.counts.get("val", 0) == 0:
         report(f"the validation split of {records.path} is empty: no validation")
-        baselines = {}
+        simple = {}
     else:
-        baselines = task.baselines(records, "val", config.size)
-    for row in head(task.score_names, baselines):
+        simple = baselines(model, source, "val")
+    for row in head(model.score_names, simple):
         report(row)
-    board = TensorBoard(path / "tensorboard")
-    _show_start(board, config, records, model)
+    board = engine.board(path / "tensorboard")
+    _show_start(board, config, source, model)
     try:
         for epoch in range(len(history), config.epochs):
             scores = trainer.train(epoch)
@@ -188,18 +175,18 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
             speed = scores.pop("images_per_second")
             row = {"epoch": epoch + 1, **scores, **validation, "images_per_second": speed}
             history.append(row)
-            show_epoch(board, row, baselines)
+            show_epoch(board, row, simple)
             checkpoints.save(model, history)
             write_history(path / "history.csv", history)
-            report(line(row, config.epochs, task.score_names))
+            report(line(row, config.epochs, model.score_names))
     except AstrokerasError:
         if not history:  # nothing is there to go on from, and the next try needs the place
             shutil.rmtree(path)
         raise
     finally:
         board.close()
-    write_atomically(path / "encoder.keras", encoder.save)
-    # Without optimizer and loss, which only training needs.
-    write_atomically(path / "model.keras", keras.Model(model.input, model.output, name=model.name).save)
-    result = summary(history, baselines)
-    return write_run(path, "pretrain", config, records, result)["result"]
+    write_atomically(path / "encoder.keras", model.encoder.save)
+    if (whole := predictor(model)) is not None:
+        write_atomically(path / "model.keras", whole.save)
+    legend = "; ".join(task.legend for task in tasks.values())
+    return write_run(path, "pretrain", config, records, {**summary(history, simple), "legend": legend})["result"]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from astrokeras.pretext.base import Scores
+from astrokeras.training.board import Board
 from astrokeras.training.checkpoint import History
 from astrokeras.training.files import write_atomically
-from astrokeras.training.tensorboard import TensorBoard
 
 
 def write_history(path: Path, history: History) -> None:
@@ -49,7 +49,7 @@ def _cells(epoch: str, loss: str, val_loss: str, scores: dict[str, str], speed: 
     return f"{epoch:>8}{loss:>9}{val_loss:>10}"[-27:] + middle + f"{speed:>10}"
 
 
-def show_epoch(board: TensorBoard, row: dict[str, Any], baselines: dict[str, Scores]) -> None:
+def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) -> None:
     """The points of one epoch; a baseline is a constant curve in the charts of the validation."""
     values = {name: value for name, value in row.items() if name != "epoch"}
     validation = {k.removeprefix("val_"): v for k, v in values.items() if k.startswith("val_")}

@@ -1,5 +1,6 @@
 """Run directories: what was asked for, with what it was done, and what came out."""
 
+import importlib
 import json
 import platform
 import shutil
@@ -10,7 +11,6 @@ from typing import Any
 import astropy
 import keras
 import numpy as np
-import tensorflow as tf
 
 import astrokeras
 from astrokeras.config import as_dict
@@ -26,10 +26,11 @@ _NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices")
 
 def versions() -> dict[str, str]:
     """The versions that results depend on."""
+    backend = keras.backend.backend()
     return {
         "astrokeras": astrokeras.__version__,
         "python": platform.python_version(),
-        "tensorflow": tf.__version__,
+        backend: importlib.import_module(backend).__version__,
         "keras": keras.__version__,
         "numpy": np.__version__,
         "astropy": astropy.__version__,

@@ -13,9 +13,10 @@ from astrokeras.config import as_dict
 from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb
+from astrokeras.training.board import Board
 
 
-class TensorBoard:
+class TensorBoard(Board):
     """Writers for the runs shown side by side under one directory: ``train``, ``validation``, ``baseline-…``.
 
     The same tag in several runs is one chart with several curves.

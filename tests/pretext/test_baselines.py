@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from astrokeras.pipeline.stream import Stream
 from astrokeras.pretext.baselines import aperture_features, linear_baseline, mean_baseline, mean_errors
 from tests.synthetic import write_records
 
@@ -37,8 +38,9 @@ def test_faint_and_bad_stamps_have_the_flux_of_the_noise():
 def test_photometry_beats_the_mean(tmp_path: Path):
     records = write_records(tmp_path / "records", counts={"train": 200, "val": 60})
     usable = np.ones(3, bool)
-    mean = mean_baseline(records, "val", np.full(3, 20.5), usable)
-    linear = linear_baseline(records, "val", usable)
+    source = Stream(records)
+    mean = mean_baseline(source, "val", np.full(3, 20.5), usable)
+    linear = linear_baseline(source, "val", usable)
     assert list(linear) == list(mean) == ["mae", "mae_g", "mae_r", "mae_i"]
     # Magnitudes spread over 3 mag, and the blobs are measured to a few hundredths.
     assert 0.6 < mean["mae"] < 1.0

@@ -167,3 +167,24 @@ def test_a_diverging_loss_ends_the_run(records: Records, tmp_path: Path):
     with pytest.raises(AstrokerasError, match=r"the loss became (nan|inf) .*--learning-rate"):
         pretrain(config, lambda _: None)
     assert not out.exists()
+
+
+def test_several_tasks_at_once_without_a_catalogue(records: Records, tmp_path: Path):
+    out = tmp_path / "run"
+    tasks = {"task": ("contrastive(temperature=0.2)", "rotation"), "task_weight": ("1", "0.5")}
+    config = PretrainConfig(records=str(records.path), out=str(out), epochs=2, batch_size=16, **tasks)
+    lines = []
+    result = pretrain(config, lines.append)
+    names = ("contrastive_loss", "contrastive_retrieval", "contrastive_spread", "rotation_loss", "rotation_accuracy")
+    assert list(result["val"]) == ["loss", *names]
+    assert result["val"]["loss"] == pytest.approx(
+        result["val"]["contrastive_loss"] + 0.5 * result["val"]["rotation_loss"], rel=1e-4
+    )
+    assert result["legend"].count(";") == 2
+    # Neither says anything of one stamp alone.
+    assert not (out / "model.keras").exists()
+    assert load_model(out / "encoder.keras").output_shape[-1] == 128
+    # Rotation forbids the default augmentation, which would turn the stamps.
+    for option, message in (({"augment": "dihedral"}, "orientation"), ({"task_weight": ("1",)}, "--task-weight 1")):
+        with pytest.raises(UsageError, match=message):
+            pretrain(differing(config, out=str(tmp_path / "refused"), **option), lines.append)

@@ -1,0 +1,172 @@
+"""Batches from stamps in memory, by NumPy alone: what is needed where there is no TensorFlow.
+
+See `source.py` for what a batch is. The whole of every split that is used has to fit in memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from astrokeras.errors import AstrokerasError
+from astrokeras.pipeline.cropping import check_size
+from astrokeras.pipeline.source import Batch
+from astrokeras.records.directory import Records
+from astrokeras.records.example import decode
+from astrokeras.records.tfrecord import read
+
+Columns = dict[str, np.ndarray]
+
+# What distinguishes the streams of random numbers of one seed.
+_SHUFFLE, _DRAWS, _VALIDATION = range(3)
+_MOST_BYTES = 16 * 2**30
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches by number, for `keras.Model.fit` and `evaluate`; iterable once over as a whole, too."""
+
+    def __init__(self, count: int, make: Callable[[int], Batch]) -> None:
+        super().__init__()
+        self.count, self.make = count, make
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, step: int) -> tuple[Batch]:
+        if not 0 <= step < self.count:
+            raise IndexError(step)
+        return (self.make(step),)
+
+
+def decode_record(records: Records, serialized: bytes, names: Sequence[str]) -> Columns:
+    """The named features of a serialized record, each without the first axis of `Arrays`."""
+    stored = decode(serialized)
+    features = {}
+    for name in names:
+        value = stored[name]
+        if name == "image":
+            value = np.frombuffer(value, "<f4").reshape(records.size, records.size, len(records.bands))
+        elif name in records.columns:
+            value = np.frombuffer(value, "<f8")[0]
+        elif name == "label":
+            value = value[0]
+        features[name] = value
+    return features
+
+
+class Arrays:
+    """A source of batches from arrays.
+
+    Args:
+        records: the survey.
+        splits: by split ``image`` [N, S, S, B], of any type that converts to float32 (it does so in the model), and
+            whatever else, [N, ...] each.
+        size: crop to the middle this many pixels.
+
+    Raises:
+        UsageError: `size` does not fit.
+    """
+
+    def __init__(self, records: Records, splits: Mapping[str, Columns], size: int | None = None) -> None:
+        self.records = records
+        self.size = check_size(records, size)
+        self.splits = {
+            split: {name: _middle(values, self.size) if name == "image" else values for name, values in columns.items()}
+            for split, columns in splits.items()
+        }
+
+    @classmethod
+    def load(cls, records: Records, splits: Sequence[str], fields: Sequence[str], size: int | None = None) -> "Arrays":
+        """Reads whole splits into memory.
+
+        Raises:
+            AstrokerasError: one is empty, or they are larger than 16 GiB.
+        """
+        for split in splits:
+            if records.count(split) == 0:
+                raise AstrokerasError(f"no records in the {split} split of {records.path}")
+        side = check_size(records, size)
+        bytes_each = 4 * side**2 * len(records.bands)
+        needed = bytes_each * sum(records.counts.get(split, 0) for split in splits)
+        if needed > _MOST_BYTES:
+            raise AstrokerasError(
+                f"without TensorFlow all stamps are held in memory, and those of {records.path} take "
+                f"{needed / 2**30:.0f} GiB, more than {_MOST_BYTES >> 30}; crop them with --size, or train with the "
+                "TensorFlow backend"
+            )
+        return cls(records, {split: _read_split(records, split, fields, side) for split in splits}, size)
+
+    def columns(self, split: str, fields: Sequence[str]) -> Columns:
+        """See `Source.columns`."""
+        return {field: self.splits[split][field] for field in fields}
+
+    def steps(self, batch_size: int) -> int:
+        """Whole batches in an epoch; fewer stamps than a batch are repeated to fill one."""
+        return max(len(self.splits["train"]["image"]) // batch_size, 1)
+
+    def training(self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Batches:
+        """See `Source.training`."""
+        count = len(self.splits["train"]["image"])
+        order = np.random.default_rng([seed, _SHUFFLE, epoch]).permutation(count)
+        order = np.resize(order, max(count, batch_size))
+
+        def make(step: int) -> Batch:
+            rows = order[step * batch_size : (step + 1) * batch_size]
+            rng = np.random.default_rng([seed, _DRAWS, epoch, step])
+            return self._batch("train", rows, fields, rng, n_draws)
+
+        return Batches(self.steps(batch_size), make)
+
+    def evaluation(self, split: str, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Batches:
+        """See `Source.evaluation`."""
+        count = len(self.splits[split]["image"])
+
+        def make(step: int) -> Batch:
+            rows = np.arange(step * batch_size, (step + 1) * batch_size)
+            real = rows < count
+            rng = np.random.default_rng([seed, _VALIDATION, step])
+            batch = self._batch(split, np.where(real, rows, 0), fields, rng, n_draws)
+            return batch | {"weight": real.astype(np.float32)}
+
+        return Batches(-(-count // batch_size), make)
+
+    def stamps(
+        self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
+    ) -> Iterator[tuple[np.ndarray, Columns]]:
+        """See `Source.stamps`."""
+        columns = self.splits[split]
+        rows = np.arange(len(columns["image"])) if select is None else np.flatnonzero(select)
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
+            yield columns["image"][part].astype(np.float32), {field: columns[field][part] for field in fields}
+
+    def _batch(
+        self, split: str, rows: np.ndarray, fields: Sequence[str], rng: np.random.Generator, n_draws: int
+    ) -> Batch:
+        columns = self.splits[split]
+        draws = rng.random((len(rows), n_draws), np.float32)
+        return {"flux": columns["image"][rows], "draws": draws} | {field: columns[field][rows] for field in fields}
+
+
+def _middle(stamps: np.ndarray, size: int) -> np.ndarray:
+    """The middle of stamps [N, S, S, B]; they may have been cropped already."""
+    start = (stamps.shape[1] - size) // 2
+    return stamps[:, start : start + size, start : start + size]
+
+
+def _read_split(records: Records, split: str, fields: Sequence[str], size: int) -> Columns:
+    """Every record of a split; [N, ...] each, images cropped."""
+    count = records.count(split)
+    columns: Columns = {}
+    row = 0
+    for path in records.shards(split):
+        for serialized in read(Path(path)):
+            features = decode_record(records, serialized, ("image", *fields))
+            features["image"] = _middle(features["image"][None], size)[0]
+            for name, value in features.items():
+                if name not in columns:
+                    columns[name] = np.empty((count, *np.shape(value)), np.asarray(value).dtype)
+                columns[name][row] = value
+            row += 1
+    return columns

@@ -1,0 +1,26 @@
+"""What a loss over pairs needs to know of the other devices that train the same network.
+
+A loss of one example at a time needs nothing of this: its mean over replicas is the mean over the batch. One that
+compares examples (negatives, variances over the batch) has to see the whole batch, or several devices would not equal
+one.
+"""
+
+from keras import KerasTensor
+
+
+class Replicas:
+    """One device: its batch is the whole batch. `training/` has the one for several."""
+
+    count = 1
+
+    def gather(self, values: KerasTensor) -> KerasTensor:
+        """The values of all replicas, in the order of the whole batch; gradients flow back to where each came from.
+
+        Shapes:
+            [n, ...] -> [count * n, ...]
+        """
+        return values
+
+    def index(self) -> KerasTensor | int:
+        """Which replica this is, from 0: its examples are rows ``index * n`` to ``(index + 1) * n`` of `gather`."""
+        return 0

@@ -1,0 +1,28 @@
+"""What shows how a training goes; this one shows nothing, see `tensorboard.py`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from astrokeras.records.directory import Records
+
+
+class Board:
+    """Takes what `TensorBoard` takes, where there is none."""
+
+    def scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
+        """One point of each named curve."""
+
+    def options(self, run: str, config: Any) -> None:
+        """The options as text."""
+
+    def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
+        """Some stamps in colour; flux [N, H, W, B]."""
+
+    def graph(self, run: str, model: keras.Model) -> None:
+        """The operations of a model."""
+
+    def close(self) -> None:
+        """The end."""

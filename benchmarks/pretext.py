@@ -1,0 +1,384 @@
+"""What each pretext task is worth: pre-trained on unlabelled stamps, judged on galaxies with few labels.
+
+    python benchmarks/pretext.py pack --data DIR --out pack.npz
+    KERAS_BACKEND=jax python benchmarks/pretext.py run --pack pack.npz --weights FILE --out RESULTS
+    python benchmarks/pretext.py table --out RESULTS [--write]
+
+DIR holds `sdss/` (unlabelled colour stamps) and `efigi/` (colour stamps with Hubble types); FILE is a MobileNetV2
+without its top. Every task gets the same network, the same stamps and the same time on the same device; then the
+encoder is frozen and a logistic regression on its features tells four Hubble types apart. `run` needs neither
+TensorFlow nor astropy, and goes on where it was stopped: each arm is a file in RESULTS.
+
+Scale. Of an SDSS stamp (200 pixels, the object in its middle a few tens wide) the middle 80 pixels are used, so that
+the object fills about as much of the picture as on the 88 pixels of an EFIGI stamp, which are scaled to the galaxy.
+
+No test galaxy is among the stamps of the pre-training: these lie within 1.4 degrees of the celestial equator at right
+ascensions of 330 to 360 and 0 to 100 degrees. EFIGI gives no positions, but its names are PGC numbers, which run along
+right ascension up to 73197 (Paturel et al. 1989, A&AS 80, 299); test galaxies are drawn from numbers 20500 to 67500, of
+which the ends lie at about 108 and 328 degrees (near NGC 2268 = PGC 20458 and NGC 7177 = PGC 67823).
+"""
+
+import argparse
+import csv
+import io
+import json
+import math
+import platform
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image
+from real_data import write
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from astrokeras.models.encoder import build_encoder
+from astrokeras.pipeline.arrays import Arrays, Batches
+from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pretext.model import PretextModel
+from astrokeras.pretext.registry import TASKS, fit_tasks, get_task, parse_tasks
+from astrokeras.records.directory import Records
+
+CROP = 80
+QUALITY = 92
+CLASSES = ("elliptical", "irregular", "lenticular", "spiral")
+TEST = 1000
+TEST_NUMBERS = (20500, 67500)
+PER_CLASS = (25, 100)
+DRAWS = 5
+SEED = 0
+VALIDATION = 1000
+# Steps between two settings of the learning rate.
+CHUNK = 50
+
+
+def pack(data: Path, out: Path) -> None:
+    """Both sets as JPEG bytes in one file."""
+    efigi = list(csv.DictReader((data / "efigi" / "catalog.csv").open(encoding="utf-8")))
+    sdss = list(csv.DictReader((data / "sdss" / "catalog.csv").open(encoding="utf-8")))
+    arrays = {
+        "efigi_id": np.array([row["id"] for row in efigi]),
+        "efigi_label": np.array([CLASSES.index(row["morphology"]) for row in efigi], np.int8),
+    }
+    for name, rows, change in (("efigi", efigi, bytes), ("sdss", sdss, _cropped)):
+        stamps = []
+        with tarfile.open(data / name / "stamps.tar") as archive:
+            members = {Path(member.name).stem: member for member in archive if member.isfile()}
+            for row in rows:
+                try:
+                    stamps.append(change(archive.extractfile(members[row["id"]]).read()))
+                except OSError as error:
+                    print(f"left out {name} {row['id']}: {error}", file=sys.stderr)
+        if name == "efigi" and len(stamps) != len(rows):
+            raise SystemExit("the labelled stamps must be whole")
+        arrays[f"{name}_bytes"] = np.frombuffer(b"".join(stamps), np.uint8)
+        arrays[f"{name}_length"] = np.array([len(stamp) for stamp in stamps], np.int32)
+    with out.open("wb") as stream:
+        np.savez(stream, **arrays)
+    counts = [len(arrays[f"{name}_length"]) for name in ("sdss", "efigi")]
+    print(f"{out}: {counts[0]} unlabelled and {counts[1]} labelled stamps, {out.stat().st_size / 2**20:.1f} MiB")
+
+
+def _cropped(content: bytes) -> bytes:
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    start = (picture.width - CROP) // 2
+    stream = io.BytesIO()
+    picture.crop((start, start, start + CROP, start + CROP)).save(stream, "JPEG", quality=QUALITY, subsampling=0)
+    return stream.getvalue()
+
+
+def decode(archive: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
+    """The stamps of one set as [N, size, size, 3] uint8."""
+    ends = np.cumsum(archive[f"{name}_length"])
+    content = archive[f"{name}_bytes"].tobytes()
+    stamps = np.empty((len(ends), size, size, 3), np.uint8)
+    for i, (start, end) in enumerate(zip(ends - archive[f"{name}_length"], ends, strict=True)):
+        picture = Image.open(io.BytesIO(content[start:end])).convert("RGB")
+        stamps[i] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
+    return stamps
+
+
+def split_labelled(ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[dict[int, np.ndarray]]]:
+    """Rows of the test galaxies, and for each draw the rows of the labelled ones by number a class.
+
+    Every arm gets the same; the smaller draw is part of the larger one.
+    """
+    rng = np.random.default_rng(SEED)
+    numbers = np.array([int(name.removeprefix("PGC")) for name in ids])
+    outside = np.flatnonzero((numbers >= TEST_NUMBERS[0]) & (numbers <= TEST_NUMBERS[1]))
+    test = np.sort(rng.permutation(outside)[:TEST])
+    rest = np.setdiff1d(np.arange(len(ids)), test)
+    draws = []
+    for _ in range(DRAWS):
+        shuffled = rng.permutation(rest)
+        by_class = [shuffled[labels[shuffled] == label] for label in range(len(CLASSES))]
+        draws.append({count: np.concatenate([rows[:count] for rows in by_class]) for count in PER_CLASS})
+    return test, draws
+
+
+def judge(features: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
+    """Balanced accuracy on the test galaxies by number of labels a class, one for each draw."""
+    test, draws = split_labelled(ids, labels)
+    scores: dict[str, list[float]] = {str(count): [] for count in PER_CLASS}
+    for draw in draws:
+        for count, rows in draw.items():
+            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+            folds = StratifiedKFold(5, shuffle=True, random_state=SEED)
+            grid = {"logisticregression__C": np.logspace(-5, 0, 6)}
+            search = GridSearchCV(model, grid, cv=folds, scoring="balanced_accuracy", n_jobs=-1)
+            search.fit(features[rows], labels[rows])
+            scores[str(count)].append(float(balanced_accuracy_score(labels[test], search.predict(features[test]))))
+    return scores
+
+
+def survey(stamps: np.ndarray) -> Records:
+    """The facts of a survey of colour stamps, as `astrokeras convert` would find them."""
+    edge = stamps.shape[1] // 8
+    inner = np.ones(stamps.shape[1:3], bool)
+    inner[edge:-edge, edge:-edge] = False
+    border = stamps[:, inner].astype(np.float32)
+    level = np.median(border, axis=1)
+    noise = 1.4826 * np.median(np.abs(border - level[:, None]), axis=1)
+    content = {
+        "name": "sdss",
+        "bands": ["i", "r", "g"],
+        "size": stamps.shape[1],
+        "unit": "display",
+        "sky": np.median(level, axis=0).tolist(),
+        "noise": np.maximum(np.median(noise, axis=0), 0.5).tolist(),
+        "splits": {"train": {"count": len(stamps) - VALIDATION}, "val": {"count": VALIDATION}},
+    }
+    return Records(Path("sdss"), content)
+
+
+def pretrain(task: str, encoder: keras.Model, source: Arrays, settings: argparse.Namespace) -> dict:
+    """Train the encoder on one or several tasks (``a+b``) for the time allowed; what came of it."""
+    asked = parse_tasks(task.split("+"))
+    tasks = fit_tasks(asked, source)
+    breaks = {name: get_task(name).breaks for name in asked}
+    augment = augmentation("default", Facts.of(source.records), breaks)
+    model = PretextModel(encoder, tasks, dict.fromkeys(tasks, 1.0), augment=augment)
+    optimizer = keras.optimizers.AdamW(0.0, weight_decay=settings.weight_decay, global_clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+    stream = Stream(source, settings.batch_size, model)
+    began = time.perf_counter()
+    # Compiling costs the network nothing: at a learning rate of 0 it stays as it is.
+    model.fit(stream.take(2), verbose=0, shuffle=False)
+    compiled = time.perf_counter() - began
+    elapsed, steps, curve = 0.0, 0, []
+    while elapsed < settings.seconds and steps < settings.steps:
+        done = max(elapsed / settings.seconds, steps / settings.steps)
+        warm = min(1.0, done / 0.05 + 0.02)
+        optimizer.learning_rate = settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done))
+        chunk = min(CHUNK, settings.steps - steps)
+        began = time.perf_counter()
+        logs = model.fit(stream.take(chunk), verbose=0, shuffle=False).history
+        elapsed += time.perf_counter() - began
+        steps += chunk
+        curve.append({"seconds": elapsed, "steps": steps, **{k: float(v[-1]) for k, v in logs.items()}})
+        if not math.isfinite(curve[-1]["loss"]):
+            raise RuntimeError(f"{task}: the loss became {curve[-1]['loss']} at step {steps}")
+    batches = source.evaluation("val", 250, model.fields, model.n_draws, SEED)
+    validation = model.evaluate(batches, verbose=0, return_dict=True)
+    return {
+        "seconds": elapsed,
+        "compiling": compiled,
+        "steps": steps,
+        "images": steps * settings.batch_size,
+        "validation": {name: float(value) for name, value in validation.items()},
+        "augmentation": str(augment),
+        "curve": curve,
+    }
+
+
+class Stream:
+    """Batches of one epoch after the other, a few at a time."""
+
+    def __init__(self, source: Arrays, batch_size: int, model: PretextModel) -> None:
+        self.source, self.asked = source, (batch_size, model.fields, model.n_draws, SEED)
+        self.next, self.steps = 0, source.steps(batch_size)
+
+    def take(self, count: int) -> Batches:
+        """The next batches."""
+        first, self.next = self.next, self.next + count
+        epochs = {
+            e: self.source.training(e, *self.asked) for e in range(first // self.steps, self.next // self.steps + 1)
+        }
+        return Batches(count, lambda i: epochs[(first + i) // self.steps].make((first + i) % self.steps))
+
+
+def run(settings: argparse.Namespace) -> None:
+    """Every arm that has no result yet."""
+    device = _device()
+    if settings.precision == "auto":
+        settings.precision = "float32" if "cpu" in device.lower() else "mixed_bfloat16"
+    keras.mixed_precision.set_global_policy(settings.precision)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    with np.load(settings.pack, allow_pickle=False) as file:
+        archive = dict(file)
+    unlabelled, labelled = decode(archive, "sdss", settings.size), decode(archive, "efigi", settings.size)
+    ids, labels = archive["efigi_id"], archive["efigi_label"].astype(int)
+    if settings.unlabelled == "both":
+        rest = np.setdiff1d(np.arange(len(ids)), split_labelled(ids, labels)[0])
+        unlabelled = np.concatenate([unlabelled, labelled[rest]])
+    unlabelled = unlabelled[np.random.default_rng(SEED).permutation(len(unlabelled))]
+    splits = {"val": {"image": unlabelled[:VALIDATION]}, "train": {"image": unlabelled[VALIDATION:]}}
+    source = Arrays(survey(unlabelled), splits)
+    facts = {
+        "device": device,
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+        "test_counts": np.bincount(labels[split_labelled(ids, labels)[0]]).tolist(),
+        "settings": {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()},
+    }
+    started = time.perf_counter()
+    for arm in _arms(settings):
+        if time.perf_counter() - started > settings.stop_after:
+            print("no time left to start another arm; run the same command again", flush=True)
+            break
+        file = settings.out / f"{arm.replace('+', '_and_')}.json"
+        if file.is_file():
+            print(f"{arm}: done before", flush=True)
+            continue
+        began = time.perf_counter()
+        try:
+            features, outcome = _features(arm, source, labelled, settings)
+        except Exception as error:
+            # One task that fails must not cost the others their time on a borrowed device.
+            print(f"{arm}: failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            continue
+        result = {"arm": arm, **facts, **outcome, "balanced_accuracy": judge(features, ids, labels)}
+        result["wall"] = time.perf_counter() - began
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(result, indent=1))
+        part.replace(file)
+        means = {count: round(float(np.mean(values)), 3) for count, values in result["balanced_accuracy"].items()}
+        print(f"{arm}: {means} in {result['wall']:.0f} s, {result.get('images', 0)} images", flush=True)
+        keras.utils.clear_session()
+
+
+def _arms(settings: argparse.Namespace) -> list[str]:
+    if settings.arms:
+        return settings.arms.split(",")
+    tasks = (
+        settings.tasks.split(",") if settings.tasks else [name for name in TASKS.names() if not get_task(name).fields]
+    )
+    return ["pixels", "untrained", "imagenet", *tasks, *(f"imagenet+{task}" for task in tasks)]
+
+
+def _features(arm: str, source: Arrays, labelled: np.ndarray, settings: argparse.Namespace) -> tuple[np.ndarray, dict]:
+    """The features [N, D] of the labelled stamps, and what the pre-training was like if there was one."""
+    if arm == "pixels":
+        small = [Image.fromarray(stamp).resize((12, 12), Image.Resampling.BOX) for stamp in labelled]
+        return np.stack([np.asarray(stamp, np.float32).ravel() for stamp in small]), {}
+    keras.utils.set_random_seed(SEED)
+    start, _, task = arm.partition("+") if arm.startswith("imagenet") else (arm, "", "" if arm == "untrained" else arm)
+    weights = str(settings.weights) if start == "imagenet" else None
+    encoder = build_encoder(source.records, backbone=settings.backbone, weights=weights)
+    outcome = pretrain(task, encoder, source, settings) if task else {}
+    return np.asarray(encoder.predict(labelled.astype(np.float32), batch_size=256, verbose=0), np.float32), outcome
+
+
+def _device() -> str:
+    if keras.backend.backend() == "jax":
+        import jax  # noqa: PLC0415 - it need not be there otherwise
+
+        # An arm that starts from other weights runs the same program.
+        jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "astrokeras-compiled"))
+        return jax.devices()[0].device_kind
+    return "cpu"
+
+
+def table(out: Path) -> str:
+    """The results as Markdown, best at the larger budget first."""
+    results = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
+    results.sort(key=lambda r: -np.mean(r["balanced_accuracy"][str(PER_CLASS[-1])]))
+    head = ["arm", *(f"{count} labels a class" for count in PER_CLASS), "stamps seen", "scores at the task itself"]
+    rows = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for result in results:
+        cells = [result["arm"]]
+        for count in PER_CLASS:
+            values = result["balanced_accuracy"][str(count)]
+            cells.append(f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}")
+        cells.append(f"{result['images']:,}" if "images" in result else "–")
+        scores = {k: v for k, v in result.get("validation", {}).items() if k != "loss" and "explained_" not in k}
+        cells.append(", ".join(f"{name} {value:.3g}" for name, value in scores.items()) or "–")
+        rows.append("| " + " | ".join(cells) + " |")
+    trained = [result for result in results if "images" in result]
+    if not trained:
+        return "\n".join(rows)
+    used = trained[0]["settings"]
+    seconds = np.mean([result["seconds"] for result in trained])
+    counts = next((result["test_counts"] for result in results if "test_counts" in result), None)
+    moved = f", which moves each number by up to ±{_binomial(counts):.3f} (binomial)" if counts else ""
+    note = (
+        f"Balanced accuracy on the same {TEST} test galaxies, mean ± standard deviation over {DRAWS} draws of the "
+        f"labels; the spread does not hold the choice of test galaxies{moved}. Unlabelled stamps: "
+        f"{used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of {used['batch_size']}, "
+        f"{used['precision']}, {seconds:.0f} s of training for each arm on one {trained[0]['device']} "
+        f"(Keras on {trained[0]['backend']}), one run each."
+    )
+    return "\n".join([*rows, "", note])
+
+
+def _binomial(counts: list[int]) -> float:
+    """The largest standard deviation of a balanced accuracy over test sets with so many of each class."""
+    return math.sqrt(sum(0.25 / count for count in counts)) / len(counts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    steps = parser.add_subparsers(dest="step", required=True)
+    packing = steps.add_parser("pack")
+    packing.add_argument("--data", type=Path, required=True)
+    packing.add_argument("--out", type=Path, required=True)
+    running = steps.add_parser("run")
+    running.add_argument("--pack", type=Path, required=True)
+    running.add_argument("--weights", type=Path, required=True, help="MobileNetV2 without its top, ImageNet weights")
+    running.add_argument("--out", type=Path, required=True)
+    running.add_argument("--tasks", help="a,b+c,…; all that need no catalogue without")
+    running.add_argument("--arms", help="exactly these: pixels,untrained,imagenet,TASK,imagenet+TASK,…")
+    running.add_argument(
+        "--unlabelled",
+        default="sdss",
+        choices=("sdss", "both"),
+        help="both: with EFIGI's own, but for the test galaxies",
+    )
+    running.add_argument("--backbone", default="mobilenet_v2")
+    running.add_argument("--size", type=int, default=96, help="side to which all stamps are scaled")
+    running.add_argument("--batch-size", type=int, default=256)
+    running.add_argument("--learning-rate", type=float, default=1e-3)
+    running.add_argument("--weight-decay", type=float, default=0.01)
+    running.add_argument(
+        "--seconds-per-task", type=float, default=60.0, dest="seconds", help="of training, after compiling"
+    )
+    running.add_argument("--stop-after", type=float, default=1e9, help="seconds after which no arm is started")
+    running.add_argument("--steps-per-task", type=int, default=10**9, dest="steps", help="at most")
+    running.add_argument("--precision", default="auto", choices=("auto", "float32", "mixed_bfloat16"))
+    telling = steps.add_parser("table")
+    telling.add_argument("--out", type=Path, required=True)
+    telling.add_argument("--write", action="store_true", help="into docs/results.md")
+    settings = parser.parse_args()
+    if settings.step == "pack":
+        pack(settings.data, settings.out)
+    elif settings.step == "run":
+        del settings.step
+        run(settings)
+    else:
+        text = table(settings.out)
+        print(text)
+        if settings.write:
+            write("pretext", text)
+
+
+if __name__ == "__main__":
+    main()

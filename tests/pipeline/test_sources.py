@@ -1,0 +1,129 @@
+"""Both sources of batches keep the same promises: what depends on what, order, padding, cropping."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.pipeline import arrays
+from astrokeras.pipeline.arrays import Arrays
+from astrokeras.pipeline.dataset import load_arrays, read_columns
+from astrokeras.pipeline.source import Batch, Source
+from astrokeras.pipeline.stream import Stream
+from astrokeras.records.directory import Records
+from tests.synthetic import write_records
+
+FIELDS = ("magnitudes", "magnitude_errors")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 50, "val": 21, "test": 3})
+
+
+def open_arrays(records: Records, size: int | None = None) -> Source:
+    return Arrays.load(records, ["train", "val"], (*FIELDS, "label", "redshift"), size)
+
+
+@pytest.fixture(params=[Stream, open_arrays], ids=["stream", "arrays"])
+def opened(request: pytest.FixtureRequest) -> Callable[..., Source]:
+    return request.param
+
+
+def batches_of(dataset: object) -> list[Batch]:
+    """The batches as arrays."""
+    return [
+        {name: np.asarray(values) for name, values in (dataset[i] if hasattr(dataset, "make") else item)[0].items()}
+        for i, item in enumerate(dataset if not hasattr(dataset, "make") else range(len(dataset)))
+    ]
+
+
+def equal(first: list[Batch], second: list[Batch]) -> bool:
+    return all(
+        np.array_equal(a[name], b[name], equal_nan=True) for a, b in zip(first, second, strict=True) for name in a
+    )
+
+
+def test_an_epoch_depends_on_seed_and_number_alone(opened: Callable[..., Source], records: Records):
+    source = opened(records)
+    epoch = batches_of(source.training(3, 16, FIELDS, 4, seed=7))
+    assert len(epoch) == source.steps(16) == 3
+    # As after a restart: another source, and no epochs before.
+    assert equal(epoch, batches_of(opened(records).training(3, 16, FIELDS, 4, seed=7)))
+    for other in (source.training(4, 16, FIELDS, 4, seed=7), source.training(3, 16, FIELDS, 4, seed=8)):
+        for a, b in zip(epoch, batches_of(other), strict=True):
+            assert not np.isclose(a["draws"], b["draws"]).any()
+            assert not np.array_equal(a["magnitudes"], b["magnitudes"], equal_nan=True)
+
+
+def test_draws_are_uniform_and_differ_between_steps_and_examples(opened: Callable[..., Source], records: Records):
+    epochs = [batches_of(opened(records).training(e, 16, (), 50, seed=0)) for e in range(4)]
+    draws = np.concatenate([batch["draws"] for epoch in epochs for batch in epoch])
+    assert draws.dtype == np.float32
+    assert draws.shape == (4 * 3 * 16, 50)
+    assert 0 <= draws.min() < 0.01
+    assert 0.99 < draws.max() < 1
+    assert np.mean(draws < 0.25) == pytest.approx(0.25, abs=0.02)
+    assert len(np.unique(draws[:, 0])) > 0.99 * len(draws)
+
+
+def test_evaluation_is_in_order_and_padded_and_the_same_each_time(opened: Callable[..., Source], records: Records):
+    source = opened(records, size=10)
+    batches = batches_of(source.evaluation("val", 8, FIELDS, 2, seed=0))
+    weight = np.concatenate([batch["weight"] for batch in batches])
+    np.testing.assert_array_equal(weight, np.arange(24) < 21)
+    for name, expected in {"flux": load_arrays(records, "val", size=10)[0], **source.columns("val", FIELDS)}.items():
+        together = np.concatenate([batch[name] for batch in batches])[:21]
+        np.testing.assert_array_equal(together, expected)
+    assert equal(batches, batches_of(source.evaluation("val", 8, FIELDS, 2, seed=0)))
+
+
+def test_fields_stay_with_their_stamps(opened: Callable[..., Source], records: Records):
+    flux, magnitudes = load_arrays(records, "train")[0], read_columns(records, "train")["magnitudes"]
+    found = 0
+    for batch in batches_of(opened(records).training(0, 16, FIELDS, 1, seed=0)):
+        for stamp, values in zip(batch["flux"], batch["magnitudes"], strict=True):
+            (row,) = np.flatnonzero([np.array_equal(stamp, other, equal_nan=True) for other in flux])
+            np.testing.assert_array_equal(values, magnitudes[row])
+            found += 1
+    assert found == 48
+
+
+def test_columns_and_stamps(opened: Callable[..., Source], records: Records):
+    source = opened(records)
+    expected = read_columns(records, "train", errors=True)
+    columns = source.columns("train", (*FIELDS, "label", "redshift"))
+    for name, values in columns.items():
+        np.testing.assert_array_equal(values, expected[name])
+    select = np.arange(50) % 3 == 0
+    parts = list(source.stamps("train", 8, ("magnitudes",), select))
+    assert [len(flux) for flux, _ in parts] == [8, 8, 1]
+    np.testing.assert_array_equal(np.concatenate([f for f, _ in parts]), load_arrays(records, "train")[0][select])
+    np.testing.assert_array_equal(np.concatenate([m["magnitudes"] for _, m in parts]), expected["magnitudes"][select])
+
+
+def test_fewer_stamps_than_a_batch_are_repeated(opened: Callable[..., Source], tmp_path: Path):
+    few = write_records(tmp_path / "records", counts={"train": 5, "val": 2})
+    (batch,) = batches_of(opened(few).training(0, 16, FIELDS, 3, seed=0))
+    assert batch["flux"].shape == (16, 16, 16, 3)
+    assert len(np.unique(batch["flux"][:, 8, 8, 0])) == 5
+
+
+def test_nothing_to_train_on(opened: Callable[..., Source], tmp_path: Path):
+    none = write_records(tmp_path / "records", counts={"train": 0, "val": 2}, shards=1)
+    with pytest.raises(AstrokerasError, match=r"no records (to train on )?in the train"):
+        opened(none).training(0, 16, (), 1, seed=0)
+
+
+def test_too_large_a_crop(opened: Callable[..., Source], records: Records):
+    with pytest.raises(UsageError, match="--size 17 cannot be cropped"):
+        opened(records, size=17)
+
+
+def test_what_does_not_fit_in_memory_is_said(records: Records, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(arrays, "_MOST_BYTES", 4 * 16 * 16 * 3 * 71 - 1)
+    with pytest.raises(AstrokerasError, match="crop them with --size, or train with the TensorFlow backend"):
+        open_arrays(records)
+    assert open_arrays(records, size=15).size == 15
