@@ -42,8 +42,8 @@ class Search:
     @property
     def fingerprint(self) -> str:
         """The same for the same search, wherever its result goes."""
-        # The stamps' size and edges are no matter here.
-        cutting = dataclasses.replace(self.cutting, size=0, pad=False)
+        # What becomes of the stamps is no matter here.
+        cutting = dataclasses.replace(self.cutting, size=0, pad=False, valid=False)
         return fingerprint(dataclasses.replace(self, directory="", cutting=cutting))
 
     @property
@@ -163,13 +163,13 @@ def search_and_keep(search: Search) -> Found:
     return found
 
 
-def _paths(search: Search) -> Iterator[Path]:
-    template = search.cutting.template
-    for band in template.bands:
-        try:
-            yield template.path(search.field, band)
-        except ValueError:  # a name that no file can have
-            return
+def _paths(search: Search) -> list[Path]:
+    """The field's images, weights and masks; none for a name that no file can have."""
+    templates = [search.cutting.template, *(companion.template for companion in search.cutting.companions)]
+    try:
+        return list({template.path(search.field, band): None for template in templates for band in template.bands})
+    except ValueError:
+        return []
 
 
 def _save(search: Search, found: Found) -> None:

@@ -17,13 +17,13 @@ from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting, read_field
 from astrokeras.survey.images import ImageError
 from astrokeras.survey.measure import SHAPES
-from astrokeras.survey.named import check_pixel_scale, read_survey, with_survey
+from astrokeras.survey.named import check_pixel_scale, describe_survey, with_survey
 from astrokeras.survey.placement import Field, assign_fields
 from astrokeras.survey.stamps import fits_inside, inside
 
 STAMP_BYTES_PER_TASK = 256 << 20
 _DUPLICATE = "the same object lies deeper in another field (DUPLICATE_OF in detected.fits)"
-SKY_STAMPS = 4096  # training stamps on which the sky is measured, about; evenly drawn
+SKY_STAMPS = 1000  # training stamps, at least, on which the sky is measured where there are so many; evenly drawn
 
 
 @dataclasses.dataclass
@@ -67,8 +67,8 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         AstrokerasError: no image or no catalogue row can be used.
     """
     config = with_survey(config)
-    if config.survey:
-        report(read_survey(config.survey).title)
+    for line in describe_survey(config):
+        report(line)
     splitting, config = choose_splitting(config)
     if splitting.source:
         report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
@@ -144,7 +144,7 @@ def _check_columns(config: ConvertConfig) -> None:
     reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
     reserved &= set(config.columns)
     if reserved:
-        raise UsageError(f"--columns {', '.join(sorted(reserved))}: records have these already")
+        raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
 
 
 def _reject_bad_ids(plan: Plan) -> None:

@@ -56,11 +56,13 @@ def read(path: Path) -> Iterator[bytes]:
         ValueError: a checksum does not match, or the file ends within a record.
     """
     with path.open("rb") as stream:
-        index = 0
+        size, index = os.fstat(stream.fileno()).st_size, 0
         while head := stream.read(12):
             if len(head) < 12 or _masked(head[:8]) != head[8:]:
                 raise ValueError(f"{path}: record {index} is damaged")
             (length,) = struct.unpack("<Q", head[:8])
+            if length > size - stream.tell():
+                raise ValueError(f"{path}: record {index} is cut short")
             record, check = stream.read(length), stream.read(4)
             if _masked(record) != check:
                 raise ValueError(f"{path}: record {index} is damaged")

@@ -102,6 +102,7 @@ def _from_images(
         "where": None, "measure": False, "magnitudes": None, "magnitude_errors": None, "splits": "train=1",
         "split_by": "id", "cell_size": None, "survey": None, "splits_from": None, "fluxes": None, "flux_errors": None,
         "flux_ivars": None, "flux_zero_point": None,
+        "weight": None, "weight_ext": None, "mask": None, "mask_ext": None, "mask_bits": None, "valid": False,
     }  # fmt: skip
     if config.catalog:  # which says where the objects are, whatever the training did
         defaults = {field.name: field.default for field in dataclasses.fields(ConvertConfig)}

@@ -1,6 +1,7 @@
 """Read a survey catalogue into plain arrays, finding the usual columns by their usual names."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
@@ -169,10 +170,13 @@ class _Columns:
             raise UsageError(
                 f"catalogue column {name!r} holds {column.ndim}-dimensional arrays, expected one number a row"
             )
+        if column.dtype.kind == "c":
+            raise UsageError(f"catalogue column {name!r} holds complex numbers, expected real ones")
         try:
             return np.asarray(column.astype(np.float64).filled(np.nan))
-        except (TypeError, ValueError):
-            raise UsageError(f"catalogue column {name!r} holds text, expected numbers: {column[0]!r}") from None
+        except (TypeError, ValueError, OverflowError):
+            wrong = next((str(value) for value in column.compressed() if not _is_number(value)), "")
+            raise UsageError(f"catalogue column {name!r} holds text, expected numbers: {wrong!r}") from None
 
     def degrees(self, name: str, *, hours: bool = False) -> np.ndarray:
         """An angle in degrees; what has no unit of an angle (or, with `hours`, of time) is degrees already."""
@@ -201,6 +205,14 @@ class _Columns:
         # Case matters for bands that differ by nothing else (z and Z, y and Y).
         name = template.replace("{band}", band)
         return name in self._table.colnames or (len(band) > 1 and name.lower() in self._by_lower)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _origin(column: str, origin: int | None) -> int:

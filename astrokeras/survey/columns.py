@@ -13,7 +13,7 @@ def as_text(column: MaskedColumn) -> np.ndarray:
     elif column.dtype.kind == "S":
         text = _decoded(np.asarray(column.filled(b"")))
     else:
-        values = np.asarray(column.filled(""))
+        values = np.asarray(column.data)
         text = np.char.strip(values if values.dtype.kind == "U" else np.array([str(value) for value in values]))
     mask = np.ma.getmaskarray(column)
     if mask.any():
@@ -32,6 +32,7 @@ def _floatsas_text(values: np.ndarray) -> np.ndarray:
 
 
 def _decoded(values: np.ndarray) -> np.ndarray:
+    values = np.ascontiguousarray(values)  # a column of a FITS table lies in strides
     if values.dtype.itemsize and np.any(values.view(np.uint8) > 127):
         return np.char.strip(np.char.decode(values, "utf-8", "replace"))
     return np.char.strip(values.astype(str))

@@ -54,7 +54,8 @@ def grid_shift(reference: Grid, other: Grid) -> tuple[int, int] | None:
     if reference.wcs is None:
         if reference.shape != other.shape:
             raise ImageError(
-                "different_grids", f"bands of {_size(reference)} and {_size(other)} pixels, without a WCS to place them"
+                "different_grids",
+                f"bands have different shapes, {_size(reference)} and {_size(other)} pixels, and no WCS",
             )
         return 0, 0
     offsets = _offsets(reference, other)

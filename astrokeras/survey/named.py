@@ -16,12 +16,13 @@ from astrokeras.survey.template import ImageTemplate
 FOLDER = Path(__file__).with_name("surveys")
 # Options that say what a survey is, as against what is to be made of it.
 DESCRIBING = (
-    "images", "bands", "ext", "zero_point", "pixel_scale", "catalog_bands", "id_column", "ra_column", "dec_column",
-    "x_column", "y_column", "origin", "field_column", "magnitudes", "magnitude_errors", "fluxes", "flux_errors",
-    "flux_ivars", "flux_zero_point",
+    "images", "bands", "ext", "weight", "weight_ext", "mask", "mask_ext", "mask_bits", "zero_point", "pixel_scale",
+    "catalog_bands", "id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column",
+    "magnitudes", "magnitude_errors", "fluxes", "flux_errors", "flux_ivars", "flux_zero_point",
 )  # fmt: skip
 PLACES = ("id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column")
 PHOTOMETRY = ("magnitudes", "magnitude_errors", "fluxes", "flux_errors", "flux_ivars", "flux_zero_point")
+COMPANIONS = {"weight": ("weight_ext",), "mask": ("mask_ext", "mask_bits")}
 SOURCE = ("release", "checked", "links", "missing", "notes")
 
 
@@ -32,12 +33,6 @@ class Survey:
     name: str
     options: dict[str, Any]
     source: dict[str, Any]
-
-    @property
-    def title(self) -> str:
-        """A line for the log: name, release and what to know of it."""
-        said = (self.source.get("release"), self.source.get("notes"))
-        return "; ".join([f"survey {self.name}", *(str(text) for text in said if text)])
 
 
 def survey_names() -> list[str]:
@@ -90,8 +85,9 @@ def _problem(options: dict[str, Any], source: Any) -> str | None:
 def with_survey(config: ConvertConfig) -> ConvertConfig:
     """`config` with what its survey knows fitted to what else is asked for.
 
-    Where ``--images`` is only a directory the survey's own file names are added to it. Of some of its bands only those
-    are taken. Without a catalogue, and where magnitudes are measured, its names of the columns are left out.
+    Where ``--images`` is only a directory the survey's own file names are added to it, those of weights and masks too
+    if there are any. Of some of its bands only those are taken. Without a catalogue, and where magnitudes are measured,
+    its names of the columns are left out.
     """
     own = read_survey(config.survey).options if config.survey else {}
     kept = {key for key, value in own.items() if _plain(getattr(config, key)) == _plain(value)}
@@ -105,7 +101,7 @@ def with_survey(config: ConvertConfig) -> ConvertConfig:
         parts = str(own[key]).split(",")
         if "=" in str(own[key]):
             changes[key] = ",".join(part for part in parts if part.partition("=")[0].strip() in config.bands)
-    return _with_template(dataclasses.replace(config, **changes), own.get("images", ""))
+    return _with_templates(dataclasses.replace(config, **changes), own, kept)
 
 
 def _plain(value: Any) -> Any:
@@ -113,18 +109,45 @@ def _plain(value: Any) -> Any:
     return [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
-def _with_template(config: ConvertConfig, own: str) -> ConvertConfig:
-    if "{" in config.images or not Path(config.images).is_dir():
-        return config
-    if not own:
-        raise UsageError(
-            f"--images {config.images} is a directory; expected a template, as in "
-            f"'{config.images}/{{field}}_{{band}}.fits', or --survey NAME, which knows its own"
-        )
-    # As the archive lays them out, or all in one directory.
-    templates = [str(Path(config.images) / name) for name in (own, Path(own).name)]
-    there = (template for template in templates if ImageTemplate(template, config.bands).has_files())
-    return dataclasses.replace(config, images=next(there, templates[0]))
+def _with_templates(config: ConvertConfig, own: dict[str, Any], kept: set[str]) -> ConvertConfig:
+    """`config` with templates for a directory, and without the survey's weights and masks where there are none."""
+    changes: dict[str, Any] = {}
+    directory, at_home = "", "images" in kept
+    if "{" not in config.images and Path(config.images).is_dir():
+        if not own:
+            raise UsageError(
+                f"--images {config.images} is a directory; expected a template, as in "
+                f"'{config.images}/{{field}}_{{band}}.fits', or --survey NAME, which knows its own"
+            )
+        directory, at_home = config.images, True
+        changes["images"] = _there(directory, own["images"], config.bands)
+    for kind, details in COMPANIONS.items():
+        if kind in kept:
+            template = _there(directory, own[kind], config.bands)
+            there = at_home and ImageTemplate(template, config.bands).has_files()
+            changes[kind] = template if there else None
+        if not changes.get(kind, getattr(config, kind)):
+            changes |= {key: None for key in details if key in kept}
+    return dataclasses.replace(config, **changes)
+
+
+def _there(directory: str, own: str, bands: tuple[str, ...]) -> str:
+    """The survey's template as the archive lays files out, or all in one directory, whichever has any."""
+    templates = [str(Path(directory) / name) for name in (own, Path(own).name)]
+    return next((text for text in templates if ImageTemplate(text, bands).has_files()), templates[0])
+
+
+def describe_survey(config: ConvertConfig) -> list[str]:
+    """What to tell of the survey that `config` names and is fitted to: lines for the log."""
+    if not config.survey:
+        return []
+    survey = read_survey(config.survey)
+    said = (survey.source.get("release"), survey.source.get("notes"))
+    lines = ["; ".join([f"survey {survey.name}", *(str(text) for text in said if text)])]
+    unused = [kind for kind in COMPANIONS if kind in survey.options and not getattr(config, kind)]
+    if unused:
+        lines.append(f"the survey's {' and '.join(unused)} images are not used: none are there, or they were left out")
+    return lines
 
 
 def check_pixel_scale(expected: float, scales: dict[str, float]) -> str | None:

@@ -115,8 +115,18 @@ def sky_level_and_noise(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     border = np.ones((size, size), dtype=bool)
     border[width:-width, width:-width] = False
     values = stamps[:, border]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        level = np.nanmedian(values, axis=1)
-        noise = MAD_TO_SIGMA * np.nanmedian(np.abs(values - level[:, None]), axis=1)
-    return level, noise
+    level = _medians(values)
+    return level, MAD_TO_SIGMA * _medians(np.abs(values - level[:, None]))
+
+
+def _medians(values: np.ndarray) -> np.ndarray:
+    """Median of each row without its NaN; ``nanmedian`` goes row by row, and takes several times as long."""
+    medians = np.full(len(values), np.nan, dtype=values.dtype)
+    whole = ~np.isnan(values).any(axis=1)
+    if whole.any():
+        medians[whole] = np.median(values[whole], axis=1)
+    if not whole.all():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            medians[~whole] = np.nanmedian(values[~whole], axis=1)
+    return medians

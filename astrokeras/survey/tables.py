@@ -119,12 +119,15 @@ def _read_csv(text: str, text_columns: tuple[str, ...], kind: str) -> Table:
     style, delimiter = ("ascii.tab", "\t") if kind == "tsv" else ("ascii.csv", ",")
     table = Table.read(text.rstrip("\r\n") + "\n", format=style, guess=False)
     wanted = [i for i, name in enumerate(table.colnames) if name.lower() in text_columns]
-    rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = (row for row in lines if len(row) > 1 or "".join(row).strip())
     values = [[row[i].strip() for i in wanted] for row in rows][1:]
-    if not values:
+    if not wanted or not len(table):
         return table
+    if len(values) != len(table):
+        raise ValueError(f"it has {len(values)} lines or {len(table)}; does a quoted cell hold a line break?")
     for i, column in zip(wanted, zip(*values, strict=True), strict=True):
-        table[table.colnames[i]] = np.array(column)
+        table.replace_column(table.colnames[i], Column(np.array(column)))
     return table
 
 

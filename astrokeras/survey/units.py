@@ -8,8 +8,6 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from astropy.io.fits.card import Undefined
-
 from astrokeras.errors import UsageError
 from astrokeras.survey.images import ImageError, Plane
 from astrokeras.survey.tables import is_table
@@ -62,7 +60,7 @@ class ZeroPoints:
             return _checked(self.values[plane.band], "the table of zero points")
         value = plane.header.get(self.keyword, plane.primary.get(self.keyword))
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            found = "absent" if value is None else "undefined" if isinstance(value, Undefined) else repr(value)
+            found = "absent or empty" if value is None else repr(value)
             raise ImageError("no_zero_point", f"header keyword {self.keyword} is {found}, expected a magnitude")
         return _checked(value, f"header keyword {self.keyword}")
 

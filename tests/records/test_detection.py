@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,24 @@ def test_a_rerun_detects_only_what_has_changed(tmp_path: Path, monkeypatch: pyte
     straight, _, _ = run(options(tmp_path, size=20, out=str(tmp_path / "straight")))
     for file in straight.path.iterdir():
         assert file.read_bytes() == (disturbed.path / file.name).read_bytes()
+
+
+def test_masked_pixels_are_not_searched_and_a_new_mask_is_heeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sky(tmp_path, "A")
+    config = options(tmp_path, mask=str(tmp_path / "{field}_mask.fits"))
+    for left in (0, 70):
+        mask = np.zeros(SHAPE, np.uint8)
+        mask[:, left : left + 70] = 1
+        (tmp_path / "A_mask.fits").unlink(missing_ok=True)
+        write_image(tmp_path / "A_mask.fits", mask)
+        os.utime(tmp_path / "A_mask.fits", ns=(left, left))
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "make_plan", lambda *arguments: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                convert(config, report=lambda line: None)
+        x = Table.read(tmp_path / ".records.partial" / "detected" / DETECTED)["X"]
+        assert len(x) > 5
+        assert np.all((x < left) | (x > left + 69))
 
 
 def test_an_interrupt_keeps_the_fields_that_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -26,3 +26,9 @@ def test_cells_as_text(values: np.ndarray, mask: list, text: list[str]):
     found = as_text(MaskedColumn(values, mask=np.array(mask, dtype=bool)))
     assert found.dtype.kind == "U"
     assert found.tolist() == text
+
+
+def test_a_column_of_a_record_array():
+    records = np.array([(1, b"a"), (2, b"\xc3\xbc ")], dtype=[("n", ">i2"), ("name", "S3")])
+    assert as_text(MaskedColumn(records["name"], copy=False)).tolist() == ["a", "ü"]
+    assert as_text(MaskedColumn(records["n"], copy=False)).tolist() == ["1", "2"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError
 from astrokeras.survey import cutting as module
-from astrokeras.survey.cutting import Cutting, Stamps, cut_field, cut_objects, parse_cutting, read_field
+from astrokeras.survey.cutting import Cutting, Stamps, aligned_planes, cut_field, cut_objects, parse_cutting, read_field
 from astrokeras.survey.fits_file import Rows
 from astrokeras.survey.images import ImageError
 from tests.sky import noise_image, tan_header, write_image
@@ -131,6 +131,26 @@ def test_over_the_edge_of_any_band_is_over_the_edge(tmp_path: Path):
     assert reason == ("edge", "the stamp reaches over the edge of band r")
     padded = cut_field(cutting(tmp_path), "A", np.array([60.0]), x)
     assert padded.bad.tolist() == [[0, 1]]  # band r has no pixel there
+
+
+def test_aligned_bands_lie_on_the_grid_of_the_first(tmp_path: Path):
+    pixels = two_bands(tmp_path, shifted(tan_header(SHAPE, angle=30), 13, -4), (60, 70))
+    planes = [np.asarray(plane.pixels) for plane in aligned_planes(cutting(tmp_path), "A")]
+    expected = np.full(SHAPE, np.nan, dtype=np.float32)
+    expected[4:64, :57] = pixels[:, 13:]
+    np.testing.assert_array_equal(planes[1], expected)
+    np.testing.assert_array_equal(planes[0], noise_image(0, SHAPE))
+    for plane in aligned_planes(cutting(tmp_path), "A"):
+        rows = [plane.pixels[start : start + 7] for start in range(0, SHAPE[0], 7)]
+        np.testing.assert_array_equal(np.concatenate(rows), planes[plane.band])
+    far = shifted(tan_header(SHAPE, angle=30), 500, 500)
+    (tmp_path / "A_r.fits").unlink()
+    write_image(tmp_path / "A_r.fits", pixels, far)
+    assert np.isnan([np.asarray(p.pixels) for p in aligned_planes(cutting(tmp_path), "A")][1]).all()
+    (tmp_path / "A_r.fits").unlink()
+    write_image(tmp_path / "A_r.fits", pixels, tan_header(SHAPE, angle=31))
+    with pytest.raises(ImageError, match="not resampled"):
+        list(aligned_planes(cutting(tmp_path, resample=True), "A"))
 
 
 @pytest.mark.parametrize("what", ["half a pixel", "no WCS", "another shape without WCS", "the other has none"])

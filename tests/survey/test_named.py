@@ -20,6 +20,8 @@ from astrokeras.survey.template import ImageTemplate
 from tests.sky import SCALE, examples_of, tan_header
 
 SIDE, COUNT = 48, 12
+WEIGHTS = np.ones((SIDE, SIDE))
+WEIGHTS[22:24, 22] = 0
 FIELDS = ("0001m002", "0002m002")
 # Where the columns of the public catalogue differ in case from the names of the bands in file names.
 COLUMN_CASE = {"des": str.upper, "hsc": str.lower}
@@ -43,8 +45,8 @@ def magnitude(band: int) -> float:
     return 20 + band / 4
 
 
-def write_tile(path: Path, survey: dict, band: int, field: int) -> None:
-    """A constant image in the survey's layout, whose pixels all have the band's magnitude."""
+def write_tile(path: Path, survey: dict, band: int, field: int, pixels: np.ndarray | None = None) -> None:
+    """An image in the survey's layout; without `pixels`, all of them have the band's magnitude."""
     zero_point = survey.get("zero_point", 22 + band + field)
     keyword = zero_point.removeprefix("header:") if isinstance(zero_point, str) else None
     zero_point = 24.5 + band + field if keyword else zero_point
@@ -54,7 +56,8 @@ def write_tile(path: Path, survey: dict, band: int, field: int) -> None:
         header[key] *= scale
     if keyword:
         header[keyword] = zero_point
-    pixels = np.full((SIDE, SIDE), 10 ** (-0.4 * (magnitude(band) - zero_point)))
+    if pixels is None:
+        pixels = np.full((SIDE, SIDE), 10 ** (-0.4 * (magnitude(band) - zero_point)))
     if path.suffix == ".fz":
         image = fits.CompImageHDU(pixels, header, compression_type="GZIP_1", quantize_level=0)
     else:
@@ -66,6 +69,8 @@ def write_tile(path: Path, survey: dict, band: int, field: int) -> None:
     elif path.suffix != ".fz":
         hdus = [fits.PrimaryHDU(pixels, header), fits.ImageHDU(np.zeros((SIDE, SIDE)), name="DECOY")]
     stream = io.BytesIO()
+    if "weight_ext" in survey:
+        hdus.append(fits.CompImageHDU(WEIGHTS, name=survey["weight_ext"], compression_type="GZIP_1", quantize_level=0))
     fits.HDUList(hdus).writeto(stream)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bz2.compress(stream.getvalue()) if path.suffix == ".bz2" else stream.getvalue())
@@ -80,6 +85,9 @@ def write_survey(directory: Path, name: str) -> list[str]:
     survey, n_bands = loaded.options, len(loaded.options["bands"])
     for field, title in enumerate(FIELDS):
         for band, letter in enumerate(survey["bands"]):
+            if "weight" in survey and "weight_ext" not in survey:
+                file = survey["weight"].replace("{field}", title).replace("{band}", letter).replace("*", "x1")
+                write_tile(directory / "images" / file, {**survey, "zero_point": 0}, band, field, WEIGHTS)
             file = survey["images"].replace("{field}", title).replace("{band}", letter).replace("*", "x1")
             write_tile(directory / "images" / file, survey, band, field)
     case = COLUMN_CASE.get(name, str)
@@ -138,18 +146,24 @@ def test_a_survey_converts_by_its_name_directory_and_catalogue_alone(
     assert records.unit == "nJy"
     assert list(records.bands) == survey["bands"]
     truth = np.array([magnitude(band) for band in range(len(records.bands))])
+    hidden = 0
     for i in range(COUNT):
         example = examples["-".join([str(100 + i)] * parts)]
-        np.testing.assert_allclose(example["image"], np.tile(10 ** (0.4 * (31.4 - truth)), (8, 8, 1)), rtol=1e-5)
+        seen = np.isfinite(example["image"]).all(axis=-1)
+        np.testing.assert_allclose(
+            example["image"][seen], np.tile(10 ** (0.4 * (31.4 - truth)), (seen.sum(), 1)), rtol=1e-5
+        )
+        hidden += np.count_nonzero(~seen)
         if i < 2:
             assert np.isnan(example["magnitudes"]).all()
         else:
             np.testing.assert_allclose(example["magnitudes"], truth, rtol=1e-6)
             np.testing.assert_allclose(example["magnitude_errors"], 0.1, rtol=1e-5)
+    assert bool(hidden) == ("weight" in survey)
     # What was used stands in full in the records, without the survey's file.
     options = records.content["options"]
     assert options["images"].startswith(str(tmp_path / "images"))
-    assert all(options[key] == value for key, value in survey.items() if key not in ("images", "zero_point"))
+    assert all(options[key] == value for key, value in survey.items() if key not in ("images", "weight", "zero_point"))
 
 
 @pytest.mark.parametrize("name", survey_names())
@@ -266,6 +280,33 @@ def test_objects_may_be_found_on_the_images_of_a_survey(tmp_path: Path, name: st
     assert records.unit == "nJy"
 
 
+def test_weights_that_are_not_there_are_left_out_and_said_so(tmp_path: Path, capsys: pytest.CaptureFixture):
+    write_survey(tmp_path, "kids")
+    for file in (tmp_path / "images").glob("*_wei.fits"):
+        file.unlink()
+    arguments = ["--survey", "kids", "--images", str(tmp_path / "images"), "--catalog", str(tmp_path / "catalog.fits")]
+    records, examples = convert(tmp_path, *arguments)
+    assert "the survey's weight images are not used" in capsys.readouterr().err
+    assert len(examples) == COUNT
+    assert records.content["options"]["weight"] is None
+
+
+def test_weights_go_with_the_survey_s_own_images_alone(tmp_path: Path):
+    write_survey(tmp_path, "des")
+    fitted = {"survey": "des", "bands": ("g",), "out": "x", "catalog": "x"}
+    own = {key: read_survey("des").options[key] for key in ("weight", "weight_ext")}
+    there = with_survey(ConvertConfig(images=str(tmp_path / "images"), **own, **fitted))
+    assert there.weight == there.images
+    assert there.weight_ext == "WGT"
+    assert with_survey(there) == there
+    elsewhere = with_survey(
+        ConvertConfig(images=str(tmp_path / "images/{field}/{field}_x1_{band}.fits.fz"), **own, **fitted)
+    )
+    assert (elsewhere.weight, elsewhere.weight_ext) == (None, None)
+    typed = with_survey(ConvertConfig(images=str(tmp_path / "images"), weight="", weight_ext="WGT", **fitted))
+    assert (typed.weight, typed.weight_ext) == ("", None)
+
+
 def test_of_some_bands_the_survey_knows_the_other_names_too(tmp_path: Path):
     extra = write_survey(tmp_path, "splus")
     arguments = ["--survey", "splus", "--images", str(tmp_path / "images"), "--catalog", str(tmp_path / "catalog.fits")]
@@ -286,7 +327,7 @@ def test_without_a_catalogue_or_where_magnitudes_are_measured_the_names_of_colum
     config = ConvertConfig(**{**options, "zero_point": "0"}, survey="kids", out="x")
     assert with_survey(config).magnitudes is None
     assert with_survey(dataclasses.replace(config, catalog="c.fits", measure=True)).magnitudes is None
-    assert with_survey(dataclasses.replace(config, catalog="c.fits")) == dataclasses.replace(config, catalog="c.fits")
+    assert with_survey(dataclasses.replace(config, catalog="c.fits")).magnitudes == "MAG_GAAP_{band}"
     typed = dataclasses.replace(config, magnitudes="MAG_{band}")
     assert with_survey(typed).magnitudes == "MAG_{band}"
 

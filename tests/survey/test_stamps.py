@@ -4,7 +4,7 @@ from astropy.nddata import Cutout2D
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.survey.stamps import cut, fits_inside, inside, sky_level_and_noise, window_start
+from astrokeras.survey.stamps import SLAB_GAP, cut, fits_inside, inside, sky_level_and_noise, slabs, window_start
 
 SHAPE = (40, 50)
 PIXELS = np.random.default_rng(0).normal(size=SHAPE)
@@ -80,3 +80,26 @@ def test_sky_of_a_stamp_with_a_bright_object_is_the_sky():
     assert level[1:].mean() == pytest.approx(50, abs=5 * 1.2533 * 3 / np.sqrt(pixels * 199))
     assert noise[1:].mean() == pytest.approx(3, rel=0.02)
     assert noise[1:].std() == pytest.approx(1.17 * 3 / np.sqrt(pixels), rel=0.25)
+
+
+@given(st.lists(st.integers(-50, 3000), min_size=1, max_size=60), st.integers(4, 64), st.none() | st.integers(1, 500))
+def test_slabs_hold_every_window_once_and_no_more_rows_than_they_may(
+    starts: list[int], size: int, max_rows: int | None
+):
+    y0 = np.sort(starts)
+    parts = list(slabs(y0, size, max_rows))
+    assert [i for part in parts for i in range(part.start, part.stop)] == list(range(len(y0)))
+    for part in parts:
+        rows = y0[part]
+        assert max_rows is None or len(rows) == 1 or rows[-1] + size - rows[0] <= max_rows
+        assert np.all(np.diff(rows) <= size + SLAB_GAP)
+
+
+def test_pixels_are_scaled_and_what_float32_cannot_hold_is_bad():
+    pixels = np.full(SHAPE, 2.0)
+    pixels[0, 0] = 1e30
+    out = np.empty((1, 4, 4), dtype=np.float32)
+    bad = cut(pixels, np.array([0]), np.array([0]), 4, out, scale=1e10)
+    assert np.isnan(out[0, 0, 0])
+    assert (out[0].ravel()[1:] == np.float32(2e10)).all()
+    assert bad[0] == 1 / 16

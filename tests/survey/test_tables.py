@@ -30,6 +30,15 @@ def test_what_is_written_is_read(tmp_path: Path, suffix: str):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_lines_that_two_readers_count_differently_are_refused(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text('id,x\n   \n"2 3",3\n\n"a\nb",4\n')
+    assert list(read_table(path, text_columns=("id",))["id"]) == ["2 3", "a\nb"]
+    path.write_text('id,x\n"1",2\n"3,4\n')
+    with pytest.raises(AstrokerasError, match="line break"):
+        read_table(path, text_columns=("id",))
+
+
 @pytest.mark.parametrize("start", ["", "\ufeff"], ids=["plain", "byte order mark"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_text_columns_of_csv_keep_their_zeros(tmp_path: Path, start: str, newline: str):

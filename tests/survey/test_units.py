@@ -48,3 +48,18 @@ def test_a_keyword_without_a_number_rejects_the_image(cards: dict):
 def test_what_cannot_be_meant_is_a_usage_error(text: str):
     with pytest.raises(UsageError, match="--zero-point"):
         parse_zero_points(text, ("g", "r"))
+
+
+@pytest.mark.parametrize("value", [1e4, -1e4, 200.0, -80.0])
+def test_a_zero_point_that_makes_fluxes_nothing_or_infinite_is_refused(value: float):
+    with pytest.raises(ImageError, match="no magnitude") as caught:
+        parse_zero_points("header:MAGZPT", ("g",)).scale(plane(MAGZPT=value))
+    assert caught.value.reason == "no_zero_point"
+    with pytest.raises(UsageError, match="--zero-point"):
+        parse_zero_points(str(value), ("g",))
+
+
+def test_an_undefined_keyword_is_no_zero_point():
+    header = fits.Header([("MAGZPT", fits.card.UNDEFINED)])
+    with pytest.raises(ImageError, match="empty"):
+        parse_zero_points("header:MAGZPT", ("g",)).scale(Plane(0, np.zeros((1, 1)), header, fits.Header()))
