@@ -4,11 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext import colorize, contrastive, magnitudes, masked_bands, rotation, transformation, vicreg
+from astrokeras.pretext import (
+    colorize,
+    contrastive,
+    jigsaw,
+    magnitudes,
+    masked_bands,
+    rotation,
+    transformation,
+    vicreg,
+)
 from astrokeras.pretext.base import TASKS, Task
 from astrokeras.spec import Value, bind, parse_one
 
-MODULES = (colorize, contrastive, magnitudes, masked_bands, rotation, transformation, vicreg)
+MODULES = (colorize, contrastive, jigsaw, magnitudes, masked_bands, rotation, transformation, vicreg)
 _OPTION = "--task"
 
 
