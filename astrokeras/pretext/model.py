@@ -73,7 +73,7 @@ class PretextModel(keras.Model):
     @property
     def fields(self) -> tuple[str, ...]:
         """What the tasks read beside the pixels."""
-        return tuple(dict.fromkeys(field for task in self.tasks.values() for field in task.fields))
+        return tuple(dict.fromkeys(field for task in self.tasks.values() for field in (*task.fields, *task.made)))
 
     @property
     def score_names(self) -> tuple[str, ...]:

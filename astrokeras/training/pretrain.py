@@ -146,7 +146,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation(config.augment, Facts.of(records), breaks)
     source = engine.source(records, config.size, augment, fields_of(asked))
-    tasks = fit_tasks(asked, source)
+    tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
     with engine.scope():
