@@ -10,6 +10,7 @@ from astrokeras.pretext import (
     jigsaw,
     magnitudes,
     masked_bands,
+    photometry,
     rotation,
     transformation,
     vicreg,
@@ -17,7 +18,7 @@ from astrokeras.pretext import (
 from astrokeras.pretext.base import TASKS, Task
 from astrokeras.spec import Value, bind, parse_one
 
-MODULES = (colorize, contrastive, jigsaw, magnitudes, masked_bands, rotation, transformation, vicreg)
+MODULES = (colorize, contrastive, jigsaw, magnitudes, masked_bands, photometry, rotation, transformation, vicreg)
 _OPTION = "--task"
 
 
