@@ -51,8 +51,8 @@ class Task(abc.ABC):
     replicas: Replicas = Replicas()
 
     @classmethod  # noqa: B027 - most make none
-    def make_fields(cls, source: Source, report: Callable[[str], None]) -> None:
-        """Adds to the source what is `made` once, before `fit`; `report` gets a line now and then."""
+    def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
+        """Adds to the source what is `made`, before `fit`, whose options it gets; `report` takes lines."""
 
     @classmethod
     @abc.abstractmethod
@@ -96,6 +96,16 @@ class Task(abc.ABC):
     def layers(self) -> list[keras.Layer]:
         """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too."""
         return []
+
+    def before_epoch(self, split: str, epoch: int, source: Source, answers: Callable[[], np.ndarray]) -> None:  # noqa: B027
+        """Renews what is `made` for a split, before it is trained on or validated.
+
+        Args:
+            split: ``train`` or ``val``.
+            epoch: from 0.
+            source: of the batches.
+            answers: gives what the head now predicts for the unaltered stamps of the split, in the records' order.
+        """
 
     @abc.abstractmethod
     def loss(self, target: Any, prediction: Any) -> KerasTensor:

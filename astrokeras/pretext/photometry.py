@@ -129,7 +129,7 @@ class Photometry(Task):
         self.scale = deviation.astype(np.float32)
 
     @classmethod
-    def make_fields(cls, source: Source, report: Callable[[str], None]) -> None:
+    def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
         """Measures the training and the validation split."""
         # SEP is needed for nothing else here.
         from astrokeras.pretext.measuring import measure_split  # noqa: PLC0415

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.source import Source
 from astrokeras.pretext import (
+    clusters,
     colorize,
     contrastive,
     jigsaw,
@@ -18,7 +19,18 @@ from astrokeras.pretext import (
 from astrokeras.pretext.base import TASKS, Task
 from astrokeras.spec import Value, bind, parse_one
 
-MODULES = (colorize, contrastive, jigsaw, magnitudes, masked_bands, photometry, rotation, transformation, vicreg)
+MODULES = (
+    clusters,
+    colorize,
+    contrastive,
+    jigsaw,
+    magnitudes,
+    masked_bands,
+    photometry,
+    rotation,
+    transformation,
+    vicreg,
+)
 _OPTION = "--task"
 
 
@@ -63,7 +75,7 @@ def fit_tasks(
     fitted = {}
     for name, options in parsed.items():
         task = get_task(name)
-        task.make_fields(source, report)
+        task.make_fields(source, report, **options)
         fields = (*task.fields, *task.made)
         columns = source.columns("train", fields) if fields else {}
         fitted[name] = task.fit(source.records, columns, source.size, **options)
