@@ -94,7 +94,7 @@ class ClusterScores(keras.metrics.Metric):
     def update_state(self, target: KerasTensor, prediction: KerasTensor, sample_weight: Any = None) -> None:
         """Adds a batch; examples of weight 0 don't count."""
         answer = ops.argmax(prediction, axis=-1)
-        hits = ops.cast(answer == ops.argmax(target, axis=-1), "float32")
+        hits = ops.cast(ops.equal(answer, ops.argmax(target, axis=-1)), "float32")
         self.right.update_state(hits, sample_weight=sample_weight)
         found = ops.one_hot(answer, self.clusters, dtype="float32")
         if sample_weight is not None:

@@ -48,7 +48,7 @@ class JigsawScores(keras.metrics.Metric):
         """Adds a batch; examples of weight 0 don't count."""
         answer = ops.cast(ops.argmax(prediction, axis=-1), "int32")
         shares = ops.take(ops.reshape(self.agreement, (-1,)), target * len(self.agreement) + answer)
-        self.means["accuracy"].update_state(ops.cast(answer == target, "float32"), sample_weight=sample_weight)
+        self.means["accuracy"].update_state(ops.cast(ops.equal(answer, target), "float32"), sample_weight=sample_weight)
         self.means["tiles"].update_state(shares, sample_weight=sample_weight)
 
     def result(self) -> dict[str, KerasTensor]:
