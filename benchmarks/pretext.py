@@ -162,7 +162,7 @@ def survey(stamps: np.ndarray) -> Records:
 def pretrain(task: str, encoder: keras.Model, source: Arrays, settings: argparse.Namespace) -> dict:
     """Train the encoder on one or several tasks (``a+b``) for the time allowed; what came of it."""
     asked = parse_tasks(task.split("+"))
-    tasks = fit_tasks(asked, source)
+    tasks = fit_tasks(asked, source, print)
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation("default", Facts.of(source.records), breaks)
     model = PretextModel(encoder, tasks, dict.fromkeys(tasks, 1.0), augment=augment)
@@ -187,6 +187,7 @@ def pretrain(task: str, encoder: keras.Model, source: Arrays, settings: argparse
         curve.append({"seconds": elapsed, "steps": steps, **{k: float(v[-1]) for k, v in logs.items()}})
         if not math.isfinite(curve[-1]["loss"]):
             raise RuntimeError(f"{task}: the loss became {curve[-1]['loss']} at step {steps}")
+    model.before_epoch("val", 0, source, settings.batch_size)
     batches = source.evaluation("val", 250, model.fields, model.n_draws, SEED)
     validation = model.evaluate(batches, verbose=0, return_dict=True)
     return {
@@ -205,14 +206,17 @@ class Stream:
 
     def __init__(self, source: Arrays, batch_size: int, model: PretextModel) -> None:
         self.source, self.asked = source, (batch_size, model.fields, model.n_draws, SEED)
-        self.next, self.steps = 0, source.steps(batch_size)
+        self.next, self.steps, self.started = 0, source.steps(batch_size), 0
+        self.begin = lambda epoch: model.before_epoch("train", epoch, source, batch_size)
 
     def take(self, count: int) -> Batches:
         """The next batches."""
         first, self.next = self.next, self.next + count
-        epochs = {
-            e: self.source.training(e, *self.asked) for e in range(first // self.steps, self.next // self.steps + 1)
-        }
+        numbers = range(first // self.steps, self.next // self.steps + 1)
+        for epoch in range(self.started, numbers.stop):
+            self.begin(epoch)
+        self.started = numbers.stop
+        epochs = {epoch: self.source.training(epoch, *self.asked) for epoch in numbers}
         return Batches(count, lambda i: epochs[(first + i) // self.steps].make((first + i) % self.steps))
 
 

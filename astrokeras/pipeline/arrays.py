@@ -101,6 +101,11 @@ class Arrays:
         """See `Source.columns`."""
         return {field: self.splits[split][field] for field in fields}
 
+    def add(self, field: str, columns: Mapping[str, np.ndarray]) -> None:
+        """See `Source.add`."""
+        for split, values in columns.items():
+            self.splits[split][field] = values
+
     def steps(self, batch_size: int) -> int:
         """Whole batches in an epoch; fewer stamps than a batch are repeated to fill one."""
         return max(len(self.splits["train"]["image"]) // batch_size, 1)

@@ -8,7 +8,8 @@ replicas breaks `tf.distribute`. Neither yields ids: strings must not reach a mo
 The stretch is not here but in the model (`models/stretch.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,8 @@ _BUFFER_BYTES = 256 * 2**20
 _PARALLEL_SHARDS = 16
 _READ_BATCH = 1024
 _TRAIN = "train"
+# The field that is no part of a record: its place in its split, from 0.
+POSITION = "position"
 # Seeds are below 2**31, so that a key with another upper half is never that of another run.
 _TASK_DRAWS = 2**32
 
@@ -51,19 +54,31 @@ def _shards(records: Records, split: str) -> tuple[tf.Tensor, tf.Tensor]:
     return paths, tf.constant(firsts, tf.int64)
 
 
-def _read_shard(select: np.ndarray | None, path: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
-    """The serialized records of one shard, of those that `select` keeps."""
+def _read_shard(select: np.ndarray | None, numbered: bool, path: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
+    """The serialized records of one shard, of those that `select` keeps; `numbered` after their positions."""
     dataset = tf.data.TFRecordDataset(path)
-    if select is None:
+    if select is None and not numbered:
         return dataset
-    keep = tf.constant(select)
-    numbered = dataset.enumerate(start=first).filter(lambda position, _: keep[position])
-    return numbered.map(lambda _, serialized: serialized)
+    dataset = dataset.enumerate(start=first)
+    if select is not None:
+        keep = tf.constant(select)
+        dataset = dataset.filter(lambda position, _: keep[position])
+    return dataset if numbered else dataset.map(lambda _, serialized: serialized)
 
 
-def _in_order(records: Records, split: str, select: np.ndarray | None) -> tf.data.Dataset:
+def _in_order(records: Records, split: str, select: np.ndarray | None, numbered: bool = False) -> tf.data.Dataset:
     shards = tf.data.Dataset.from_tensor_slices(_shards(records, split))
-    return shards.flat_map(lambda path, first: _read_shard(select, path, first))
+    return shards.flat_map(lambda path, first: _read_shard(select, numbered, path, first))
+
+
+def _batch_parser(
+    records: Records, fields: Sequence[str], size: int | None, margin: int = 0
+) -> Callable[[Any], dict[str, tf.Tensor]]:
+    """`parser` for the image and the fields, of which `POSITION` is the number that comes before each record."""
+    parse = parser(records, ("image", *(field for field in fields if field != POSITION)), size, margin)
+    if POSITION not in fields:
+        return parse
+    return lambda numbered: {**parse(numbered[1]), POSITION: numbered[0]}
 
 
 def read_columns(records: Records, split: str, *, errors: bool = False) -> dict[str, np.ndarray]:
@@ -133,7 +148,7 @@ def training_batches(
         batch_size: over all replicas.
         epochs: first and last (exclusive) epoch.
         seed: of the shuffle and the augmentation.
-        fields: what to yield beside the flux, see `parsing.parser`.
+        fields: what to yield beside the flux, see `parsing.parser`; ``position`` [N] int64 is the place in the split.
         size: crop around the centre to this many pixels.
         select: which records to use, one boolean a record in record order.
         augment: changes the flux of a batch. It sees what the records have around the crop, as far as it needs it.
@@ -156,7 +171,8 @@ def training_batches(
     buffer = max(_BUFFER_BYTES // record_bytes, 4 * batch_size)
     # A buffer one larger than the data sees its end, which is what completes the cache.
     fits = count < buffer
-    cached = _in_order(records, _TRAIN, select).cache() if fits else None
+    numbered = POSITION in fields
+    cached = _in_order(records, _TRAIN, select, numbered).cache() if fits else None
     shards = tf.data.Dataset.from_tensor_slices(_shards(records, _TRAIN))
     n_shards = len(shards)
 
@@ -167,7 +183,7 @@ def training_batches(
         if cached is None:
             ordered = shards.shuffle(n_shards, seed=2 * epoch + 1, reshuffle_each_iteration=False)
             raw = ordered.interleave(
-                lambda path, first: _read_shard(select, path, first),
+                lambda path, first: _read_shard(select, numbered, path, first),
                 cycle_length=min(_PARALLEL_SHARDS, n_shards),
                 block_length=16,
             )
@@ -177,9 +193,9 @@ def training_batches(
         return shuffled.take(steps * batch_size)
 
     side = check_size(records, size)
-    parse = parser(records, ("image", *fields), side, augment.margin(side) if augment else 0)
+    parse = _batch_parser(records, fields, side, augment.margin(side) if augment else 0)
 
-    def prepare(step: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def prepare(step: tf.Tensor, serialized: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         features = parse(serialized)
         flux = features.pop("image")
         if augment is not None:
@@ -233,11 +249,11 @@ def evaluation_batches(
     """
     count = _selected(records, split, select)
     steps = -(-count // batch_size)
-    raw = _in_order(records, split, select)
+    raw = _in_order(records, split, select, POSITION in fields)
     padded = raw.concatenate(raw.take(1).repeat(steps * batch_size - count))
-    parse = parser(records, ("image", *fields), size)
+    parse = _batch_parser(records, fields, size)
 
-    def prepare(position: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+    def prepare(position: tf.Tensor, serialized: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
         features = parse(serialized)
         return features.pop("image"), features, tf.cast(position < count, tf.float32)
 

@@ -29,6 +29,12 @@ class Source(Protocol):
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
         """Whole columns of a split, [N, ...] each, in the order of the records."""
 
+    def add(self, field: str, columns: Mapping[str, np.ndarray]) -> None:
+        """A further field for the batches to come: by split [N, ...], in the order of the records.
+
+        Of a field that was added before, the splits given are replaced.
+        """
+
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch of the training split."""
 

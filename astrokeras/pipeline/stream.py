@@ -1,13 +1,19 @@
 """Batches streamed from a records directory by `tf.data`: a `Source` for any number of records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.cropping import check_size
-from astrokeras.pipeline.dataset import evaluation_batches, read_columns, steps_per_epoch, training_batches
+from astrokeras.pipeline.dataset import (
+    POSITION,
+    evaluation_batches,
+    read_columns,
+    steps_per_epoch,
+    training_batches,
+)
 from astrokeras.records.directory import Records
 
 # What distinguishes the draws of the tasks from those of the augmentation, and of validation from training.
@@ -43,11 +49,36 @@ class Stream:
         self.records = records
         self.size = check_size(records, size)
         self.augment = augment
+        self.added: dict[str, dict[str, np.ndarray]] = {}
 
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
         """See `Source.columns`."""
+        added = {field: self.added[field][split] for field in fields if field in self.added}
+        if len(added) == len(fields):
+            return added
         every = read_columns(self.records, split, errors="magnitude_errors" in fields)
-        return {field: every[field] for field in fields}
+        return {field: added[field] if field in added else every[field] for field in fields}
+
+    def add(self, field: str, columns: Mapping[str, np.ndarray]) -> None:
+        """See `Source.add`."""
+        self.added[field] = {**self.added.get(field, {}), **columns}
+
+    def _stored(self, fields: Sequence[str]) -> list[str]:
+        """What to read for these fields: by its position in its split is found what was added."""
+        stored = [field for field in fields if field not in self.added]
+        return stored if len(stored) == len(fields) else list(dict.fromkeys([*stored, POSITION]))
+
+    def _complete(self, batches: tf.data.Dataset, split: str, fields: Sequence[str]) -> tf.data.Dataset:
+        """The batches with these fields, those added included."""
+        tables = {field: tf.constant(self.added[field][split]) for field in fields if field in self.added}
+        if not tables:
+            return batches
+
+        def complete(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            found = {field: tf.gather(table, batch[POSITION]) for field, table in tables.items()}
+            return {**{name: value for name, value in batch.items() if name != POSITION}, **found}
+
+        return batches.map(complete, num_parallel_calls=tf.data.AUTOTUNE)
 
     def steps(self, batch_size: int) -> int:
         """See `Source.steps`."""
@@ -60,10 +91,11 @@ class Stream:
             batch_size,
             epochs=(epoch, epoch + 1),
             seed=seed,
-            fields=fields,
+            fields=self._stored(fields),
             size=self.size,
             augment=self.augment,
         ).map(lambda flux, features: {"flux": flux, **features})
+        batches = self._complete(batches, "train", fields)
         first = epoch * self.steps(batch_size)
         return _as_inputs(_with_draws(batches, first, seed, _TRAINING, n_draws))
 
@@ -71,19 +103,25 @@ class Stream:
         self, split: str, batch_size: int, fields: Sequence[str], n_draws: int, seed: int
     ) -> tf.data.Dataset:
         """See `Source.evaluation`."""
-        batches = evaluation_batches(self.records, split, batch_size, fields=fields, size=self.size).map(
-            lambda flux, features, weight: {"flux": flux, "weight": weight, **features}
-        )
+        batches = self._evaluation(split, batch_size, fields)
         return _as_inputs(_with_draws(batches, 0, seed, _VALIDATION, n_draws))
 
     def stamps(
         self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """See `Source.stamps`."""
-        batches = evaluation_batches(self.records, split, batch_size, fields=fields, size=self.size, select=select)
-        for flux, features, weight in batches.as_numpy_iterator():
-            real = weight > 0
-            yield flux[real], {name: values[real] for name, values in features.items()}
+        for batch in self._evaluation(split, batch_size, fields, select).as_numpy_iterator():
+            real = batch["weight"] > 0
+            yield batch["flux"][real], {field: batch[field][real] for field in fields}
+
+    def _evaluation(
+        self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
+    ) -> tf.data.Dataset:
+        stored = self._stored(fields)
+        batches = evaluation_batches(self.records, split, batch_size, fields=stored, size=self.size, select=select).map(
+            lambda flux, features, weight: {"flux": flux, "weight": weight, **features}
+        )
+        return self._complete(batches, split, fields)
 
 
 def _as_inputs(batches: tf.data.Dataset) -> tf.data.Dataset:

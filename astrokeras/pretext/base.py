@@ -5,7 +5,7 @@ Model and trainer know nothing else of it.
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import keras
@@ -31,6 +31,7 @@ class Task(abc.ABC):
 
     Attributes:
         fields: what it reads from a record beside the pixels, see `pipeline.source`.
+        made: further fields, which it makes itself, see `make_fields` and `before_epoch`.
         parameters: what may be typed behind its name, ``magnitudes(loss=huber)``; arguments of `fit`.
         breaks: what an augmentation must leave as it is for the targets to be true; words of
             `augmentations.base.PROPERTIES`.
@@ -41,12 +42,17 @@ class Task(abc.ABC):
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
+    made: ClassVar[tuple[str, ...]] = ()
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     breaks: ClassVar[frozenset[str]] = frozenset()
     legend: ClassVar[str]
     n_draws: int = 0
     n_views: int = 1
     replicas: Replicas = Replicas()
+
+    @classmethod  # noqa: B027 - most make none
+    def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
+        """Adds to the source what is `made`, before `fit`, whose options it gets; `report` takes lines."""
 
     @classmethod
     @abc.abstractmethod
@@ -55,7 +61,7 @@ class Task(abc.ABC):
 
         Args:
             records: the survey: its bands, unit, sky and noise.
-            columns: `fields` of the training split, each [N, ...], in the order of the records.
+            columns: `fields` and `made` of the training split, each [N, ...], in the order of the records.
             size: side of the stamps that the encoder gets.
             options: those of the task, as typed: ``magnitudes(loss=huber)``.
 
@@ -90,6 +96,16 @@ class Task(abc.ABC):
     def layers(self) -> list[keras.Layer]:
         """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too."""
         return []
+
+    def before_epoch(self, split: str, epoch: int, source: Source, answers: Callable[[], np.ndarray]) -> None:  # noqa: B027
+        """Renews what is `made` for a split, before it is trained on or validated.
+
+        Args:
+            split: ``train`` or ``val``.
+            epoch: from 0.
+            source: of the batches.
+            answers: gives what the head now predicts for the unaltered stamps of the split, in the records' order.
+        """
 
     @abc.abstractmethod
     def loss(self, target: Any, prediction: Any) -> KerasTensor:

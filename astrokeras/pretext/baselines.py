@@ -3,6 +3,8 @@
 A network that does not beat the second has learned nothing that an aperture does not see.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from photutils.aperture import CircularAperture
 from sklearn.linear_model import LinearRegression
@@ -78,14 +80,21 @@ def aperture_features(flux: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.log10(np.maximum(sums, floor))
 
 
-def _measure(source: Source, split: str, select: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Features [R, N, B] and magnitudes [N, B] of a split, a batch of stamps in memory at a time."""
-    features, magnitudes = [], []
+def _measure(source: Source, split: str, field: str, select: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Features [R, N, B] and a field [N, ...] of a split, a batch of stamps in memory at a time."""
+    features, values = [], []
     noise = np.array(source.records.noise)
-    for flux, fields in source.stamps(split, _BATCH, ["magnitudes"], select):
+    for flux, fields in source.stamps(split, _BATCH, [field], select):
         features.append(aperture_features(flux, noise))
-        magnitudes.append(fields["magnitudes"].astype(np.float64))
-    return np.concatenate(features, axis=1), np.concatenate(magnitudes)
+        values.append(fields[field].astype(np.float64))
+    return np.concatenate(features, axis=1), np.concatenate(values)
+
+
+def _evenly(count: int) -> np.ndarray:
+    """A mask of at most 20,000 objects, evenly spread over the records."""
+    select = np.zeros(count, bool)
+    select[np.linspace(0, count - 1, min(count, _MOST_OBJECTS)).astype(int)] = True
+    return select
 
 
 def linear_baseline(source: Source, split: str, usable: np.ndarray) -> dict[str, float]:
@@ -94,11 +103,8 @@ def linear_baseline(source: Source, split: str, usable: np.ndarray) -> dict[str,
     Fitted on the training split (at most 20,000 objects of it, evenly spread over the records); the radius is the
     best of a few by the error on the objects fitted.
     """
-    count = source.records.count("train")
-    select = np.zeros(count, bool)
-    select[np.linspace(0, count - 1, min(count, _MOST_OBJECTS)).astype(int)] = True
-    features, magnitudes = _measure(source, "train", select)
-    targets, truth = _measure(source, split)
+    features, magnitudes = _measure(source, "train", "magnitudes", _evenly(source.records.count("train")))
+    targets, truth = _measure(source, split, "magnitudes")
     prediction = np.full_like(truth, np.nan)
     for band in np.flatnonzero(usable & np.isfinite(magnitudes).any(axis=0)):
         known = np.isfinite(magnitudes[:, band])
@@ -108,3 +114,25 @@ def linear_baseline(source: Source, split: str, usable: np.ndarray) -> dict[str,
         best = int(np.argmin(errors))
         prediction[:, band] = fits[best].predict(targets[best])
     return mean_errors(truth, prediction, source.records.bands, usable)
+
+
+def linear_fit(
+    source: Source, split: str, field: str, targets: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `targets` makes of a field, and a linear regression of it on `aperture_features` of all radii and bands.
+
+    Fitted on the training split as in `linear_baseline`. NaN where nothing is known to fit.
+
+    Shapes:
+        targets [N, ...] -> [N, T]; the results [N, T] of the split
+    """
+    features, values = _measure(source, "train", field, _evenly(source.records.count("train")))
+    others, truth = _measure(source, split, field)
+    known_targets, truth = targets(values), targets(truth)
+    x, others = (np.moveaxis(f, 0, 1).reshape(f.shape[1], -1) for f in (features, others))
+    prediction = np.full(truth.shape, np.nan)
+    for i, y in enumerate(known_targets.T):
+        known = np.isfinite(y)
+        if known.any():
+            prediction[:, i] = LinearRegression().fit(x[known], y[known]).predict(others)
+    return truth, prediction

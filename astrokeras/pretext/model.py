@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
@@ -73,7 +74,7 @@ class PretextModel(keras.Model):
     @property
     def fields(self) -> tuple[str, ...]:
         """What the tasks read beside the pixels."""
-        return tuple(dict.fromkeys(field for task in self.tasks.values() for field in task.fields))
+        return tuple(dict.fromkeys(field for task in self.tasks.values() for field in (*task.fields, *task.made)))
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -104,6 +105,19 @@ class PretextModel(keras.Model):
             loss = task.loss(targets[name], prediction)
             results[name] = {"target": targets[name], "prediction": prediction, "loss": ops.cast(loss, "float32")}
         return results
+
+    def before_epoch(self, split: str, epoch: int, source: Source, batch_size: int) -> None:
+        """Lets the tasks renew what they make for a split, see `Task.before_epoch`."""
+        for name, task in self.tasks.items():
+            task.before_epoch(split, epoch, source, lambda name=name: self._answers(name, split, source, batch_size))
+
+    def _answers(self, name: str, split: str, source: Source, batch_size: int) -> np.ndarray:
+        """What the head of a task of one view predicts for the unaltered stamps of a split, [N, ...]."""
+        parts = []
+        for flux, _ in source.stamps(split, batch_size, ()):
+            embedding = self.encoder(ops.convert_to_tensor(flux), training=False)
+            parts.append(ops.convert_to_numpy(self.heads[name]([embedding], training=False)))
+        return np.concatenate(parts)
 
     def compute_loss(
         self,

@@ -48,9 +48,10 @@ class TwoViews:
             flux [N, S, S, B], draws [N, n_draws] -> two [N, S, S, B]
         """
         half = self.n_draws // 2
-        return [self._view(flux, draws[:, :half]), self._view(flux, draws[:, half:])]
+        return [self.view(flux, draws[:, :half]), self.view(flux, draws[:, half:])]
 
-    def _view(self, flux: KerasTensor, draws: KerasTensor) -> KerasTensor:
+    def view(self, flux: KerasTensor, draws: KerasTensor) -> KerasTensor:
+        """One view; flux [N, S, S, B], draws [N, n_draws / 2] -> [N, S, S, B]."""
         side = flux.shape[1]
         share = ops.exp(span(draws[:, 0], np.log(_LEAST), np.log(_MOST)))
         room = (1.0 - share) * side / 2

@@ -1,14 +1,36 @@
 """Tasks by name, each known once its module is imported here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext import colorize, contrastive, magnitudes, masked_bands, rotation, transformation, vicreg
+from astrokeras.pretext import (
+    clusters,
+    colorize,
+    contrastive,
+    jigsaw,
+    magnitudes,
+    masked_bands,
+    photometry,
+    rotation,
+    transformation,
+    vicreg,
+)
 from astrokeras.pretext.base import TASKS, Task
 from astrokeras.spec import Value, bind, parse_one
 
-MODULES = (colorize, contrastive, magnitudes, masked_bands, rotation, transformation, vicreg)
+MODULES = (
+    clusters,
+    colorize,
+    contrastive,
+    jigsaw,
+    magnitudes,
+    masked_bands,
+    photometry,
+    rotation,
+    transformation,
+    vicreg,
+)
 _OPTION = "--task"
 
 
@@ -41,8 +63,10 @@ def parse_tasks(specs: Sequence[str]) -> dict[str, dict[str, Value]]:
     return parsed
 
 
-def fit_tasks(parsed: Mapping[str, Mapping[str, Value]], source: Source) -> dict[str, Task]:
-    """The tasks, fitted to the training split.
+def fit_tasks(
+    parsed: Mapping[str, Mapping[str, Value]], source: Source, report: Callable[[str], None] = lambda _: None
+) -> dict[str, Task]:
+    """The tasks, fitted to the training split; `report` gets a line now and then.
 
     Raises:
         AstrokerasError: the records lack what a task needs.
@@ -51,11 +75,13 @@ def fit_tasks(parsed: Mapping[str, Mapping[str, Value]], source: Source) -> dict
     fitted = {}
     for name, options in parsed.items():
         task = get_task(name)
-        columns = source.columns("train", task.fields) if task.fields else {}
+        task.make_fields(source, report, **options)
+        fields = (*task.fields, *task.made)
+        columns = source.columns("train", fields) if fields else {}
         fitted[name] = task.fit(source.records, columns, source.size, **options)
     return fitted
 
 
 def fields_of(names: Iterable[str]) -> tuple[str, ...]:
-    """What the tasks of these names read from a record beside the pixels."""
+    """What the tasks of these names read from a record beside the pixels; not what they make themselves."""
     return tuple(dict.fromkeys(field for name in names for field in get_task(name).fields))

@@ -101,7 +101,8 @@ def measure_stamp(
     factor = max(KRON_FACTOR * kron, MIN_KRON_FACTOR) if np.isfinite(kron) else MIN_KRON_FACTOR
     flux = np.array([_sum(band, ellipse, factor) for band in clean])
     area = _sum(np.ones(stamp.shape[:2]), ellipse, factor)
-    error = noise[:, 0, 0] * np.sqrt(area * (1 + area / n_sky))
+    # A band without sky has no noise either.
+    error = noise[:, 0, 0] * np.sqrt(area * (1 + area / np.maximum(n_sky, 1)))
     shape = _shape(reference, ellipse, _sum(reference, ellipse, factor))
     rows, columns = np.indices(segments.shape)
     core = np.hypot(columns - thing["x"], rows - thing["y"]) <= np.nanmax([shape[0], 1.0])

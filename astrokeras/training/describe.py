@@ -4,7 +4,13 @@ from typing import Any
 
 from astrokeras.survey.tables import markdown
 
-_NAMES = {"val": "this network", "baseline_linear": "linear fit on aperture fluxes", "baseline_mean": "always the mean"}
+_NAMES = {
+    "val": "this network",
+    "baseline_linear": "linear fit on aperture fluxes",
+    "baseline_mean": "always the mean",
+    "baseline_median": "always the median",
+    "baseline_collapsed": "all in one cluster",
+}
 
 
 def describe(result: dict[str, Any]) -> str:

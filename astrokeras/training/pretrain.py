@@ -76,6 +76,7 @@ class _Trainer:
 
     def train(self, epoch: int) -> Scores:
         """Trains for an epoch; the loss and metrics over it, and the speed."""
+        self.model.before_epoch("train", epoch, self.source, self.config.batch_size)
         batches = self.source.training(epoch, *self.asked)
         start = time.perf_counter()
         fitted = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[StopOnNonFinite()])
@@ -83,11 +84,12 @@ class _Trainer:
         scores = self._in_order({name: float(values[-1]) for name, values in fitted.history.items()})
         return {**scores, "images_per_second": len(batches) * self.config.batch_size / elapsed}
 
-    def validate(self) -> Scores:
+    def validate(self, epoch: int) -> Scores:
         """The loss and metrics over the validation split; empty if there is none."""
         count = self.source.records.counts.get("val", 0)
         if count == 0:
             return {}
+        self.model.before_epoch("val", epoch, self.source, self.config.batch_size)
         batches = self.source.evaluation("val", *self.asked)
         padded = len(batches) * self.config.batch_size
         scores = {k: float(v) for k, v in self.model.evaluate(batches, verbose=0, return_dict=True).items()}
@@ -146,7 +148,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation(config.augment, Facts.of(records), breaks)
     source = engine.source(records, config.size, augment, fields_of(asked))
-    tasks = fit_tasks(asked, source)
+    tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
     with engine.scope():
@@ -171,7 +173,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
     try:
         for epoch in range(len(history), config.epochs):
             scores = trainer.train(epoch)
-            validation = {f"val_{name}": value for name, value in trainer.validate().items()}
+            validation = {f"val_{name}": value for name, value in trainer.validate(epoch).items()}
             speed = scores.pop("images_per_second")
             row = {"epoch": epoch + 1, **scores, **validation, "images_per_second": speed}
             history.append(row)

@@ -159,6 +159,7 @@ def check_learning(model: PretextModel, source: Arrays) -> None:
     first = model.evaluate(source.evaluation("train", *asked, seed=3), verbose=0, return_dict=True)
     assert set(first) == {"loss", *model.score_names}
     for epoch in range(8):
+        model.before_epoch("train", epoch, source, BATCH)
         model.fit(source.training(epoch, *asked, seed=0), verbose=0, shuffle=False)
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
     last = model.evaluate(source.evaluation("train", *asked, seed=3), verbose=0, return_dict=True)

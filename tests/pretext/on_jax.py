@@ -32,6 +32,7 @@ for name in names:
     asked = (harness.BATCH, model.fields, model.n_draws)
     trained = []
     for epoch in range(4):
+        model.before_epoch("train", epoch, source, harness.BATCH)
         history = model.fit(source.training(epoch, *asked, seed=0), verbose=0, shuffle=False).history
         trained.append(history["loss"][0])
     losses[f"{name}/trained"] = np.array([trained[0], min(trained[1:])])

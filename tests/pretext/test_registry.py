@@ -12,7 +12,7 @@ def test_options_are_checked_and_defaults_filled_in():
 @pytest.mark.parametrize(
     ("specs", "message"),
     [
-        ([], "--task is missing; there are: colorize, "),
+        ([], "--task is missing; there are: clusters, colorize, "),
         (["rotations"], "did you mean rotation"),
         (["rotation", "rotation"], "--task rotation is given twice"),
         (["magnitudes(loss=hubr)"], "loss is hubr, expected absolute or huber"),

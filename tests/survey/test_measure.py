@@ -120,6 +120,15 @@ def test_what_cannot_be_measured_is_nan(stamp: np.ndarray):
     assert measure_stamp(stamp.astype(np.float32), 31.5, 31.5) is None
 
 
+def test_a_missing_band_leaves_the_others():
+    stamps = stamps_of(blob(31.7, 31.4, 2, 2))
+    whole = measure(stamps, *CENTRE)
+    stamps[..., 1] = np.nan
+    found = measure(stamps, *CENTRE)
+    assert np.isnan([found.flux[0, 1], found.flux_error[0, 1]]).all()
+    assert found.flux[0, 0] == pytest.approx(whole.flux[0, 0], rel=0.02)
+
+
 def test_any_stamp_gives_numbers_or_nan():
     rng = np.random.default_rng(0)
     for _ in range(60):
