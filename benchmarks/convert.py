@@ -77,6 +77,12 @@ def options(survey: Path, bands: int, size: int, out: Path) -> ConvertConfig:
 # References
 
 
+def _clear(out: Path) -> None:
+    """Make room, and let no one pay for what the one before has left to be written."""
+    shutil.rmtree(out, ignore_errors=True)
+    os.sync()
+
+
 def _tile(path: Path) -> np.ndarray:
     with fits.open(path, memmap=True) as hdus:
         return hdus[-1].data
@@ -118,7 +124,7 @@ def floor(survey: Path, size: int, out: Path, *, sync: bool = False) -> float:
     """Seconds that the floor works."""
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_import_tensorflow, range(2 * PROCESSES)))
-        shutil.rmtree(out, ignore_errors=True)
+        _clear(out)
         out.mkdir()
         began = time.perf_counter()
         n = len(FIELDS)
@@ -157,7 +163,7 @@ def _import_work(_: int) -> str:
 
 def ours(config: ConvertConfig) -> tuple[float, float]:
     """Seconds that we work, and the peak memory of a process in bytes (its own, without mapped files)."""
-    shutil.rmtree(config.out, ignore_errors=True)
+    _clear(Path(config.out))
     pool = Pool(PROCESSES)
     try:
         list(pool.map(_import_work, range(2 * PROCESSES)))
@@ -193,7 +199,7 @@ class Peak:
 
 def whole(config: ConvertConfig) -> float:
     """Seconds that the command takes, from start to end."""
-    shutil.rmtree(config.out, ignore_errors=True)
+    _clear(Path(config.out))
     arguments = {
         "images": config.images, "bands": ",".join(config.bands), "catalog": config.catalog, "out": config.out,
         "workers": config.workers, "label": config.label, "magnitudes": config.magnitudes,
@@ -205,6 +211,7 @@ def whole(config: ConvertConfig) -> float:
 
 def whole_floor(survey: Path, size: int, out: Path) -> float:
     """Seconds that the floor takes as a script."""
+    _clear(out)
     return _time([sys.executable, __file__, "--floor", str(survey), str(size), str(out)])
 
 

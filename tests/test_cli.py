@@ -222,7 +222,7 @@ def nothing(copy):
         (nothing, ["--label", "CLAS"], 2, "'CLAS' is unknown; did you mean CLASS"),
         (nothing, ["--catalog", "none.fits"], 1, "none.fits does not exist"),
         (nothing, ["--splits", "train=much"], 2, "expected NAME=SHARE"),
-        (nothing, ["--zero-point", "header:NONE"], 1, "header keyword NONE is absent, expected a magnitude"),
+        (nothing, ["--zero-point", "header:NONE"], 1, "header keyword NONE is absent or empty, expected a magnitude"),
         (nothing, ["--images", "{filter}.fits"], 2, "unknown placeholder"),
         (nothing, ["--size", "-3"], 2, "not in the range"),
     ],
