@@ -1,21 +1,12 @@
 """Writing files whole or not at all."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from astrokeras.jsonable import finite
-
-
-def sync(path: Path) -> None:
-    """Waits until a file, or the names in a directory, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from astrokeras.records.metadata import sync
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from astrokeras.config import ConvertConfig
 from astrokeras.records import plan
+from astrokeras.records.convert import convert
 from tests.sky import noise_image, write_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,11 +22,23 @@ PIPES = {
 _COMMAND = """
 import sys
 from astrokeras.cli import main
+from astrokeras.config import ConvertConfig
 from astrokeras.records import plan
+from astrokeras.records.convert import convert
 plan.STAMP_BYTES_PER_TASK = 16 * 16 * 2 * 4 * 3
 if __name__ == "__main__":
     main(sys.argv[1:])
 """
+
+
+def quiet(config: ConvertConfig) -> dict:
+    """Convert without a word."""
+    return convert(config, report=lambda line: None)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Every file of a directory."""
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 def small_tasks(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

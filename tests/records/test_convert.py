@@ -18,17 +18,10 @@ from astrokeras.records.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.partial import partial_path
 from astrokeras.records.tfrecord import checksum
+from tests.records.tasks import contents, quiet
 from tests.sky import config_for, noise_image, run, tan_header, write_image
 
 SHAPE = (96, 80)
-
-
-def quiet(config: ConvertConfig) -> dict:
-    return convert(config, report=lambda line: None)
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 @pytest.fixture

@@ -16,18 +16,10 @@ from astrokeras.records import convert as module
 from astrokeras.records import plan
 from astrokeras.records.convert import convert
 from astrokeras.records.partial import Partial, partial_path
-from tests.records.tasks import PIPES, ROOT, command_for, small_tasks
+from tests.records.tasks import PIPES, ROOT, command_for, contents, quiet, small_tasks
 from tests.sky import config_for, noise_image, write_image
 
 SHAPE = (96, 80)
-
-
-def quiet(config: ConvertConfig) -> dict:
-    return convert(config, report=lambda line: None)
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 @pytest.fixture
