@@ -13,6 +13,7 @@ import numpy as np
 from astropy.io import ascii, fits
 from astropy.table import Column, MaskedColumn, Table
 from astropy.utils.exceptions import AstropyWarning
+from astropy.utils.xml.iterparser import get_xml_iterator
 
 from astrokeras.errors import AstrokerasError, UsageError
 
@@ -62,6 +63,8 @@ def read_table(path: str | Path, *, text_columns: tuple[str, ...] = ()) -> Table
             elif kind == "text":
                 table = _read_columns(_text(path), text_columns)
             else:
+                if kind == "votable":
+                    _refuse_links(path)
                 table = Table.read(path, format=kind)
     except ModuleNotFoundError as error:
         raise AstrokerasError(f"{path}: {error.name} is needed; pip install 'astrokeras[parquet]'") from None
@@ -98,6 +101,14 @@ def _starts_as_fits(path: Path) -> bool:
 def _text(path: Path) -> str:
     with _stream(path) as stream:
         return stream.read().decode("utf-8-sig")
+
+
+def _refuse_links(path: Path) -> None:
+    """Keep a VOTable from making astropy read any other file or address that its data are said to be at."""
+    with get_xml_iterator(str(path)) as elements:
+        for starts, tag, attributes, _ in elements:
+            if starts and tag == "STREAM" and "href" in attributes:
+                raise ValueError(f"its data are elsewhere ({attributes['href']}); save the table in one file")
 
 
 def _read_fits(path: Path) -> Table:

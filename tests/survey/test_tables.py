@@ -109,6 +109,19 @@ def test_numbers_of_64_bits_keep_every_digit(tmp_path: Path, suffix: str, packed
     assert table["ra"].tolist() == degrees
 
 
+@pytest.mark.parametrize("scheme", ["file://", "http://127.0.0.1:9"])
+def test_a_votable_cannot_make_us_read_another_file(tmp_path: Path, scheme: str):
+    (tmp_path / "private").write_bytes(bytes(8))
+    path = tmp_path / "a.vot"
+    path.write_text(
+        '<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE><TABLE>'
+        f'<FIELD name="x" datatype="double"/><DATA><BINARY><STREAM href="{scheme}{tmp_path}/private"/></BINARY></DATA>'
+        "</TABLE></RESOURCE></VOTABLE>"
+    )
+    with pytest.raises(AstrokerasError, match="its data are elsewhere"):
+        read_table(path)
+
+
 @pytest.mark.parametrize("head", ["id x", "# id x", "#id   x", "#   1 id   Number\n#   2 x   Position [pixel]"])
 def test_text_in_columns(tmp_path: Path, head: str):
     path = tmp_path / "a.txt"
