@@ -7,14 +7,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 DEMO ?= demo
+# Each process holds a TensorFlow, and no file of tests is divided: past four, little is won.
+TESTERS ?= --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test lint format sample test-oldest clean
 
 demo: $(VENV)/.installed  ## the whole way on the sample survey, minutes on two cores
 	$(BIN)/astrokeras demo --out $(DEMO) --overwrite
 
-test: $(VENV)/.installed  ## every test
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed  ## every test, in a process a processor
+	$(BIN)/python -m pytest $(TESTERS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -14,6 +14,12 @@ from astrokeras.survey.simulate import simulate
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+# Where several processes test side by side (pytest-xdist), each and what it starts takes its share of the processors.
+if (_processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    _share = str(max(1, (os.cpu_count() or 1) // _processes))
+    for _variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(_variable, _share)
+
 settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("seeded")
 

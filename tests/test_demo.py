@@ -21,11 +21,18 @@ def test_outside_a_checkout_the_sample_is_simulated_first(monkeypatch, tmp_path)
     }
 
 
+def test_its_commands_are_commands(tmp_path):
+    for step in steps(tmp_path, seed=3, imagenet_weights="weights.h5", overwrite=True):
+        name, *arguments = step.command
+        assert cli.cli.commands[name].make_context(name, list(arguments)).params.keys() >= {"seed", "config"}
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
+    """Every step of the demo, but the networks are trained for seconds, not minutes."""
     out = tmp_path_factory.mktemp("demo") / "demo"
-    arguments = [sys.executable, ROOT / "cli.py", "demo", "--out", out, "--imagenet-weights", out / "none.h5"]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    arguments = [sys.executable, "-m", "tests.short_demo", "demo", "--out", out, "--imagenet-weights", out / "none.h5"]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out, done
 
