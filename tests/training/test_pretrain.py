@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
-from astrokeras.training import pretrain as module
+from astrokeras.training.checkpoint import Moment
+from astrokeras.training.loop import Trainer
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run import load_run
 from tests.synthetic import write_records
@@ -46,14 +48,14 @@ def first_epoch(run: str) -> dict[str, float]:
 
 def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the training of a later epoch fail, as if the machine had gone down."""
-    train: Callable = module._Trainer.train
+    whole: Callable = Trainer.epoch
 
-    def interrupted(self: object, number: int) -> dict:
-        if number == epoch:
+    def interrupted(self: Trainer, moment: Moment) -> Moment:
+        if moment.epoch == epoch:
             raise KeyboardInterrupt
-        return train(self, number)
+        return whole(self, moment)
 
-    monkeypatch.setattr(module._Trainer, "train", interrupted)
+    monkeypatch.setattr(Trainer, "epoch", interrupted)
 
 
 def test_beats_the_mean_and_writes_everything(undisturbed: tuple[PretrainConfig, dict, list[str]]):
@@ -72,11 +74,11 @@ def test_beats_the_mean_and_writes_everything(undisturbed: tuple[PretrainConfig,
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     assert float(rows[-1]["val_mae_r"]) == result["val"]["mae_r"]
     head, mean, linear, *_, last = lines
-    assert head.split() == ["epoch", "loss", "val", "loss", "mae", "mae_g", "mae_r", "mae_i", "images/s"]
+    assert head.split() == ["epoch", "loss", "val", "loss", "mae", "mae_g", "mae_r", "mae_i", "images/s", "waiting"]
     for line, scores in ((mean, "baseline_mean"), (linear, "baseline_linear")):
         assert line.split()[2:] == [f"{result[scores][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
     assert last.split()[0] == "6/6"
-    assert last.split()[3:-1] == [f"{result['val'][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
+    assert last.split()[3:-2] == [f"{result['val'][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
     assert len({len(line.rstrip()) for line in (head, last)}) == 1
 
 
@@ -164,9 +166,14 @@ def test_without_validation(tmp_path: Path):
 def test_a_diverging_loss_ends_the_run(records: Records, tmp_path: Path):
     out = tmp_path / "run"
     config = PretrainConfig(records=str(records.path), out=str(out), epochs=3, batch_size=16, learning_rate=1e30)
-    with pytest.raises(AstrokerasError, match=r"the loss became (nan|inf) .*--learning-rate"):
+    with pytest.raises(
+        AstrokerasError, match=r"the loss became (nan|inf) .* \(the start\).* --resume .*--learning-rate"
+    ):
         pretrain(config, lambda _: None)
-    assert not out.exists()
+    told = json.loads((out / "nonfinite.json").read_text())
+    assert told["epoch"] == 1
+    assert len(told["ids"]) == 16
+    assert not told["by_themselves"]
 
 
 def test_several_tasks_at_once_without_a_catalogue(records: Records, tmp_path: Path):
