@@ -114,6 +114,11 @@ def test_a_checkpoint_holds_the_assignment(source: Arrays, tmp_path: Path):
     assert numbers[0].tolist() != list(range(40))
     np.testing.assert_array_equal(*numbers)
     assert not any("numbers" in variable.name for variable in restored.trainable_variables)
+    # A run that goes on within an epoch sees the points of that epoch.
+    made = source.columns("train", [FIELD])[FIELD]
+    source.add(FIELD, {"train": np.zeros_like(made)})
+    restored.resume_epoch(source)
+    np.testing.assert_array_equal(source.columns("train", [FIELD])[FIELD], made)
 
 
 def test_loss_and_scores_against_scikit_learn_and_scipy(source: Arrays):
