@@ -124,7 +124,8 @@ class Trainer:
             if self.meter:
                 self.meter.waited = 0.0
             start = time.perf_counter()
-            fitted = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[*meters, watch])
+            # The meter comes last: what it waits for begins when a checkpoint is written.
+            fitted = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch, *meters])
             elapsed = time.perf_counter() - start - watch.saving
         scores = self._in_order({name: float(values[-1]) for name, values in fitted.history.items()})
         scores["images_per_second"] = (self.steps - moment.step) * self.config.batch_size / elapsed

@@ -61,6 +61,7 @@ def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) 
     board.scalars("validation", validation, row["epoch"])
     for method, scores in baselines.items():
         board.scalars(method.replace("_", "-"), scores, row["epoch"])
+    board.flush()
 
 
 def summary(history: History, baselines: dict[str, Scores]) -> dict[str, Any]:
