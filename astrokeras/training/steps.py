@@ -23,7 +23,7 @@ def _python_clock() -> tf.Tensor:
 
 def _after(tensors: list[tf.Tensor], clock: Clock) -> tf.Tensor:
     """The time at which all of them are there and what made them is done."""
-    with tf.control_dependencies(tensors):
+    with tf.device("CPU:0"), tf.control_dependencies(tensors):
         return clock()
 
 
@@ -84,7 +84,7 @@ def _make_run(model: keras.Model, clock: Clock) -> Callable:
             waited += tf.where(done + 1 < most, tf.maximum(arrived - ended, 0.0), 0.0)
             return done + 1, tf.math.is_finite(loss), following, waited
 
-        began = clock()
+        began = _after([], clock)
         with tf.control_dependencies([began]):
             first = iterator.get_next_as_optional()
         waited = _after([first.has_value()], clock) - began
