@@ -128,7 +128,7 @@ def speed(options: argparse.Namespace) -> dict:
         for run in range(options.runs):
             config = PretrainConfig(
                 records=str(records.path), out=f"{directory}/run-{run}", backbone=options.backbone,
-                batch_size=options.batch_size, epochs=options.epochs,
+                batch_size=options.batch_size, epochs=options.epochs, deterministic=options.deterministic,
             )  # fmt: skip
             seconds, result = ours(config)
             found["pretrain"].append(seconds)
@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--deterministic", action="store_true", help="both of them")
     parser.add_argument("--memory", type=int, nargs="+", metavar="RECORDS")
     options = parser.parse_args()
     print(json.dumps(memory(options) if options.memory else speed(options), indent=2))

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.training.files import remove_unfinished, write_atomically, write_json
+from astrokeras.training.files import CannotWrite, remove_unfinished, write_atomically, write_json
 from astrokeras.training.state import State, put
 
 History = list[dict[str, Any]]
@@ -72,7 +72,10 @@ class Checkpoints:
         Raises:
             CannotWrite: those that were there are as they were.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotWrite(self.directory, error) from error
         manifest = self.directory / f"epoch-{moment.epoch:05d}-step-{moment.step:08d}.json"
         path = _state_path(manifest)
         write_atomically(path, lambda temporary: np.savez(temporary, **state))
@@ -101,6 +104,15 @@ class Checkpoints:
         if manifests:
             raise AstrokerasError(f"all checkpoints in {self.directory} are damaged; start again with --overwrite")
         return None
+
+    def drop_newest(self) -> bool:
+        """Removes the newest checkpoint if there is another; whether there was."""
+        manifests = self._manifests()
+        if len(manifests) < 2:
+            return False
+        manifests[0].unlink()
+        self._prune()
+        return True
 
     def _manifests(self) -> list[Path]:
         """The newest first."""

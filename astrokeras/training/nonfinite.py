@@ -1,78 +1,109 @@
 """What to say when a loss is no number any more: which batch, which stamps, whether it is theirs or the training's."""
 
+import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.pipeline.source import POSITION, Batch, Source
+from astrokeras.pipeline.source import POSITION, Batch
 from astrokeras.pretext.model import PretextModel
 from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.ids import ids_at
-from astrokeras.training.checkpoint import Moment
 from astrokeras.training.files import write_json
-from astrokeras.training.loop import NonFinite
+from astrokeras.training.loop import NonFinite, Trainer
 
 NONFINITE = "nonfinite.json"
 _SHOWN = 5
 
 
+@dataclasses.dataclass(frozen=True)
+class _Suspects:
+    """Places in the training split: those of a batch, or of all that may be it, and which of them are bad."""
+
+    step: int
+    rows: np.ndarray
+    bad: np.ndarray
+
+
 def explain(
-    error: NonFinite, model: PretextModel, source: Source, config: PretrainConfig, moment: Moment, path: Path
+    error: NonFinite,
+    trainer: Trainer,
+    scope: Callable[[], AbstractContextManager],
+    path: Path,
 ) -> AstrokerasError:
     """Looks at the batch again and writes the ids to ``nonfinite.json`` in the run directory.
 
-    Batches are a function of epoch and step, so that the same one comes again. A stamp is named if by itself, without
-    the others of its batch, its embedding or loss is not finite under weights that are.
+    Batches are a function of epoch and step, so that the same one comes again. Stamps are named if by themselves,
+    without the others of their batch, their embedding or loss is not finite with the weights of the last checkpoint.
+    If that is so of all of them, those weights are of no use though they are finite, and the checkpoint before it is
+    taken, while there is one.
 
     Args:
         error: what happened.
-        model: with the state of the last checkpoint; not to be trained any more.
-        source: of the batches, with the fields that the tasks made for the epoch.
-        config: the options.
-        moment: of the last checkpoint.
+        trainer: to which it happened; its model is not to be trained any more.
+        scope: where variables of the model may be assigned.
         path: the run directory.
     """
+    model, source = trainer.model, trainer.source
     for task in model.tasks.values():
         task.replicas = Replicas()  # the batch is looked at as a whole, on one device
-    fields = (*model.fields, POSITION)
-    batches = source.training(
-        error.epoch, config.batch_size, fields, model.n_draws, config.seed, first_step=error.first
-    )
-    seen, bad, step = [], [], error.last
-    for number, (batch,) in enumerate(islice(iter(batches), error.last - error.first + 1), start=error.first):
-        rows = np.asarray(batch[POSITION])
-        own = not_finite(model, {name: values for name, values in batch.items() if name != POSITION})
-        seen.extend(rows)
-        if own.any():
-            bad, step = rows[own], number
+    while True:
+        with scope():
+            moment = trainer.checkpoints.restore(model)
+        found = _look(error, trainer)
+        if not found.bad.all() or not trainer.checkpoints.drop_newest():
             break
-    where = f"step {step + 1} of epoch {error.epoch + 1}"
-    ids = ids_at(source.records, "train", bad if len(bad) else dict.fromkeys(seen))
+    diverged = not found.bad.any() or found.bad.all()
+    ids = ids_at(source.records, "train", found.rows if diverged else found.rows[found.bad])
+    file = path / NONFINITE
     content = {
         "what": error.what,
         "epoch": error.epoch + 1,
-        "step": step + 1,
-        "by_themselves": len(bad) > 0,
+        "step": found.step + 1,
+        "by_themselves": not diverged,
         "ids": ids,
         "checkpoint": {"epoch": moment.epoch, "step": moment.step},
     }
-    write_json(path / NONFINITE, content)
+    write_json(file, content)
+    what = f"{error.what} at step {found.step + 1} of epoch {error.epoch + 1}"
     listed = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
-    if len(bad):
+    if not diverged:
         return AstrokerasError(
-            f"{error.what} at {where}: {len(ids)} of the {len(rows)} stamps of its batch have by themselves a loss "
-            f"that is not finite ({listed}; all in {path / NONFINITE}); leave them out when converting (--where), "
-            "and start again with --overwrite"
+            f"{what}: {len(ids)} of the {len(found.rows)} stamps of its batch have by themselves a loss that is not "
+            f"finite ({listed}; all in {file}); leave them out when converting (--where), and start again with "
+            "--overwrite"
+        )
+    rate = f"a --learning-rate smaller than {trainer.config.learning_rate:g}"
+    if found.bad.all():
+        return AstrokerasError(
+            f"{what}, and no stamp of the batch has a finite loss with the weights of the last checkpoint ({moment}) "
+            f"either ({listed}; all in {file}): the training diverged; start again with --overwrite and {rate}"
         )
     return AstrokerasError(
-        f"{error.what} at {where}, though each stamp of the batch has a finite loss with the weights of the last "
-        f"checkpoint ({moment}): the training diverged (ids {listed}; all in {path / NONFINITE}); go on from that "
-        f"checkpoint with --resume and a --learning-rate smaller than {config.learning_rate:g}"
+        f"{what}, though each stamp of the batch has a finite loss with the weights of the last checkpoint ({moment}): "
+        f"the training diverged (ids {listed}; all in {file}); go on from that checkpoint with --resume and {rate}"
     )
+
+
+def _look(error: NonFinite, trainer: Trainer) -> _Suspects:
+    """The first batch that has bad stamps; all that it may have been if there is none."""
+    model, config = trainer.model, trainer.config
+    asked = (config.batch_size, (*model.fields, POSITION), model.n_draws, config.seed)
+    batches = trainer.source.training(error.epoch, *asked, first_step=error.first)
+    seen = []
+    for step, (batch,) in enumerate(islice(iter(batches), error.last - error.first + 1), start=error.first):
+        rows = np.asarray(batch[POSITION])
+        bad = not_finite(model, {name: values for name, values in batch.items() if name != POSITION})
+        if bad.any():
+            return _Suspects(step, rows, bad)
+        seen.extend(rows)
+    rows = np.unique(seen)
+    return _Suspects(error.last, rows, np.zeros(len(rows), bool))
 
 
 def not_finite(model: PretextModel, batch: Batch) -> np.ndarray:

@@ -205,9 +205,7 @@ def _train(
         try:
             moment = trainer.epoch(moment)
         except NonFinite as error:
-            with engine.scope():
-                last = trainer.checkpoints.restore(model)
-            raise explain(error, model, trainer.source, config, last, path) from error
+            raise explain(error, trainer, engine.scope, path) from error
         write_history(path / "history.csv", moment.history)
         show_epoch(board, moment.history[-1], simple)
         report(line(moment.history[-1], config.epochs, model.score_names))

@@ -81,6 +81,16 @@ def test_what_a_killed_process_leaves_does_not_count_and_goes(tmp_path: Path):
     assert checkpoints.restore(model) is None
 
 
+def test_the_newest_is_given_up_for_the_one_before(tmp_path: Path):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(take(model), Moment([], step))
+    assert checkpoints.drop_newest()
+    assert checkpoints.restore(model) == Moment([], 1)
+    assert not checkpoints.drop_newest()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_all_damaged_or_another_model(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(take(make_model()), Moment([]))
