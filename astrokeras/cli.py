@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import click
 
 from astrokeras import __version__, config
-from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.jsonable import finite
 from astrokeras.options import options_of, read_config_file, take_survey
 
@@ -32,6 +33,9 @@ _TRAIN_HELPS = {
 }
 
 
+_QUIET_SECONDS = 30
+
+
 def report(line: str) -> None:
     """Print one line of the log, on stderr."""
     click.echo(line, err=True)
@@ -47,6 +51,29 @@ def progress(items: Iterable, total: int) -> Iterator:
         yield item
         if done * 10 // total > (done - 1) * 10 // total:
             report(f"{done} of {total} done")
+
+
+@contextlib.contextmanager
+def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Give what to call with numbers of things done: a bar on a terminal that goes in the end, elsewhere a rare line.
+
+    For work that cannot be iterated over, see `progress`.
+    """
+    if sys.stderr.isatty():
+        with click.progressbar(length=total, label=label, file=sys.stderr) as shown:
+            yield shown.update
+        click.echo("\033[1A\033[2K", nl=False, err=True)
+        return
+    done, last = 0, time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, last
+        before, done = done, done + count
+        if done * 10 // total > before * 10 // total and time.monotonic() - last > _QUIET_SECONDS:
+            report(f"{label}: {done} of {total} done")
+            last = time.monotonic()
+
+    yield advance
 
 
 def _import_keras(*, tensorflow: bool = True) -> None:
@@ -261,6 +288,8 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
         "task": "What the network learns to predict, as in rotation or 'magnitudes(loss=huber)'; once for each task.",
         "task_weight": "Weights of the tasks' losses, as in 1,0.3.  [default: 1 each]",
         "backbone": "compact, or any network of keras.applications, as in mobilenet_v2.",
+        "deterministic": "Use only operations that give the same bits every time (slower on GPUs).",
+        "checkpoint_every": "Steps between checkpoints within an epoch.  [default: every 10 minutes]",
         "resume": "Go on from the last whole checkpoint.",
         **_TRAIN_HELPS,
     },
@@ -273,7 +302,7 @@ def pretrain_command(as_json: bool, **values: Any) -> str:
     from astrokeras.training.describe import describe  # noqa: PLC0415
     from astrokeras.training.pretrain import pretrain  # noqa: PLC0415
 
-    result = pretrain(config.PretrainConfig(**values), report)
+    result = pretrain(config.PretrainConfig(**values), report, bar)
     return _show(result, describe(result), as_json)
 
 
@@ -372,7 +401,7 @@ def demo_command(out: str, imagenet_weights: str | None, overwrite: bool, seed: 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted (143 by SIGTERM)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         cli.main(args=arguments, prog_name="astrokeras", standalone_mode=False)
@@ -384,6 +413,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         report("interrupted")
         sys.exit(130)
+    except Stopped as stop:
+        report(str(stop))
+        sys.exit(stop.exit_code)
     except Exception as error:
         if "--debug" in arguments:
             raise

@@ -99,6 +99,8 @@ class PretrainConfig:
     stretch: str = "auto"
     augment: str = "default"
     devices: str = "auto"
+    deterministic: bool = False
+    checkpoint_every: int | None = None
     resume: bool = False
     overwrite: bool = False
     seed: int = 0

@@ -1,4 +1,4 @@
-"""The two errors that a user meets: one line each, saying what, where and how to mend it."""
+"""The errors that a user meets: one line each, saying what, where and how to mend it."""
 
 import difflib
 from collections.abc import Iterable
@@ -14,6 +14,14 @@ class UsageError(AstrokerasError):
     """The request itself is wrong (option values, combinations). Exits with 2."""
 
     exit_code = 2
+
+
+class Stopped(AstrokerasError):
+    """Somebody asked for the end, and it came in good order. Exits with 128 + the number of the signal."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> str:

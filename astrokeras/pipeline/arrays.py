@@ -11,7 +11,7 @@ import numpy as np
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.cropping import check_size
-from astrokeras.pipeline.source import Batch
+from astrokeras.pipeline.source import POSITION, Batch
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import read
@@ -110,18 +110,21 @@ class Arrays:
         """Whole batches in an epoch; fewer stamps than a batch are repeated to fill one."""
         return max(len(self.splits["train"]["image"]) // batch_size, 1)
 
-    def training(self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Batches:
+    def training(
+        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0
+    ) -> Batches:
         """See `Source.training`."""
         count = len(self.splits["train"]["image"])
         order = np.random.default_rng([seed, _SHUFFLE, epoch]).permutation(count)
         order = np.resize(order, max(count, batch_size))
 
-        def make(step: int) -> Batch:
+        def make(number: int) -> Batch:
+            step = first_step + number
             rows = order[step * batch_size : (step + 1) * batch_size]
             rng = np.random.default_rng([seed, _DRAWS, epoch, step])
             return self._batch("train", rows, fields, rng, n_draws)
 
-        return Batches(self.steps(batch_size), make)
+        return Batches(self.steps(batch_size) - first_step, make)
 
     def evaluation(self, split: str, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Batches:
         """See `Source.evaluation`."""
@@ -151,7 +154,8 @@ class Arrays:
     ) -> Batch:
         columns = self.splits[split]
         draws = rng.random((len(rows), n_draws), np.float32)
-        return {"flux": columns["image"][rows], "draws": draws} | {field: columns[field][rows] for field in fields}
+        found = {field: rows if field == POSITION else columns[field][rows] for field in fields}
+        return {"flux": columns["image"][rows], "draws": draws} | found
 
 
 def _middle(stamps: np.ndarray, size: int) -> np.ndarray:

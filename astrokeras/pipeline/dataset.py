@@ -18,6 +18,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.pipeline.parsing import parser
+from astrokeras.pipeline.source import POSITION
 from astrokeras.records.directory import Records
 
 # Serialized records held in memory for shuffling; a selection that fits is read from disk only once.
@@ -25,8 +26,6 @@ _BUFFER_BYTES = 256 * 2**20
 _PARALLEL_SHARDS = 16
 _READ_BATCH = 1024
 _TRAIN = "train"
-# The field that is no part of a record: its place in its split, from 0.
-POSITION = "position"
 # Seeds are below 2**31, so that a key with another upper half is never that of another run.
 _TASK_DRAWS = 2**32
 
@@ -128,7 +127,7 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return max(count // batch_size, 1)
 
 
-def training_batches(
+def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     records: Records,
     batch_size: int,
     *,
@@ -138,6 +137,7 @@ def training_batches(
     size: int | None = None,
     select: np.ndarray | None = None,
     augment: Chain | None = None,
+    first_step: int = 0,
 ) -> tf.data.Dataset:
     """Shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
 
@@ -152,6 +152,7 @@ def training_batches(
         size: crop around the centre to this many pixels.
         select: which records to use, one boolean a record in record order.
         augment: changes the flux of a batch. It sees what the records have around the crop, as far as it needs it.
+        first_step: leave out the batches before this one of the first epoch; their records are read, not parsed.
 
     Shapes:
         (flux [batch_size, size, size, B] float32, dict of fields)
@@ -190,8 +191,10 @@ def training_batches(
         else:
             raw = cached.repeat(repeats)
         shuffled = raw.shuffle(buffer, seed=2 * epoch, reshuffle_each_iteration=False)
-        return shuffled.take(steps * batch_size)
+        left_out = tf.where(epoch == first, tf.constant(first_step * batch_size, tf.int64), 0)
+        return shuffled.take(steps * batch_size).skip(left_out)
 
+    first, last = epochs
     side = check_size(records, size)
     parse = _batch_parser(records, fields, side, augment.margin(side) if augment else 0)
 
@@ -202,10 +205,10 @@ def training_batches(
             flux = augment(flux, _draw(seed, step, batch_size, augment.n_draws), side)
         return flux, features
 
-    first, last = epochs
     dataset = tf.data.Dataset.range(first, last).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
-    dataset = dataset.enumerate(start=first * steps).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.apply(tf.data.experimental.assert_cardinality((last - first) * steps)).prefetch(2)
+    dataset = dataset.enumerate(start=first * steps + first_step).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    count = (last - first) * steps - first_step
+    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
 
 def _draw(key: int, step: tf.Tensor, count: int | tf.Tensor, n_draws: int) -> tf.Tensor:

@@ -13,6 +13,8 @@ import numpy as np
 from astrokeras.records.directory import Records
 
 Batch = dict[str, np.ndarray]
+# The field that is no part of a record: its place in its split, from 0.
+POSITION = "position"
 
 
 class Source(Protocol):
@@ -38,8 +40,13 @@ class Source(Protocol):
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch of the training split."""
 
-    def training(self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Any:
+    def training(
+        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0
+    ) -> Any:
         """Shuffled batches of one epoch of the training split, for `keras.Model.fit`.
+
+        With `first_step` those from that step on, exactly as they follow in the whole epoch. The field `POSITION` is
+        the place of each stamp in its split, [N] integers.
 
         Raises:
             AstrokerasError: there is nothing to train on.

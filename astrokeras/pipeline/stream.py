@@ -8,12 +8,12 @@ import tensorflow as tf
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.pipeline.dataset import (
-    POSITION,
     evaluation_batches,
     read_columns,
     steps_per_epoch,
     training_batches,
 )
+from astrokeras.pipeline.source import POSITION
 from astrokeras.records.directory import Records
 
 # What distinguishes the draws of the tasks from those of the augmentation, and of validation from training.
@@ -76,7 +76,8 @@ class Stream:
 
         def complete(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             found = {field: tf.gather(table, batch[POSITION]) for field, table in tables.items()}
-            return {**{name: value for name, value in batch.items() if name != POSITION}, **found}
+            kept = {name: value for name, value in batch.items() if name != POSITION or POSITION in fields}
+            return {**kept, **found}
 
         return batches.map(complete, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -84,7 +85,9 @@ class Stream:
         """See `Source.steps`."""
         return steps_per_epoch(self.records.count("train"), batch_size)
 
-    def training(self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> tf.data.Dataset:
+    def training(
+        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0
+    ) -> tf.data.Dataset:
         """See `Source.training`."""
         batches = training_batches(
             self.records,
@@ -94,9 +97,10 @@ class Stream:
             fields=self._stored(fields),
             size=self.size,
             augment=self.augment,
+            first_step=first_step,
         ).map(lambda flux, features: {"flux": flux, **features})
         batches = self._complete(batches, "train", fields)
-        first = epoch * self.steps(batch_size)
+        first = epoch * self.steps(batch_size) + first_step
         return _as_inputs(_with_draws(batches, first, seed, _TRAINING, n_draws))
 
     def evaluation(

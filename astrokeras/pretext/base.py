@@ -107,6 +107,12 @@ class Task(abc.ABC):
             answers: gives what the head now predicts for the unaltered stamps of the split, in the records' order.
         """
 
+    def resume_epoch(self, source: Source) -> None:  # noqa: B027
+        """Makes anew what `before_epoch` had made for the training split, within an epoch that a checkpoint interrupts.
+
+        The state of `layers` is that of the checkpoint, so that it has to tell all; the network has changed since.
+        """
+
     @abc.abstractmethod
     def loss(self, target: Any, prediction: Any) -> KerasTensor:
         """The loss of each example, [N] float32: the trainer takes the mean.

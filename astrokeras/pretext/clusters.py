@@ -182,6 +182,10 @@ class Clusters(Task):
             points = draw_points(len(found), self.clusters, self.sigma, _SEEDS[split])
             source.add(_FIELD, {split: points[exchange(points, found, _groups(np.arange(len(found))))]})
 
+    def resume_epoch(self, source: Source) -> None:
+        """Gives the training stamps the points that they have in the assignment."""
+        source.add(_FIELD, {"train": self.points[ops.convert_to_numpy(self._assignment.numbers)]})
+
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
         """An augmented view, and the point [N, K]."""
         return [self.view.view(flux, draws)], ops.cast(fields[_FIELD], "float32")

@@ -111,6 +111,11 @@ class PretextModel(keras.Model):
         for name, task in self.tasks.items():
             task.before_epoch(split, epoch, source, lambda name=name: self._answers(name, split, source, batch_size))
 
+    def resume_epoch(self, source: Source) -> None:
+        """Lets the tasks make again what they had made for the epoch that goes on, see `Task.resume_epoch`."""
+        for task in self.tasks.values():
+            task.resume_epoch(source)
+
     def _answers(self, name: str, split: str, source: Source, batch_size: int) -> np.ndarray:
         """What the head of a task of one view predicts for the unaltered stamps of a split, [N, ...]."""
         parts = []

@@ -24,5 +24,8 @@ class Board:
     def graph(self, run: str, model: keras.Model) -> None:
         """The operations of a model."""
 
+    def flush(self) -> None:
+        """Writes what is pending."""
+
     def close(self) -> None:
         """The end."""

@@ -1,22 +1,50 @@
-"""Checkpoints that are whole or absent: one an epoch, the previous one kept.
+"""Checkpoints that are whole or absent, at the end of an epoch or within it; the previous one is kept.
 
 `keras.callbacks.BackupAndRestore` writes in place in two steps; a machine that goes down between them leaves
 nothing to go on from.
 """
 
+import dataclasses
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.training.files import write_atomically, write_json
+from astrokeras.training.files import CannotWrite, remove_unfinished, write_atomically, write_json
+from astrokeras.training.state import State, put
 
 History = list[dict[str, Any]]
 
 _KEEP = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A point of a run.
+
+    Attributes:
+        history: a row for each epoch that is done.
+        step: how many steps of the epoch after those are done.
+        trained: the scores of that epoch's training, if all of its steps are done and only its validation is not.
+    """
+
+    history: History
+    step: int = 0
+    trained: dict[str, float] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done, which is the number of the next one."""
+        return len(self.history)
+
+    def __str__(self) -> str:
+        where = f"epoch {self.epoch}" if self.step == 0 else f"step {self.step} of epoch {self.epoch + 1}"
+        return where if self.epoch or self.step else "the start"
 
 
 def _digest(path: Path) -> str:
@@ -24,33 +52,38 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _weights_path(manifest: Path) -> Path:
-    return manifest.with_suffix(".weights.h5")
+def _state_path(manifest: Path) -> Path:
+    return manifest.with_suffix(".npz")
 
 
 class Checkpoints:
     """The checkpoints in one directory.
 
-    A checkpoint is ``epoch-00007.weights.h5`` (model and optimizer) and ``epoch-00007.json`` (its checksum, the
-    number of epochs done, the history). The manifest is written last: weights without one don't count.
+    A checkpoint is ``epoch-00007-step-00000120.npz`` (the state as `state.take` gives it) and a manifest of the same
+    name, ``.json`` (its checksum and the `Moment`). The manifest is written last: a state without one doesn't count.
     """
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
 
-    def save(self, model: keras.Model, history: History) -> None:
-        """Writes the state after ``len(history)`` epochs and removes all but the two newest."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        manifest = self.directory / f"epoch-{len(history):05d}.json"
-        weights = _weights_path(manifest)
-        write_atomically(weights, model.save_weights)
-        write_json(manifest, {"epoch": len(history), "sha256": _digest(weights), "history": history})
-        for old in self._manifests()[_KEEP:]:
-            old.unlink()
-            _weights_path(old).unlink(missing_ok=True)
+    def save(self, state: State, moment: Moment) -> None:
+        """Writes the state of a model and removes all but the two newest.
 
-    def restore(self, model: keras.Model) -> History:
-        """Loads the newest whole checkpoint; the history it returns is empty if there was none at all.
+        Raises:
+            CannotWrite: those that were there are as they were.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotWrite(self.directory, error) from error
+        manifest = self.directory / f"epoch-{moment.epoch:05d}-step-{moment.step:08d}.json"
+        path = _state_path(manifest)
+        write_atomically(path, lambda temporary: np.savez(temporary, **state))
+        write_json(manifest, {**dataclasses.asdict(moment), "sha256": _digest(path)})
+        self._prune()
+
+    def restore(self, model: keras.Model) -> Moment | None:
+        """Loads the newest whole checkpoint into a model; None if there is none at all.
 
         The model's optimizer must be built.
 
@@ -59,27 +92,58 @@ class Checkpoints:
         """
         manifests = self._manifests()
         for manifest in manifests:
-            history = self._whole(manifest)
-            if history is None:
+            found = self._whole(manifest)
+            if found is None:
                 continue
+            moment, state = found
             try:
-                model.load_weights(_weights_path(manifest))
-            except (ValueError, KeyError, OSError) as error:
-                raise AstrokerasError(f"the checkpoint {_weights_path(manifest)} is of another model") from error
-            return history
+                put(model, state)
+            except AstrokerasError:
+                raise AstrokerasError(f"the checkpoint {_state_path(manifest)} is of another model") from None
+            return moment
         if manifests:
             raise AstrokerasError(f"all checkpoints in {self.directory} are damaged; start again with --overwrite")
-        return []
+        return None
+
+    def drop_newest(self) -> bool:
+        """Removes the newest checkpoint if there is another; whether there was."""
+        manifests = self._manifests()
+        if len(manifests) < 2:
+            return False
+        manifests[0].unlink()
+        self._prune()
+        return True
 
     def _manifests(self) -> list[Path]:
+        """The newest first."""
         return sorted(self.directory.glob("epoch-*.json"), reverse=True)
 
+    def _prune(self) -> None:
+        manifests = self._manifests()
+        for old in manifests[_KEEP:]:
+            old.unlink()
+        kept = {_state_path(manifest) for manifest in manifests[:_KEEP]}
+        for path in self.directory.glob("epoch-*.npz"):
+            if path not in kept:
+                path.unlink()
+        remove_unfinished(self.directory)
+
     @staticmethod
-    def _whole(manifest: Path) -> History | None:
-        """The history of a checkpoint whose weights have the checksum that its manifest says."""
+    def _whole(manifest: Path) -> tuple[Moment, State] | None:
+        """What a checkpoint holds whose state has the checksum that its manifest says."""
         try:
             content = json.loads(manifest.read_text())
-            whole = _digest(_weights_path(manifest)) == content["sha256"]
-            return content["history"] if whole else None
+            if _digest(_state_path(manifest)) != content.pop("sha256"):
+                return None
+            with np.load(_state_path(manifest), allow_pickle=False) as arrays:
+                state = dict(arrays)
+            history = [_numbers(row) for row in content["history"]]
+            trained = None if content["trained"] is None else _numbers(content["trained"])
+            return Moment(history, content["step"], trained), state
         except (ValueError, KeyError, TypeError, OSError):
             return None
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it was: JSON has no NaN."""
+    return {name: math.nan if value is None else value for name, value in row.items()}

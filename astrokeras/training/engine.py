@@ -19,6 +19,7 @@ from astrokeras.pipeline.source import Source
 from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.directory import Records
 from astrokeras.training.board import Board
+from astrokeras.training.meter import BetweenSteps, Meter
 
 
 class Engine(Protocol):
@@ -29,12 +30,14 @@ class Engine(Protocol):
         augments: whether the source augments its batches; the model has to do it otherwise.
         jit_compile: what Keras's `compile` gets.
         notes: what the user should know, a line each.
+        input_errors: what is raised where records can't be read.
     """
 
     replicas: Replicas
     augments: bool
     jit_compile: bool
     notes: tuple[str, ...]
+    input_errors: tuple[type[Exception], ...]
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Where variables have to be made."""
@@ -45,6 +48,9 @@ class Engine(Protocol):
     def board(self, directory: Path) -> Board:
         """What shows the curves."""
 
+    def meter(self, model: keras.Model) -> Meter | None:
+        """What measures how long a compiled model waits for batches; None where that can't be known."""
+
 
 class TensorFlowEngine:
     """Streams on the devices of a `tf.distribute` strategy."""
@@ -54,14 +60,24 @@ class TensorFlowEngine:
     jit_compile = False
     notes = ()
 
-    def __init__(self, devices: str, batch_size: int) -> None:
+    def __init__(self, devices: str, batch_size: int, deterministic: bool) -> None:
         # TensorFlow is not there with every backend.
+        import tensorflow as tf  # noqa: PLC0415
+
         from astrokeras.training.replicas import replicas_of  # noqa: PLC0415
         from astrokeras.training.strategy import check_batch_size, make_strategy  # noqa: PLC0415
 
         self.strategy = make_strategy(devices)
+        self.deterministic = deterministic
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
         check_batch_size(batch_size, self.strategy)
         self.replicas = replicas_of(self.strategy)
+        errors = tf.errors
+        self.input_errors = (
+            errors.DataLossError, errors.NotFoundError, errors.InvalidArgumentError, errors.FailedPreconditionError,
+            errors.OutOfRangeError, errors.UnknownError, errors.PermissionDeniedError,
+        )  # fmt: skip
 
     def scope(self) -> contextlib.AbstractContextManager:
         """See `Engine.scope`."""
@@ -79,6 +95,15 @@ class TensorFlowEngine:
 
         return TensorBoard(directory)
 
+    def meter(self, model: keras.Model) -> Meter | None:
+        """See `Engine.meter`; with several devices each is fed by a buffer of its own, which says nothing."""
+        if self.replicas.count > 1:
+            return None
+        from astrokeras.training.steps import TimedSteps  # noqa: PLC0415
+
+        model.train_function = TimedSteps(model, self.deterministic)
+        return model.train_function
+
 
 class ArrayEngine:
     """Arrays in memory on one device."""
@@ -86,13 +111,18 @@ class ArrayEngine:
     replicas = Replicas()
     augments = False
     jit_compile = True
+    input_errors = (ValueError, OSError)
 
-    def __init__(self, devices: str, batch_size: int) -> None:
+    def __init__(self, devices: str, batch_size: int, deterministic: bool) -> None:
         backend = keras.backend.backend()
         if devices != "auto":
             raise UsageError(f"--devices {devices}: the {backend} backend takes the device it finds; leave it auto")
         if batch_size < 1:
             raise UsageError(f"--batch-size {batch_size} must be positive")
+        if deterministic and keras.distribution.list_devices() != keras.distribution.list_devices("cpu"):
+            raise UsageError(
+                f"--deterministic: with the {backend} backend on CPUs alone; leave it out, or set JAX_PLATFORMS=cpu"
+            )
         self.notes = (f"backend {backend}: one device, records in memory, no TensorBoard",)
 
     def scope(self) -> contextlib.AbstractContextManager:
@@ -108,6 +138,10 @@ class ArrayEngine:
         """See `Engine.board`."""
         return Board()
 
+    def meter(self, model: keras.Model) -> Meter | None:
+        """See `Engine.meter`."""
+        return BetweenSteps()
+
 
 def open_engine(config: PretrainConfig) -> Engine:
     """The engine for Keras's backend; call it before anything starts TensorFlow's devices.
@@ -117,4 +151,4 @@ def open_engine(config: PretrainConfig) -> Engine:
         AstrokerasError: there are not as many devices.
     """
     kind = TensorFlowEngine if keras.backend.backend() == "tensorflow" else ArrayEngine
-    return kind(config.devices, config.batch_size)
+    return kind(config.devices, config.batch_size, config.deterministic)

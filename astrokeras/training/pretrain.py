@@ -1,8 +1,5 @@
 """Pre-training: pretext tasks on an encoder, from records to a run directory."""
 
-import math
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,29 +17,25 @@ from astrokeras.pretext.model import PretextModel, baselines, check_weights, pre
 from astrokeras.pretext.registry import fields_of, fit_tasks, get_task, parse_tasks
 from astrokeras.records.directory import Records
 from astrokeras.training.board import Board
-from astrokeras.training.checkpoint import Checkpoints
+from astrokeras.training.checkpoint import Checkpoints, History, Moment
+from astrokeras.training.damage import named_if_damaged
 from astrokeras.training.engine import Engine, open_engine
-from astrokeras.training.files import write_atomically
+from astrokeras.training.files import CannotWrite, write_atomically
+from astrokeras.training.loop import Bar, NonFinite, Trainer, no_bar
+from astrokeras.training.nonfinite import NONFINITE, explain
 from astrokeras.training.optimizer import make_optimizer
 from astrokeras.training.progress import head, line, show_epoch, summary, write_history
-from astrokeras.training.run import check_same, create_run, write_run
+from astrokeras.training.run import check_out, check_same, create_run, write_run
+from astrokeras.training.signals import Signals
 
 # Small networks are bound by the overhead of a step; Keras can't do this with several replicas.
 _STEPS_PER_EXECUTION = 8
 _STAMPS_SHOWN = 16
 
 
-class StopOnNonFinite(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more: it would not recover."""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Looks at the mean loss of the epoch so far, in which a NaN stays."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise AstrokerasError(
-                f"the loss became {loss} at step {batch + 1} of the epoch; try a smaller --learning-rate, "
-                "and look at the records with 'astrokeras inspect'"
-            )
+def _steps_per_execution(config: PretrainConfig, steps: int) -> int:
+    """As many as are worth it, but checkpoints lie between executions."""
+    return min(_STEPS_PER_EXECUTION, steps, config.checkpoint_every or steps)
 
 
 def _build(
@@ -60,46 +53,11 @@ def _build(
     model.compile(
         optimizer=make_optimizer(config.learning_rate, config.epochs * steps),
         jit_compile=engine.jit_compile,
-        steps_per_execution=min(_STEPS_PER_EXECUTION, steps) if engine.replicas.count == 1 else 1,
+        steps_per_execution=_steps_per_execution(config, steps) if engine.replicas.count == 1 else 1,
     )
     # A checkpoint can only be restored into an optimizer that has its variables.
     model.optimizer.build(model.trainable_variables)
     return model
-
-
-class _Trainer:
-    """One epoch of training or validation of a compiled model."""
-
-    def __init__(self, model: PretextModel, config: PretrainConfig, source: Source) -> None:
-        self.model, self.config, self.source = model, config, source
-        self.asked = (config.batch_size, model.fields, model.n_draws, config.seed)
-
-    def train(self, epoch: int) -> Scores:
-        """Trains for an epoch; the loss and metrics over it, and the speed."""
-        self.model.before_epoch("train", epoch, self.source, self.config.batch_size)
-        batches = self.source.training(epoch, *self.asked)
-        start = time.perf_counter()
-        fitted = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[StopOnNonFinite()])
-        elapsed = time.perf_counter() - start
-        scores = self._in_order({name: float(values[-1]) for name, values in fitted.history.items()})
-        return {**scores, "images_per_second": len(batches) * self.config.batch_size / elapsed}
-
-    def validate(self, epoch: int) -> Scores:
-        """The loss and metrics over the validation split; empty if there is none."""
-        count = self.source.records.counts.get("val", 0)
-        if count == 0:
-            return {}
-        self.model.before_epoch("val", epoch, self.source, self.config.batch_size)
-        batches = self.source.evaluation("val", *self.asked)
-        padded = len(batches) * self.config.batch_size
-        scores = {k: float(v) for k, v in self.model.evaluate(batches, verbose=0, return_dict=True).items()}
-        # Keras divides the weighted sum by the number of examples, those of weight 0 included.
-        scores["loss"] *= padded / count
-        return self._in_order(scores)
-
-    def _in_order(self, scores: Scores) -> Scores:
-        """The scores as the tasks name them, bands from blue to red: Keras sorts them by name."""
-        return {name: scores[name] for name in ("loss", *self.model.score_names)}
 
 
 def _show_start(board: Board, config: PretrainConfig, source: Source, model: PretextModel) -> None:
@@ -110,18 +68,44 @@ def _show_start(board: Board, config: PretrainConfig, source: Source, model: Pre
     board.graph("train", model.encoder)
 
 
-def _open_run(config: PretrainConfig, records: Records) -> Path:
-    """The run's directory: new, or for `resume` the one that was started with these options."""
-    if config.epochs < 1:
-        raise UsageError(f"--epochs {config.epochs}: expected at least 1")
+def _earlier(config: PretrainConfig, records: Records) -> dict[str, Any] | None:
+    """The ``run.json`` of the run to go on with, which was started with these options; None if there is none.
+
+    Raises:
+        AstrokerasError: it was another, or `out` is taken.
+    """
     out = Path(config.out)
     if config.resume and out.is_dir() and any(out.iterdir()):
-        check_same(out, config, records)
-        return out
-    return create_run(out, overwrite=config.overwrite, inputs=[config.records])
+        # After a divergence a smaller rate is what mends it.
+        return check_same(out, config, records, ("learning_rate",) if (out / NONFINITE).exists() else ())
+    check_out(out, overwrite=config.overwrite, inputs=[config.records])
+    return None
 
 
-def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str, Any]:
+def _resolved(model: PretextModel, source: Source, augment: Chain | None, engine: Engine, steps: int) -> dict[str, Any]:
+    """What the options that leave a choice became, for ``run.json``."""
+    return {
+        "augment": str(augment) if augment else "none",
+        "size": source.size,
+        "stretch": model.encoder.get_layer("stretch").kind,
+        "replicas": engine.replicas.count,
+        "steps_per_epoch": steps,
+        "steps_per_execution": model.steps_per_execution,
+    }
+
+
+def _changed(earlier: dict[str, Any] | None, config: PretrainConfig, moment: Moment) -> list[dict[str, Any]]:
+    """What a run was gone on with that it was not started with."""
+    if earlier is None:
+        return []
+    changed, rate = earlier.get("changed", []), earlier["options"]["learning_rate"]
+    if rate != config.learning_rate:
+        where = {"epoch": moment.epoch, "step": moment.step}
+        changed = [*changed, {**where, "learning_rate": {"was": rate, "is": config.learning_rate}}]
+    return changed
+
+
+def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = no_bar) -> dict[str, Any]:
     """Pre-trains an encoder and writes the run directory.
 
     Writes ``run.json``, ``encoder.keras``, ``model.keras``, ``history.csv``, ``checkpoints/`` and
@@ -131,36 +115,58 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
     Args:
         config: the options.
         report: gets a line now and then.
+        bar: shows how far an epoch is, see `Trainer`.
 
     Returns:
-        The result in ``run.json``: ``val`` scores, those of each baseline, ``epochs``, ``images_per_second``, and
-        in ``legend`` what the scores are.
+        The result in ``run.json``: ``val`` scores, those of each baseline, ``epochs``, ``images_per_second``,
+        ``input_wait``, and in ``legend`` what the scores are.
 
     Raises:
-        AstrokerasError: the records, the run directory or the devices don't allow it, or the loss diverged.
+        AstrokerasError: the records, the run directory or the devices don't allow it, or the loss is not finite.
         UsageError: an option is wrong.
+        Stopped: by a signal; the state is saved.
     """
+    if config.epochs < 1:
+        raise UsageError(f"--epochs {config.epochs}: expected at least 1")
     # Before anything starts TensorFlow's devices.
     engine = open_engine(config)
     keras.utils.set_random_seed(config.seed)
-    asked = parse_tasks(config.task)
     records = Records.load(config.records)
+    try:
+        with named_if_damaged(records, engine.input_errors):
+            return _pretrain(config, engine, records, report, bar)
+    except CannotWrite as error:
+        raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error
+
+
+def _pretrain(
+    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar
+) -> dict[str, Any]:
+    earlier = _earlier(config, records)
+    asked = parse_tasks(config.task)
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation(config.augment, Facts.of(records), breaks)
     source = engine.source(records, config.size, augment, fields_of(asked))
     tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
+    steps = source.steps(config.batch_size)
     with engine.scope():
-        model = _build(config, engine, source, tasks, augment, source.steps(config.batch_size))
-    trainer = _Trainer(model, config, source)
-    path = _open_run(config, records)
-    write_run(path, "pretrain", config, records)
+        model = _build(config, engine, source, tasks, augment, steps)
+    path = Path(config.out)
+    if earlier is None:
+        create_run(path, overwrite=config.overwrite, inputs=[config.records])
     checkpoints = Checkpoints(path / "checkpoints")
     with engine.scope():
-        history = checkpoints.restore(model) if config.resume else []
-    if history:
-        report(f"resuming after epoch {len(history)}")
+        moment = checkpoints.restore(model) if earlier else None
+    if moment:
+        report(f"resuming after {moment}")
+    start = moment or Moment([])
+    further = {
+        "resolved": _resolved(model, source, augment, engine, steps),
+        "changed": _changed(earlier, config, start),
+    }
+    write_run(path, "pretrain", config, records, **further)
     if records.counts.get("val", 0) == 0:
         report(f"the validation split of {records.path} is empty: no validation")
         simple = {}
@@ -169,26 +175,38 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None]) -> dict[str,
     for row in head(model.score_names, simple):
         report(row)
     board = engine.board(path / "tensorboard")
-    _show_start(board, config, source, model)
     try:
-        for epoch in range(len(history), config.epochs):
-            scores = trainer.train(epoch)
-            validation = {f"val_{name}": value for name, value in trainer.validate(epoch).items()}
-            speed = scores.pop("images_per_second")
-            row = {"epoch": epoch + 1, **scores, **validation, "images_per_second": speed}
-            history.append(row)
-            show_epoch(board, row, simple)
-            checkpoints.save(model, history)
-            write_history(path / "history.csv", history)
-            report(line(row, config.epochs, model.score_names))
-    except AstrokerasError:
-        if not history:  # nothing is there to go on from, and the next try needs the place
-            shutil.rmtree(path)
-        raise
+        _show_start(board, config, source, model)
+        with Signals() as signals:
+            trainer = Trainer(model, config, source, checkpoints, signals, engine.meter(model), bar)
+            if moment is None:
+                trainer.save(start)
+            history = _train(trainer, engine, start, board, simple, path, report)
     finally:
         board.close()
     write_atomically(path / "encoder.keras", model.encoder.save)
     if (whole := predictor(model)) is not None:
         write_atomically(path / "model.keras", whole.save)
     legend = "; ".join(task.legend for task in tasks.values())
-    return write_run(path, "pretrain", config, records, {**summary(history, simple), "legend": legend})["result"]
+    result = {**summary(history, simple), "legend": legend}
+    return write_run(path, "pretrain", config, records, result, **further)["result"]
+
+
+def _train(
+    trainer: Trainer, engine: Engine, moment: Moment, board: Board, simple: dict[str, Scores], path: Path,
+    report: Callable[[str], None],
+) -> History:  # fmt: skip
+    """All epochs from a moment on; the history of all there are."""
+    model, config = trainer.model, trainer.config
+    if moment.history:  # the file may lack the last epoch
+        write_history(path / "history.csv", moment.history)
+    while moment.epoch < config.epochs:
+        trainer.stop_if_asked(moment)
+        try:
+            moment = trainer.epoch(moment)
+        except NonFinite as error:
+            raise explain(error, trainer, engine.scope, path) from error
+        write_history(path / "history.csv", moment.history)
+        show_epoch(board, moment.history[-1], simple)
+        report(line(moment.history[-1], config.epochs, model.score_names))
+    return moment.history

@@ -11,6 +11,7 @@ from astrokeras.pretext.base import Scores
 from astrokeras.training.board import Board
 from astrokeras.training.checkpoint import History
 from astrokeras.training.files import write_atomically
+from astrokeras.training.loop import SPEEDS
 
 
 def write_history(path: Path, history: History) -> None:
@@ -28,9 +29,11 @@ def write_history(path: Path, history: History) -> None:
 
 def head(scores: tuple[str, ...], baselines: dict[str, Scores]) -> list[str]:
     """The columns of `line`: the validation scores by name, and under them what the baselines reach."""
-    names = _cells("epoch", "loss", "val loss", {name: name for name in scores}, "images/s")
+    names = _cells("epoch", "loss", "val loss", {name: name for name in scores}, "images/s", "waiting")
     return [names] + [
-        _cells("", "", method.replace("_", " ").rjust(19), {n: f"{values.get(n, math.nan):.3f}" for n in scores}, "")
+        _cells(
+            "", "", method.replace("_", " ").rjust(19), {n: f"{values.get(n, math.nan):.3f}" for n in scores}, "", ""
+        )
         for method, values in baselines.items()
     ]
 
@@ -40,13 +43,14 @@ def line(row: dict[str, Any], epochs: int, scores: tuple[str, ...]) -> str:
     validation = {name: f"{row[f'val_{name}']:.3f}" if f"val_{name}" in row else "" for name in scores}
     val_loss = f"{row['val_loss']:.4f}" if "val_loss" in row else ""
     speed = f"{row['images_per_second']:.0f}"
-    return _cells(f"{row['epoch']}/{epochs}", f"{row['loss']:.4f}", val_loss, validation, speed)
+    waiting = f"{row['input_wait']:.0%}" if "input_wait" in row else ""
+    return _cells(f"{row['epoch']}/{epochs}", f"{row['loss']:.4f}", val_loss, validation, speed, waiting)
 
 
-def _cells(epoch: str, loss: str, val_loss: str, scores: dict[str, str], speed: str) -> str:
+def _cells(epoch: str, loss: str, val_loss: str, scores: dict[str, str], speed: str, waiting: str) -> str:
     middle = "".join(f"{value:>{max(8, len(name) + 2)}}" for name, value in scores.items())
     # A baseline's name runs over the two columns of the losses, which it does not have.
-    return f"{epoch:>8}{loss:>9}{val_loss:>10}"[-27:] + middle + f"{speed:>10}"
+    return f"{epoch:>8}{loss:>9}{val_loss:>10}"[-27:] + middle + f"{speed:>10}{waiting:>9}"
 
 
 def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) -> None:
@@ -57,12 +61,15 @@ def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) 
     board.scalars("validation", validation, row["epoch"])
     for method, scores in baselines.items():
         board.scalars(method.replace("_", "-"), scores, row["epoch"])
+    board.flush()
 
 
 def summary(history: History, baselines: dict[str, Scores]) -> dict[str, Any]:
-    """What goes into ``run.json``: the scores of the last epoch, the baselines, the usual speed."""
+    """What goes into ``run.json``: the scores of the last epoch, the baselines, the usual pace."""
     last = history[-1]
     validation = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
     # The first epoch of a process includes the tracing of the graph.
-    speed = float(np.median([row["images_per_second"] for row in history[1:] or history]))
-    return {"val": validation, **baselines, "epochs": len(history), "images_per_second": speed}
+    usual = history[1:] or history
+    speeds = {name: [row[name] for row in usual if name in row] for name in SPEEDS}
+    pace = {name: float(np.median(values)) for name, values in speeds.items() if values}
+    return {"val": validation, **baselines, "epochs": len(history), **pace}

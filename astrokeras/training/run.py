@@ -21,7 +21,7 @@ from astrokeras.training.files import write_json
 
 RUN_FILE = "run.json"
 # They say where and whether, not what: a resumed run may differ in them.
-_NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices")
+_NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices", "checkpoint_every")
 
 
 def versions() -> dict[str, str]:
@@ -49,16 +49,26 @@ def create_run(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str
         AstrokerasError: there is something already (with `overwrite`: something that is no run of ours).
     """
     path = Path(out)
+    check_out(path, overwrite=overwrite, inputs=inputs)
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AstrokerasError(f"cannot make the directory {path}: {error.strerror}") from None
+    return path
+
+
+def check_out(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()) -> None:
+    """Makes sure that `create_run` can do its work, and changes nothing.
+
+    Raises:
+        AstrokerasError: see `create_run`.
+    """
+    path = Path(out)
     for needed in inputs:
         if Path(needed).resolve().is_relative_to(path.resolve()):
             raise UsageError(f"--out {path} is where {needed} lies, which the run reads; choose another --out")
-    try:
-        return _emptied(path, overwrite)
-    except OSError as error:
-        raise AstrokerasError(f"cannot make the directory {path}: {error.strerror}") from None
-
-
-def _emptied(path: Path, overwrite: bool) -> Path:
     if path.is_dir() and any(path.iterdir()):
         if not overwrite:
             raise AstrokerasError(f"{path} is not empty; choose another --out, or replace it with --overwrite")
@@ -68,17 +78,29 @@ def _emptied(path: Path, overwrite: bool) -> Path:
             raise AstrokerasError(
                 f"{path} is not a run directory, so --overwrite leaves it; remove it yourself"
             ) from None
-        shutil.rmtree(path)
     elif path.exists() and not path.is_dir():
         raise AstrokerasError(f"{path} is a file; --out must be a directory")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def write_run(
-    path: Path, command: str, config: Any, records: Records, result: dict[str, Any] | None = None
+    path: Path,
+    command: str,
+    config: Any,
+    records: Records,
+    result: dict[str, Any] | None = None,
+    **further: Any,
 ) -> dict[str, Any]:
-    """Writes ``run.json``; without a result the run counts as unfinished. Returns what was written."""
+    """Writes ``run.json``; without a result the run counts as unfinished. Returns what was written.
+
+    Args:
+        path: the run directory.
+        command: its name.
+        config: the options.
+        records: what they are applied to.
+        result: what came out.
+        further: what else there is to say: ``resolved`` is what options that leave a choice became, ``changed`` what
+            was changed on the way.
+    """
     options = as_dict(config)
     run = {
         "command": command,
@@ -95,6 +117,7 @@ def write_run(
             "classes": list(records.classes),
             "conversion": records.conversion,
         },
+        **further,
         "result": result,
     }
     write_json(path / RUN_FILE, run)
@@ -121,8 +144,14 @@ def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
     return run
 
 
-def check_same(path: Path, config: Any, records: Records) -> None:
-    """Makes sure that a run to be resumed was started with these options on these records.
+def check_same(path: Path, config: Any, records: Records, free: Iterable[str] = ()) -> dict[str, Any]:
+    """Makes sure that a run to be resumed was started with these options on these records; returns its ``run.json``.
+
+    Args:
+        path: the run directory.
+        config: the options now.
+        records: the records now.
+        free: further options that may differ.
 
     Raises:
         UsageError: some option differs.
@@ -130,9 +159,10 @@ def check_same(path: Path, config: Any, records: Records) -> None:
     """
     run = load_run(path)
     old, new = run["options"], as_dict(config)
-    changed = [name for name in new if name not in _NOT_COMPARED and old.get(name) != new[name]]
+    changed = [name for name in new if name not in (*_NOT_COMPARED, *free) and old.get(name) != new[name]]
     if changed:
         listed = ", ".join(f"--{name.replace('_', '-')} was {old.get(name)}, is {new[name]}" for name in changed)
         raise UsageError(f"cannot resume {path} with other options: {listed}")
     if run["records"]["fingerprint"] != records.fingerprint:
         raise AstrokerasError(f"cannot resume {path}: {records.path} holds other records than it was started with")
+    return run

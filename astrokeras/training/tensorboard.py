@@ -1,7 +1,8 @@
 """What a run shows in TensorBoard."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb
 from astrokeras.training.board import Board
+from astrokeras.training.files import CannotWrite
 
 
 class TensorBoard(Board):
     """Writers for the runs shown side by side under one directory: ``train``, ``validation``, ``baseline-…``.
 
     The same tag in several runs is one chart with several curves.
+
+    Raises:
+        CannotWrite: from every method, and from `flush` at the latest.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -29,35 +34,52 @@ class TensorBoard(Board):
     def writer(self, run: str) -> tf.summary.SummaryWriter:
         """The writer of a run, made when first used."""
         if run not in self._writers:
-            self._writers[run] = tf.summary.create_file_writer(str(self.directory / run))
+            with self._writing():
+                self._writers[run] = tf.summary.create_file_writer(str(self.directory / run))
         return self._writers[run]
 
     def scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
         """One point of each named curve."""
-        with self.writer(run).as_default(step):
+        with self._writing(), self.writer(run).as_default(step):
             for tag, value in values.items():
                 tf.summary.scalar(tag, value)
 
     def options(self, run: str, config: Any) -> None:
         """The options as text."""
         text = json.dumps(finite(as_dict(config)), indent=4)
-        with self.writer(run).as_default(0):
+        with self._writing(), self.writer(run).as_default(0):
             # Indented by four, Markdown shows it as it is.
             tf.summary.text("options", "    " + text.replace("\n", "\n    "))
 
     def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
         """Some stamps in colour; flux [N, H, W, B]."""
-        with self.writer(run).as_default(0):
+        with self._writing(), self.writer(run).as_default(0):
             tf.summary.image(tag, rgb(flux, records), max_outputs=len(flux))
 
     def graph(self, run: str, model: keras.Model) -> None:
         """The operations of a model."""
         spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="flux")
         traced = tf.function(lambda flux: model(flux, training=False)).get_concrete_function(spec)
-        with self.writer(run).as_default(0):
+        with self._writing(), self.writer(run).as_default(0):
             tf.summary.graph(traced.graph)
+
+    def flush(self) -> None:
+        """Writes what is pending."""
+        with self._writing():
+            for writer in self._writers.values():
+                writer.flush()
 
     def close(self) -> None:
         """Writes what is pending; the object can't be used after."""
-        for writer in self._writers.values():
-            writer.close()
+        with self._writing():
+            for writer in self._writers.values():
+                writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            # As in "{{node}} FILE; No space left on device", and lines on what it was about.
+            reason = error.message.splitlines()[0].rpartition("; ")[2]
+            raise CannotWrite(self.directory, OSError(reason)) from error

@@ -10,7 +10,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline import arrays
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.dataset import load_arrays, read_columns
-from astrokeras.pipeline.source import Batch, Source
+from astrokeras.pipeline.source import POSITION, Batch, Source
 from astrokeras.pipeline.stream import Stream
 from astrokeras.records.directory import Records
 from tests.synthetic import write_records
@@ -56,6 +56,19 @@ def test_an_epoch_depends_on_seed_and_number_alone(opened: Callable[..., Source]
         for a, b in zip(epoch, batches_of(other), strict=True):
             assert not np.isclose(a["draws"], b["draws"]).any()
             assert not np.array_equal(a["magnitudes"], b["magnitudes"], equal_nan=True)
+
+
+def test_an_epoch_can_be_entered_at_any_step(opened: Callable[..., Source], records: Records):
+    fields = (*FIELDS, POSITION)
+    epoch = batches_of(opened(records).training(3, 16, fields, 4, seed=7))
+    places = np.concatenate([batch[POSITION] for batch in epoch])
+    assert len(set(places)) == 48
+    magnitudes = read_columns(records, "train")["magnitudes"]
+    for step in (1, 2, 3):
+        batches = opened(records).training(3, 16, fields, 4, seed=7, first_step=step)
+        assert len(batches) == 3 - step
+        assert equal(batches_of(batches), epoch[step:])
+    np.testing.assert_array_equal(np.concatenate([batch["magnitudes"] for batch in epoch]), magnitudes[places])
 
 
 def test_draws_are_uniform_and_differ_between_steps_and_examples(opened: Callable[..., Source], records: Records):

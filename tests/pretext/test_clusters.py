@@ -106,6 +106,7 @@ def test_a_checkpoint_holds_the_assignment(source: Arrays, tmp_path: Path):
     task = fitted(source)
     model = model_of(source, task)
     task.before_epoch("train", 0, source, lambda: draw_points(40, 4, 0.5, seed=7))
+    made = source.columns("train", [FIELD])[FIELD]
     model.save_weights(tmp_path / "model.weights.h5")
     other = fitted(source)
     restored = model_of(source, other)
@@ -114,6 +115,9 @@ def test_a_checkpoint_holds_the_assignment(source: Arrays, tmp_path: Path):
     assert numbers[0].tolist() != list(range(40))
     np.testing.assert_array_equal(*numbers)
     assert not any("numbers" in variable.name for variable in restored.trainable_variables)
+    # A run that goes on within an epoch sees the points of that epoch.
+    restored.resume_epoch(source)
+    np.testing.assert_array_equal(source.columns("train", [FIELD])[FIELD], made)
 
 
 def test_loss_and_scores_against_scikit_learn_and_scipy(source: Arrays):

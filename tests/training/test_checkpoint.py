@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import keras
@@ -5,8 +6,9 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.training.checkpoint import Checkpoints
+from astrokeras.training.checkpoint import Checkpoints, Moment
 from astrokeras.training.optimizer import make_optimizer
+from astrokeras.training.state import take
 
 X = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
 Y = X.sum(axis=1, keepdims=True)
@@ -14,66 +16,89 @@ Y = X.sum(axis=1, keepdims=True)
 
 def make_model(width: int = 3) -> keras.Model:
     keras.utils.set_random_seed(1)
-    layers = [keras.layers.Dense(width), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
-    model = keras.Sequential([keras.Input((4,)), *layers])
+    layers = [keras.layers.Dense(width), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(1)])
     model.compile(optimizer=make_optimizer(1e-2, 8), loss="mse")
     model.optimizer.build(model.trainable_variables)
     return model
 
 
-def state(model: keras.Model) -> list[np.ndarray]:
-    return [np.array(v.numpy()) for v in (*model.variables, *model.optimizer.variables)]
+def assert_same(model: keras.Model, state: dict[str, np.ndarray]) -> None:
+    mine = take(model)
+    assert mine.keys() == state.keys()
+    for name, value in mine.items():
+        np.testing.assert_array_equal(value, state[name], err_msg=name)
 
 
 def train(model: keras.Model) -> None:
     model.fit(X, Y, batch_size=8, epochs=1, shuffle=False, verbose=0)
 
 
-def test_model_and_optimizer_come_back_exactly(tmp_path: Path):
+def test_everything_comes_back_exactly(tmp_path: Path):
     model, again = make_model(), make_model()
     train(model)
-    Checkpoints(tmp_path).save(model, [{"epoch": 1, "loss": 2.0}])
-    assert Checkpoints(tmp_path).restore(again) == [{"epoch": 1, "loss": 2.0}]
-    # The optimizer's moments and step count decide on the next step too.
+    saved = Moment([{"epoch": 1, "loss": 2.0, "val_depth": math.nan}], 7, {"loss": 1 / 3})
+    Checkpoints(tmp_path).save(take(model), saved)
+    moment = Checkpoints(tmp_path).restore(again)
+    assert str(moment.history) == str(saved.history)
+    assert (moment.epoch, moment.step, moment.trained) == (1, 7, {"loss": 1 / 3})
+    assert str(moment) == "step 7 of epoch 2"
+    # The optimizer's moments and step count, the seed of the dropout and the loss so far are part of it.
     for _ in range(2):
-        for ours, theirs in zip(state(again), state(model), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+        assert_same(again, take(model))
         train(model)
         train(again)
 
 
 def test_keeps_two_and_falls_back_from_a_damaged_one(tmp_path: Path):
     model, checkpoints = make_model(), Checkpoints(tmp_path)
-    history = []
-    for epoch in (1, 2, 3):
-        history.append({"epoch": epoch})
+    states = []
+    for moment in (Moment([]), Moment([{"epoch": 1}], 999), Moment([{"epoch": 1}], 1000), Moment([{"epoch": 1}] * 2)):
         train(model)
-        checkpoints.save(model, history)
-        if epoch == 2:
-            second = state(model)
-    assert len(list(tmp_path.glob("*.json"))) == len(list(tmp_path.glob("*.h5"))) == 2
-    newest = tmp_path / "epoch-00003.weights.h5"
+        states.append(take(model))
+        checkpoints.save(states[-1], moment)
+    names = ["epoch-00001-step-00001000", "epoch-00002-step-00000000"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [n + e for n in names for e in (".json", ".npz")]
+    newest = tmp_path / f"{names[1]}.npz"
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
     again = make_model()
-    assert len(checkpoints.restore(again)) == 2
-    for ours, theirs in zip(state(again), second, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert checkpoints.restore(again) == Moment([{"epoch": 1}], 1000)
+    assert_same(again, states[2])
 
 
-def test_weights_without_a_manifest_do_not_count(tmp_path: Path):
-    model = make_model()
-    Checkpoints(tmp_path).save(model, [{"epoch": 1}])
-    (tmp_path / "epoch-00001.json").rename(tmp_path / ".writing-epoch-00001.json")
-    assert Checkpoints(tmp_path).restore(model) == []
+def test_what_a_killed_process_leaves_does_not_count_and_goes(tmp_path: Path):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    checkpoints.save(take(model), Moment([]))
+    (tmp_path / "epoch-00001-step-00000000.npz").write_bytes(b"half")
+    (tmp_path / ".writing-epoch-00001-step-00000000.json").write_text("{")
+    assert checkpoints.restore(model) == Moment([])
+    checkpoints.save(take(model), Moment([], 1))
+    assert len(list(tmp_path.iterdir())) == 4
+    for path in tmp_path.glob("*.json"):
+        path.unlink()
+    assert checkpoints.restore(model) is None
+
+
+def test_the_newest_is_given_up_for_the_one_before(tmp_path: Path):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(take(model), Moment([], step))
+    assert checkpoints.drop_newest()
+    assert checkpoints.restore(model) == Moment([], 1)
+    assert not checkpoints.drop_newest()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_all_damaged_or_another_model(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(make_model(), [{"epoch": 1}])
+    checkpoints.save(take(make_model()), Moment([]))
+    other = make_model(width=5)
+    before = take(other)
     with pytest.raises(AstrokerasError, match="is of another model"):
-        checkpoints.restore(make_model(width=5))
-    (tmp_path / "epoch-00001.json").write_text("{")
+        checkpoints.restore(other)
+    assert_same(other, before)
+    (tmp_path / "epoch-00000-step-00000000.json").write_text("{")
     with pytest.raises(AstrokerasError, match=r"all checkpoints .* are damaged; .*--overwrite"):
         checkpoints.restore(make_model())

@@ -42,6 +42,7 @@ def test_pretrains_on_jax(tmp_path: Path):
     assert "backend jax: one device, records in memory, no TensorBoard" in done.stderr
     result = json.loads(done.stdout)
     assert {"magnitudes_mae_r", "masked_bands_explained"} < set(result["val"])
+    assert 0 <= result["input_wait"] < 1
     run = json.loads((out / "run.json").read_text())
     assert "jax" in run["versions"]
     assert "tensorflow" not in run["versions"]

@@ -1,5 +1,8 @@
 import csv
 import dataclasses
+import errno
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +11,13 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from astrokeras.config import PretrainConfig
-from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training import pretrain as module
+from astrokeras.training.checkpoint import Moment
+from astrokeras.training.loop import SPEEDS, Trainer
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run import load_run
 from tests.synthetic import write_records
@@ -46,14 +51,27 @@ def first_epoch(run: str) -> dict[str, float]:
 
 def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the training of a later epoch fail, as if the machine had gone down."""
-    train: Callable = module._Trainer.train
+    whole: Callable = Trainer.epoch
 
-    def interrupted(self: object, number: int) -> dict:
-        if number == epoch:
+    def interrupted(self: Trainer, moment: Moment) -> Moment:
+        if moment.epoch == epoch:
             raise KeyboardInterrupt
-        return train(self, number)
+        return whole(self, moment)
 
-    monkeypatch.setattr(module._Trainer, "train", interrupted)
+    monkeypatch.setattr(Trainer, "epoch", interrupted)
+
+
+def fill_the_disk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets no checkpoint of this name be written whole."""
+    savez = np.savez
+
+    def full(path: Path, **arrays: np.ndarray) -> None:
+        if name in path.name:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        savez(path, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
 
 
 def test_beats_the_mean_and_writes_everything(undisturbed: tuple[PretrainConfig, dict, list[str]]):
@@ -72,11 +90,11 @@ def test_beats_the_mean_and_writes_everything(undisturbed: tuple[PretrainConfig,
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     assert float(rows[-1]["val_mae_r"]) == result["val"]["mae_r"]
     head, mean, linear, *_, last = lines
-    assert head.split() == ["epoch", "loss", "val", "loss", "mae", "mae_g", "mae_r", "mae_i", "images/s"]
+    assert head.split() == ["epoch", "loss", "val", "loss", "mae", "mae_g", "mae_r", "mae_i", "images/s", "waiting"]
     for line, scores in ((mean, "baseline_mean"), (linear, "baseline_linear")):
         assert line.split()[2:] == [f"{result[scores][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
     assert last.split()[0] == "6/6"
-    assert last.split()[3:-1] == [f"{result['val'][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
+    assert last.split()[3:-2] == [f"{result['val'][name]:.3f}" for name in ("mae", "mae_g", "mae_r", "mae_i")]
     assert len({len(line.rstrip()) for line in (head, last)}) == 1
 
 
@@ -114,16 +132,19 @@ def test_baselines_are_in_the_same_charts(undisturbed: tuple[PretrainConfig, dic
     assert tags["baseline-mean"] == tags["baseline-linear"] == {"mae", "mae_g", "mae_r", "mae_i"}
 
 
-def test_an_interrupted_and_resumed_run_ends_the_same_to_the_bit(
+def test_a_run_that_finds_the_disk_full_goes_on_and_ends_the_same_to_the_bit(
     undisturbed: tuple[PretrainConfig, dict, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = differing(undisturbed[0], out=str(tmp_path / "run"))
     with monkeypatch.context() as patch:
-        stop_after(4, patch)
-        with pytest.raises(KeyboardInterrupt):
+        fill_the_disk("epoch-00005", patch)
+        with pytest.raises(AstrokerasError, match=r"^cannot write .*epoch-00005.*: No space left on device; .*resume"):
             pretrain(config, lambda _: None)
-    with pytest.raises(AstrokerasError, match="is not empty"):
-        pretrain(config, lambda _: None)
+    with monkeypatch.context() as patch:
+        # Nothing is done before it is known that there is a place for it.
+        patch.setattr(module, "fit_tasks", None)
+        with pytest.raises(AstrokerasError, match="is not empty"):
+            pretrain(config, lambda _: None)
     with pytest.raises(UsageError, match="--seed was 0, is 1"):
         pretrain(differing(config, resume=True, seed=1), lambda _: None)
     lines = []
@@ -131,6 +152,50 @@ def test_an_interrupted_and_resumed_run_ends_the_same_to_the_bit(
     assert lines[0] == "resuming after epoch 4"
     for ours, theirs in zip(weights(config.out), weights(undisturbed[0].out), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_choices_that_were_left_open_are_written_down(undisturbed: tuple[PretrainConfig, dict, list[str]]):
+    assert load_run(undisturbed[0].out)["resolved"] == {
+        **{"augment": "dihedral", "size": 16, "stretch": "asinh", "replicas": 1},
+        **{"steps_per_epoch": 10, "steps_per_execution": 8},
+    }
+
+
+def test_a_signal_while_validating_costs_no_training(
+    undisturbed: tuple[PretrainConfig, dict, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = differing(undisturbed[0], out=str(tmp_path / "run"))
+    validate = Trainer._validate
+
+    def signalled(self: Trainer, moment: Moment) -> dict[str, float]:
+        signal.raise_signal(signal.SIGINT)
+        return validate(self, moment)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_validate", signalled)
+        with pytest.raises(Stopped, match=r"^stopped by SIGINT after step 10 of epoch 1; ") as stopped:
+            pretrain(config, lambda _: None)
+    assert stopped.value.exit_code == 130
+    stop_after(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(differing(config, resume=True), lambda _: None)
+    one, two = first_epoch(undisturbed[0].out), first_epoch(config.out)
+    assert {name for name in one if one[name] != two[name]} <= set(SPEEDS)
+
+
+def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path):
+    records = write_records(tmp_path / "records", counts={"train": 40})
+    shard = Path(records.shards("train")[1])
+
+    def damage(line: str) -> None:
+        if line.split(maxsplit=1)[0] == "1/2":
+            content = bytearray(shard.read_bytes())
+            content[-100] ^= 1
+            shard.write_bytes(content)
+
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=16)
+    with pytest.raises(AstrokerasError, match=rf"^{shard} is damaged.*inspect --verify"):
+        pretrain(config, damage)
 
 
 def test_two_replicas_equal_one_device(
@@ -159,14 +224,6 @@ def test_without_validation(tmp_path: Path):
     result = pretrain(config, lines.append)
     assert result["val"] == {}
     assert "no validation" in lines[0]
-
-
-def test_a_diverging_loss_ends_the_run(records: Records, tmp_path: Path):
-    out = tmp_path / "run"
-    config = PretrainConfig(records=str(records.path), out=str(out), epochs=3, batch_size=16, learning_rate=1e30)
-    with pytest.raises(AstrokerasError, match=r"the loss became (nan|inf) .*--learning-rate"):
-        pretrain(config, lambda _: None)
-    assert not out.exists()
 
 
 def test_several_tasks_at_once_without_a_catalogue(records: Records, tmp_path: Path):

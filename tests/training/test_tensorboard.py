@@ -1,3 +1,5 @@
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -8,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from astrokeras.config import PretrainConfig
 from astrokeras.records.directory import Records
+from astrokeras.training.files import CannotWrite
 from astrokeras.training.tensorboard import TensorBoard
 from tests.synthetic import write_records
 
@@ -34,3 +37,20 @@ def test_everything_can_be_read_back(records: Records, tmp_path: Path):
     width, height, *images = tf.make_ndarray(train.Tensors("stamps")[0].tensor_proto)
     assert (int(width), int(height), len(images)) == (16, 16, 2)
     assert any("convolution" in node.name for node in train.Graph().node)
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file of this process may grow beyond 100 bytes, which is like a disk that is full."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def test_what_cannot_be_written_is_told_in_a_line(tmp_path: Path, small_files: None):
+    board = TensorBoard(tmp_path / "board")
+    with pytest.raises(CannotWrite, match=rf"^cannot write {tmp_path}/board: File too large$"):
+        for step in range(9):
+            board.scalars("train", {"loss": 1.0}, step)
+            board.flush()
