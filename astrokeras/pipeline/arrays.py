@@ -106,6 +106,10 @@ class Arrays:
         for split, values in columns.items():
             self.splits[split][field] = values
 
+    def has(self, field: str, split: str) -> bool:
+        """See `Source.has`."""
+        return field in self.splits.get(split, {})
+
     def steps(self, batch_size: int) -> int:
         """Whole batches in an epoch; fewer stamps than a batch are repeated to fill one."""
         return max(len(self.splits["train"]["image"]) // batch_size, 1)

@@ -35,6 +35,9 @@ class Source(Protocol):
         Of a field that was added before, the splits given are replaced.
         """
 
+    def has(self, field: str, split: str) -> bool:
+        """Whether the field was added for this split."""
+
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch of the training split."""
 

@@ -63,6 +63,10 @@ class Stream:
         """See `Source.add`."""
         self.added[field] = {**self.added.get(field, {}), **columns}
 
+    def has(self, field: str, split: str) -> bool:
+        """See `Source.has`."""
+        return split in self.added.get(field, {})
+
     def _stored(self, fields: Sequence[str]) -> list[str]:
         """What to read for these fields: by its position in its split is found what was added."""
         stored = [field for field in fields if field not in self.added]
