@@ -297,7 +297,7 @@ def _split(plan: Plan, rows: np.ndarray) -> np.ndarray:
 
 
 def _keep_objects_whole(plan: Plan, rows: np.ndarray) -> None:
-    """Reject what would bring an object into another split than the one that has most of its rows (the first of equals).
+    """Reject what would bring an object into another split than that of most of its rows (the first of equals).
 
     Objects that are split by id never need it.
     """

@@ -173,9 +173,7 @@ def choose_splitting(config: ConvertConfig) -> tuple[Splitting, ConvertConfig]:
     if earlier.objects and not config.object_column:
         raise UsageError(f"{where.removeprefix('but ')} all rows of an object in one split; give their --object-column")
     if earlier.by == "id" and config.object_column and not earlier.objects:
-        raise UsageError(
-            f"--object-column {config.object_column}, {where} each id by itself; leave --object-column out"
-        )
+        raise UsageError(f"--object-column {config.object_column}, {where} each id by itself; leave it out")
     return earlier, dataclasses.replace(config, splits=shares, split_by=earlier.by, seed=earlier.seed)
 
 

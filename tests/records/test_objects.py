@@ -76,14 +76,14 @@ def test_a_later_conversion_must_split_by_objects_too(visits: Path):
 
 def test_an_earlier_conversion_without_objects_is_not_gone_on_with(visits: Path):
     run(config_for(visits))
-    with pytest.raises(UsageError, match="each id by itself; leave --object-column out"):
+    with pytest.raises(UsageError, match="each id by itself; leave it out"):
         run(config_for(visits, object_column="galaxy", splits_from=str(visits / "records"), out=str(visits / "later")))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"object_column": "galaxies"}, "--object-column"),
+        ({"object_column": "galaxies"}, "--object-column: catalogue column"),
         ({"object_column": "galaxy", "columns": ("object",)}, "object"),
     ],
 )
