@@ -17,7 +17,13 @@ from tests.pretext import harness
 
 NAMES = TASKS.names()
 # Beside its default form, what else a task can be asked for.
-SPECS = (*NAMES, "magnitudes(loss=huber,weights=errors)", "masked_bands(drop=0.8,patches=0)")
+SPECS = (
+    *NAMES,
+    "magnitudes(loss=huber,weights=errors)",
+    "masked_bands(drop=0.8,patches=0)",
+    "rotation(consistency=0.5)",
+    "colorize(sobel=0.5)",
+)
 
 
 @pytest.fixture(scope="module")
