@@ -155,7 +155,12 @@ def _reject_bad_ids(plan: Plan) -> None:
     first = np.zeros(len(ids), dtype=bool)
     first[rows[np.unique(ids[rows], return_index=True)[1]]] = True
     repeated = rows[~first[rows]]
-    plan.reject(repeated, "duplicate_id", "the id stands in an earlier row too; only that one counts")
+    plan.reject(
+        repeated,
+        "duplicate_id",
+        "the id stands in an earlier row too; only that one counts "
+        "(visits of one object need ids of their own, and --object-column)",
+    )
 
 
 def _plan_objects(plan: Plan) -> None:

@@ -1,11 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from keras import ops
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.pipeline.stream import Stream
 from astrokeras.pretext.epochs import EpochRetrieval, Epochs, EpochSpread, group_epochs
+from astrokeras.pretext.model import PretextModel
 from astrokeras.pretext.registry import fit_tasks, parse_tasks
 from tests.pretext import harness
+from tests.sky import config_for, run, write_visits
 
 NAN = np.nan
 N, WIDTH = 14, 6
@@ -100,6 +105,25 @@ def test_scores_are_of_what_was_seen_twice(source: harness.Arrays, pairs: tuple[
     assert 0 < np.mean(found) < 1
     assert float(retrieval.result()) == pytest.approx(np.mean(found))
     assert float(spread.result()) == pytest.approx(np.sqrt(ones[0].var(axis=0).sum()), rel=1e-4)
+
+
+def test_a_survey_with_visits_is_trained_on_from_its_records(tmp_path: Path):
+    records, examples, _ = run(
+        config_for(write_visits(tmp_path, 24), object_column="galaxy", splits="train=0.8,val=0.2")
+    )
+    stream = Stream(records)
+    task = fitted(stream)
+    assert task.share == pytest.approx(
+        np.mean([np.isfinite(np.frombuffer(e["object"], "<f8")[0]) for e in examples.values() if e["split"] == "train"])
+    )
+    model = PretextModel(harness.small_encoder(stream), {"epochs": task}, {"epochs": 1.0})
+    model.compile(optimizer="adam")
+    asked = (16, model.fields, model.n_draws)
+    history = model.fit(stream.training(0, *asked, seed=0), verbose=0, shuffle=False).history
+    scores = model.evaluate(stream.evaluation("val", *asked, seed=0), verbose=0, return_dict=True)
+    assert np.isfinite(history["loss"]).all()
+    assert set(scores) == {"loss", "retrieval", "spread"}
+    assert np.isfinite(list(scores.values())).all()
 
 
 def test_objects_that_are_seen_once_are_an_error(source: harness.Arrays):

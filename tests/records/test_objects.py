@@ -4,28 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from astropy.table import Table
 
 from astrokeras.errors import UsageError
 from astrokeras.records.splitting import load_splitting
-from tests.sky import config_for, noise_image, run, write_image
+from tests.sky import VISITS, config_for, run, write_visits
 
 N = 60
-VISITS = ("A", "B", "C")
 
 
 @pytest.fixture
 def visits(tmp_path: Path) -> Path:
-    """Three visits of one field; every third object is seen once only and has no name."""
-    for index, visit in enumerate(VISITS):
-        for band in "gr":
-            write_image(tmp_path / f"{visit}_{band}.fits", noise_image(index))
-    x, y = np.random.default_rng(0).uniform(10, 65, (2, N))
-    row = np.arange(N)
-    names = np.array([f"NGC {n:02d}" if n % 3 else "" for n in row])
-    rows = [(f"{n}{visit}", names[n], visit, x[n], y[n]) for visit in VISITS for n in row if n % 3 or visit == "A"]
-    Table(rows=rows, names=["id", "galaxy", "field", "x", "y"]).write(tmp_path / "catalog.fits")
-    return tmp_path
+    return write_visits(tmp_path, N)
 
 
 def test_the_rows_of_an_object_share_a_number_and_a_split(visits: Path):
