@@ -219,6 +219,7 @@ def simulate_command(**values: Any) -> str:
         "y_column": "Column with the pixel row.",
         "origin": "What x and y call the first pixel, 0 or 1.  [default: 1 for *_IMAGE columns, else 0]",
         "field_column": "Column with the field; without one, or where it is '', the footprints decide.",
+        "object_column": "Column that says which rows show the same object, at other times: for task epochs.",
         "magnitudes": "Magnitude columns, as in 'MAG_AUTO_{band}'.  [default: found by their usual names]",
         "magnitude_errors": "Magnitude error columns, as in 'MAGERR_AUTO_{band}'.",
         "measure": "Measure magnitudes and shapes on the stamps instead of taking them from the catalogue.",

@@ -54,6 +54,7 @@ class ConvertConfig:
     y_column: str | None = None
     origin: int | None = None
     field_column: str | None = None
+    object_column: str | None = None
     magnitudes: str | None = None
     magnitude_errors: str | None = None
     measure: bool = False

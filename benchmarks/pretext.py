@@ -7,7 +7,9 @@
 DIR holds `sdss/` (unlabelled colour stamps) and `efigi/` (colour stamps with Hubble types); FILE is a MobileNetV2
 without its top. Every task gets the same network, the same stamps and the same time on the same device; then the
 encoder is frozen and a logistic regression on its features tells four Hubble types apart. `run` needs neither
-TensorFlow nor astropy, and goes on where it was stopped: each arm is a file in RESULTS.
+TensorFlow nor astropy nor SEP (`pack` measures the stamps for `photometry`), and goes on where it was stopped: each run
+of an arm is a file in RESULTS. `imagenet+TASK` goes on from ImageNet's weights. With `--repeats` each arm runs with as
+many seeds, of which come the first weights, the order and the views of the stamps; test galaxies and labels stay.
 
 Scale. Of an SDSS stamp (200 pixels, the object in its middle a few tens wide) the middle 80 pixels are used, so that
 the object fills about as much of the picture as on the 88 pixels of an EFIGI stamp, which are scaled to the galaxy.
@@ -21,9 +23,11 @@ which the ends lie at about 108 and 328 degrees (near NGC 2268 = PGC 20458 and N
 import argparse
 import csv
 import io
+import itertools
 import json
 import math
 import platform
+import re
 import sys
 import tarfile
 import tempfile
@@ -58,10 +62,12 @@ SEED = 0
 VALIDATION = 1000
 # Steps between two settings of the learning rate.
 CHUNK = 50
+# Arms that no seed changes.
+UNSEEDED = ("pixels", "imagenet")
 
 
-def pack(data: Path, out: Path) -> None:
-    """Both sets as JPEG bytes in one file."""
+def pack(data: Path, out: Path, size: int) -> None:
+    """Both sets as JPEG bytes in one file, with what is measured on them at this size for `photometry`."""
     efigi = list(csv.DictReader((data / "efigi" / "catalog.csv").open(encoding="utf-8")))
     sdss = list(csv.DictReader((data / "sdss" / "catalog.csv").open(encoding="utf-8")))
     arrays = {
@@ -81,10 +87,19 @@ def pack(data: Path, out: Path) -> None:
             raise SystemExit("the labelled stamps must be whole")
         arrays[f"{name}_bytes"] = np.frombuffer(b"".join(stamps), np.uint8)
         arrays[f"{name}_length"] = np.array([len(stamp) for stamp in stamps], np.int32)
+        arrays[f"{name}_photometry"] = _measured(decode(arrays, name, size))
+    arrays["photometry_size"] = np.array(size)
     with out.open("wb") as stream:
         np.savez(stream, **arrays)
     counts = [len(arrays[f"{name}_length"]) for name in ("sdss", "efigi")]
     print(f"{out}: {counts[0]} unlabelled and {counts[1]} labelled stamps, {out.stat().st_size / 2**20:.1f} MiB")
+
+
+def _measured(stamps: np.ndarray) -> np.ndarray:
+    # SEP is needed for nothing else here.
+    from astrokeras.pretext.measuring import measure_split  # noqa: PLC0415
+
+    return measure_split(Arrays(survey(stamps, validation=0), {"train": {"image": stamps}}), "train", print)
 
 
 def _cropped(content: bytes) -> bytes:
@@ -139,7 +154,7 @@ def judge(features: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> dict[str
     return scores
 
 
-def survey(stamps: np.ndarray) -> Records:
+def survey(stamps: np.ndarray, validation: int = VALIDATION) -> Records:
     """The facts of a survey of colour stamps, as `astrokeras convert` would find them."""
     edge = stamps.shape[1] // 8
     inner = np.ones(stamps.shape[1:3], bool)
@@ -154,12 +169,12 @@ def survey(stamps: np.ndarray) -> Records:
         "unit": "display",
         "sky": np.median(level, axis=0).tolist(),
         "noise": np.maximum(np.median(noise, axis=0), 0.5).tolist(),
-        "splits": {"train": {"count": len(stamps) - VALIDATION}, "val": {"count": VALIDATION}},
+        "splits": {"train": {"count": len(stamps) - validation}, "val": {"count": validation}},
     }
     return Records(Path("sdss"), content)
 
 
-def pretrain(task: str, encoder: keras.Model, source: Arrays, settings: argparse.Namespace) -> dict:
+def pretrain(task: str, encoder: keras.Model, source: Arrays, seed: int, settings: argparse.Namespace) -> dict:
     """Train the encoder on one or several tasks (``a+b``) for the time allowed; what came of it."""
     asked = parse_tasks(task.split("+"))
     tasks = fit_tasks(asked, source, print)
@@ -169,7 +184,7 @@ def pretrain(task: str, encoder: keras.Model, source: Arrays, settings: argparse
     optimizer = keras.optimizers.AdamW(0.0, weight_decay=settings.weight_decay, global_clipnorm=1.0)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-    stream = Stream(source, settings.batch_size, model)
+    stream = Stream(source, settings.batch_size, model, seed)
     began = time.perf_counter()
     # Compiling costs the network nothing: at a learning rate of 0 it stays as it is.
     model.fit(stream.take(2), verbose=0, shuffle=False)
@@ -204,8 +219,8 @@ def pretrain(task: str, encoder: keras.Model, source: Arrays, settings: argparse
 class Stream:
     """Batches of one epoch after the other, a few at a time."""
 
-    def __init__(self, source: Arrays, batch_size: int, model: PretextModel) -> None:
-        self.source, self.asked = source, (batch_size, model.fields, model.n_draws, SEED)
+    def __init__(self, source: Arrays, batch_size: int, model: PretextModel, seed: int) -> None:
+        self.source, self.asked = source, (batch_size, model.fields, model.n_draws, seed)
         self.next, self.steps, self.started = 0, source.steps(batch_size), 0
         self.begin = lambda epoch: model.before_epoch("train", epoch, source, batch_size)
 
@@ -221,7 +236,7 @@ class Stream:
 
 
 def run(settings: argparse.Namespace) -> None:
-    """Every arm that has no result yet."""
+    """Every run of an arm that has no result yet."""
     device = _device()
     if settings.precision == "auto":
         settings.precision = "float32" if "cpu" in device.lower() else "mixed_bfloat16"
@@ -231,12 +246,17 @@ def run(settings: argparse.Namespace) -> None:
         archive = dict(file)
     unlabelled, labelled = decode(archive, "sdss", settings.size), decode(archive, "efigi", settings.size)
     ids, labels = archive["efigi_id"], archive["efigi_label"].astype(int)
+    columns = {"image": unlabelled}
+    if archive.get("photometry_size") == settings.size:
+        columns["photometry"] = archive["sdss_photometry"]
     if settings.unlabelled == "both":
         rest = np.setdiff1d(np.arange(len(ids)), split_labelled(ids, labels)[0])
-        unlabelled = np.concatenate([unlabelled, labelled[rest]])
-    unlabelled = unlabelled[np.random.default_rng(SEED).permutation(len(unlabelled))]
-    splits = {"val": {"image": unlabelled[:VALIDATION]}, "train": {"image": unlabelled[VALIDATION:]}}
-    source = Arrays(survey(unlabelled), splits)
+        more = {"image": labelled, "photometry": archive.get("efigi_photometry")}
+        columns = {name: np.concatenate([values, more[name][rest]]) for name, values in columns.items()}
+    order = np.random.default_rng(SEED).permutation(len(columns["image"]))
+    parts = {"val": order[:VALIDATION], "train": order[VALIDATION:]}
+    splits = {split: {name: values[rows] for name, values in columns.items()} for split, rows in parts.items()}
+    source = Arrays(survey(columns["image"][order]), splits)
     facts = {
         "device": device,
         "backend": keras.backend.backend(),
@@ -245,50 +265,58 @@ def run(settings: argparse.Namespace) -> None:
         "settings": {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()},
     }
     started = time.perf_counter()
-    for arm in _arms(settings):
+    for repeat, arm in itertools.product(range(settings.repeats), _arms(settings)):
+        if repeat and arm in UNSEEDED:
+            continue
         if time.perf_counter() - started > settings.stop_after:
             print("no time left to start another arm; run the same command again", flush=True)
             break
-        file = settings.out / f"{arm.replace('+', '_and_')}.json"
+        name = f"{arm} {repeat}" if repeat else arm
+        file = settings.out / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name.replace('+', '_and_'))}.json"
         if file.is_file():
-            print(f"{arm}: done before", flush=True)
+            print(f"{name}: done before", flush=True)
             continue
         began = time.perf_counter()
         try:
-            features, outcome = _features(arm, source, labelled, settings)
+            features, outcome = _features(arm, source, labelled, SEED + repeat, settings)
         except Exception as error:
             # One task that fails must not cost the others their time on a borrowed device.
-            print(f"{arm}: failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            print(f"{name}: failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             continue
-        result = {"arm": arm, **facts, **outcome, "balanced_accuracy": judge(features, ids, labels)}
+        result = {"arm": arm, "repeat": repeat, **facts, **outcome, "balanced_accuracy": judge(features, ids, labels)}
         result["wall"] = time.perf_counter() - began
         part = file.with_suffix(".part")
         part.write_text(json.dumps(result, indent=1))
         part.replace(file)
         means = {count: round(float(np.mean(values)), 3) for count, values in result["balanced_accuracy"].items()}
-        print(f"{arm}: {means} in {result['wall']:.0f} s, {result.get('images', 0)} images", flush=True)
+        print(f"{name}: {means} in {result['wall']:.0f} s, {result.get('images', 0)} images", flush=True)
         keras.utils.clear_session()
 
 
 def _arms(settings: argparse.Namespace) -> list[str]:
     if settings.arms:
-        return settings.arms.split(",")
-    tasks = (
-        settings.tasks.split(",") if settings.tasks else [name for name in TASKS.names() if not get_task(name).fields]
-    )
+        return _listed(settings.arms)
+    tasks = _listed(settings.tasks) if settings.tasks else [n for n in TASKS.names() if not get_task(n).fields]
     return ["pixels", "untrained", "imagenet", *tasks, *(f"imagenet+{task}" for task in tasks)]
 
 
-def _features(arm: str, source: Arrays, labelled: np.ndarray, settings: argparse.Namespace) -> tuple[np.ndarray, dict]:
+def _listed(text: str) -> list[str]:
+    """What stands between commas, those within parentheses apart."""
+    return re.split(r",(?![^()]*\))", text)
+
+
+def _features(
+    arm: str, source: Arrays, labelled: np.ndarray, seed: int, settings: argparse.Namespace
+) -> tuple[np.ndarray, dict]:
     """The features [N, D] of the labelled stamps, and what the pre-training was like if there was one."""
     if arm == "pixels":
         small = [Image.fromarray(stamp).resize((12, 12), Image.Resampling.BOX) for stamp in labelled]
         return np.stack([np.asarray(stamp, np.float32).ravel() for stamp in small]), {}
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     start, _, task = arm.partition("+") if arm.startswith("imagenet") else (arm, "", "" if arm == "untrained" else arm)
     weights = str(settings.weights) if start == "imagenet" else None
     encoder = build_encoder(source.records, backbone=settings.backbone, weights=weights)
-    outcome = pretrain(task, encoder, source, settings) if task else {}
+    outcome = pretrain(task, encoder, source, seed, settings) if task else {}
     return np.asarray(encoder.predict(labelled.astype(np.float32), batch_size=256, verbose=0), np.float32), outcome
 
 
@@ -305,16 +333,22 @@ def _device() -> str:
 def table(out: Path) -> str:
     """The results as Markdown, best at the larger budget first."""
     results = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
-    results.sort(key=lambda r: -np.mean(r["balanced_accuracy"][str(PER_CLASS[-1])]))
-    head = ["arm", *(f"{count} labels a class" for count in PER_CLASS), "stamps seen", "scores at the task itself"]
-    rows = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    runs: dict[str, list[dict]] = {}
     for result in results:
-        cells = [result["arm"]]
-        for count in PER_CLASS:
-            values = result["balanced_accuracy"][str(count)]
-            cells.append(f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}")
-        cells.append(f"{result['images']:,}" if "images" in result else "–")
-        scores = {k: v for k, v in result.get("validation", {}).items() if k != "loss" and "explained_" not in k}
+        runs.setdefault(result["arm"], []).append(result)
+    accuracy = {arm: _accuracies(of) for arm, of in runs.items()}
+    head = ["arm", *(f"{count} labels a class" for count in PER_CLASS), "runs", "stamps seen"]
+    head.append("scores at the task itself")
+    rows = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for arm in sorted(runs, key=lambda arm: -accuracy[arm][-1].mean()):
+        cells = [arm]
+        for values in accuracy[arm]:
+            cells.append(f"{values.mean():.3f} ± {values.mean(axis=0).std(ddof=1):.3f}")
+            if len(values) > 1:
+                cells[-1] += f" ± {values.mean(axis=1).std(ddof=1):.3f}"
+        cells.append(str(len(runs[arm])))
+        cells.append(f"{np.mean([run['images'] for run in runs[arm]]):,.0f}" if "images" in runs[arm][0] else "–")
+        scores = {k: v for k, v in runs[arm][0].get("validation", {}).items() if k != "loss" and "explained_" not in k}
         cells.append(", ".join(f"{name} {value:.3g}" for name, value in scores.items()) or "–")
         rows.append("| " + " | ".join(cells) + " |")
     trained = [result for result in results if "images" in result]
@@ -326,12 +360,18 @@ def table(out: Path) -> str:
     moved = f", which moves each number by up to ±{_binomial(counts):.3f} (binomial)" if counts else ""
     note = (
         f"Balanced accuracy on the same {TEST} test galaxies, mean ± standard deviation over {DRAWS} draws of the "
-        f"labels; the spread does not hold the choice of test galaxies{moved}. Unlabelled stamps: "
+        f"labels (of the mean over the runs) ± that over runs with different seeds (of the mean over the draws), where "
+        f"there are several; neither holds the choice of test galaxies{moved}. Unlabelled stamps: "
         f"{used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of {used['batch_size']}, "
         f"{used['precision']}, {seconds:.0f} s of training for each arm on one {trained[0]['device']} "
-        f"(Keras on {trained[0]['backend']}), one run each."
+        f"(Keras on {trained[0]['backend']}). Scores at the task are those of the first run."
     )
     return "\n".join([*rows, "", note])
+
+
+def _accuracies(runs: list[dict]) -> list[np.ndarray]:
+    """Of one arm, by number of labels a class: [runs, draws]."""
+    return [np.array([run["balanced_accuracy"][str(count)] for run in runs]) for count in PER_CLASS]
 
 
 def _binomial(counts: list[int]) -> float:
@@ -345,12 +385,14 @@ def main() -> None:
     packing = steps.add_parser("pack")
     packing.add_argument("--data", type=Path, required=True)
     packing.add_argument("--out", type=Path, required=True)
+    packing.add_argument("--size", type=int, default=96, help="that of `run`: at which the stamps are measured")
     running = steps.add_parser("run")
     running.add_argument("--pack", type=Path, required=True)
     running.add_argument("--weights", type=Path, required=True, help="MobileNetV2 without its top, ImageNet weights")
     running.add_argument("--out", type=Path, required=True)
     running.add_argument("--tasks", help="a,b+c,…; all that need no catalogue without")
-    running.add_argument("--arms", help="exactly these: pixels,untrained,imagenet,TASK,imagenet+TASK,…")
+    running.add_argument("--repeats", type=int, default=1, help="how many seeds each arm runs with")
+    running.add_argument("--arms", help="exactly these: pixels,untrained,imagenet,TASK,TASK+TASK,imagenet+TASK,…")
     running.add_argument(
         "--unlabelled",
         default="sdss",
@@ -373,7 +415,7 @@ def main() -> None:
     telling.add_argument("--write", action="store_true", help="into docs/results.md")
     settings = parser.parse_args()
     if settings.step == "pack":
-        pack(settings.data, settings.out)
+        pack(settings.data, settings.out, settings.size)
     elif settings.step == "run":
         del settings.step
         run(settings)

@@ -44,6 +44,21 @@ def noise_image(seed: int, shape: tuple[int, int] = (96, 80)) -> np.ndarray:
     return np.random.default_rng(seed).normal(100, 5, shape).astype(np.float32)
 
 
+VISITS = ("A", "B", "C")
+
+
+def write_visits(directory: Path, count: int) -> Path:
+    """Three visits of one field; every third object is seen once only and has no name in the column `galaxy`."""
+    for index, visit in enumerate(VISITS):
+        for band in "gr":
+            write_image(directory / f"{visit}_{band}.fits", noise_image(index))
+    x, y = np.random.default_rng(0).uniform(10, 65, (2, count))
+    names = [f"NGC {n:02d}" if n % 3 else "" for n in range(count)]
+    rows = [(f"{n}{v}", names[n], v, x[n], y[n]) for v in VISITS for n in range(count) if n % 3 or v == "A"]
+    Table(rows=rows, names=["id", "galaxy", "field", "x", "y"]).write(directory / "catalog.fits")
+    return directory
+
+
 def config_for(directory: Path, **options) -> ConvertConfig:
     """Options for a survey in `directory`: two bands, stamps of 16 pixels, one process."""
     defaults = {

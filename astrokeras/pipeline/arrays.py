@@ -11,7 +11,8 @@ import numpy as np
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.cropping import check_size
-from astrokeras.pipeline.source import POSITION, Batch
+from astrokeras.pipeline.groups import Groups
+from astrokeras.pipeline.source import PARTNER, POSITION, Batch, no_field
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import read
@@ -44,6 +45,8 @@ def decode_record(records: Records, serialized: bytes, names: Sequence[str]) -> 
     stored = decode(serialized)
     features = {}
     for name in names:
+        if name not in stored:
+            raise no_field(records, name, sorted(stored.keys() - {"image"}))
         value = stored[name]
         if name == "image":
             value = np.frombuffer(value, "<f4").reshape(records.size, records.size, len(records.bands))
@@ -75,6 +78,7 @@ class Arrays:
             split: {name: _middle(values, self.size) if name == "image" else values for name, values in columns.items()}
             for split, columns in splits.items()
         }
+        self.groups: dict[str, Groups] = {}
 
     @classmethod
     def load(cls, records: Records, splits: Sequence[str], fields: Sequence[str], size: int | None = None) -> "Arrays":
@@ -105,6 +109,14 @@ class Arrays:
         """See `Source.add`."""
         for split, values in columns.items():
             self.splits[split][field] = values
+
+    def group(self, codes: Mapping[str, np.ndarray]) -> None:
+        """See `Source.group`."""
+        self.groups = {split: Groups(values) for split, values in codes.items()}
+
+    def has(self, field: str, split: str) -> bool:
+        """See `Source.has`."""
+        return field in self.splits.get(split, {})
 
     def steps(self, batch_size: int) -> int:
         """Whole batches in an epoch; fewer stamps than a batch are repeated to fill one."""
@@ -153,9 +165,11 @@ class Arrays:
         self, split: str, rows: np.ndarray, fields: Sequence[str], rng: np.random.Generator, n_draws: int
     ) -> Batch:
         columns = self.splits[split]
-        draws = rng.random((len(rows), n_draws), np.float32)
-        found = {field: rows if field == POSITION else columns[field][rows] for field in fields}
-        return {"flux": columns["image"][rows], "draws": draws} | found
+        batch = {"flux": columns["image"][rows], "draws": rng.random((len(rows), n_draws), np.float32)}
+        if PARTNER in fields:
+            batch[PARTNER] = columns["image"][self.groups[split].partners(rows, rng.random(len(rows)))]
+        stored = [field for field in fields if field != PARTNER]
+        return batch | {field: rows if field == POSITION else columns[field][rows] for field in stored}
 
 
 def _middle(stamps: np.ndarray, size: int) -> np.ndarray:

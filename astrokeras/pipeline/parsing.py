@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.cropping import check_size
+from astrokeras.pipeline.source import no_field
 from astrokeras.records.directory import Records
 
 Parser = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -21,8 +21,7 @@ def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
     has_valid = ("valid",) if records.content["options"].get("valid") else ()
     if field in ("id", "image", *has_valid) or field in records.columns:
         return tf.io.FixedLenFeature([], tf.string)
-    known = ", ".join(("id", "label", "magnitudes", "magnitude_errors", *has_valid, *records.columns))
-    raise AstrokerasError(f"the records in {records.path} have no column '{field}'; they have {known}")
+    raise no_field(records, field, ("id", "label", "magnitudes", "magnitude_errors", *has_valid, *records.columns))
 
 
 def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtype: tf.DType) -> tf.Tensor:

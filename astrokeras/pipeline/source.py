@@ -10,11 +10,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 
 Batch = dict[str, np.ndarray]
 # The field that is no part of a record: its place in its split, from 0.
 POSITION = "position"
+# The field that is another stamp of the same group, [N, S, S, B], see `Source.group`.
+PARTNER = "partner"
+# Fields that records lack if no option of the conversion asked for them.
+_MENDED_BY = {"object": "convert with --object-column COLUMN to say which rows show the same object"}
 
 
 class Source(Protocol):
@@ -36,6 +41,16 @@ class Source(Protocol):
 
         Of a field that was added before, the splits given are replaced.
         """
+
+    def group(self, codes: Mapping[str, np.ndarray]) -> None:
+        """Says which stamps are a group, by split: those of the same code, integers [N], in the order of the records.
+
+        From then on `PARTNER` can be asked for: the unaltered stamp of another of the group, drawn anew for each
+        example as its ``draws`` are; the stamp itself where it is alone.
+        """
+
+    def has(self, field: str, split: str) -> bool:
+        """Whether the field was added for this split."""
 
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch of the training split."""
@@ -59,3 +74,10 @@ class Source(Protocol):
         self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
     ) -> Iterator[tuple[np.ndarray, Mapping[str, np.ndarray]]]:
         """Stamps [n, S, S, B] in the order of the records with the fields, as arrays, without padding."""
+
+
+def no_field(records: Records, field: str, known: Sequence[str]) -> AstrokerasError:
+    """What to raise where records lack a field."""
+    there = ", ".join(known)
+    mend = f"; {_MENDED_BY[field]}" if field in _MENDED_BY else ""
+    return AstrokerasError(f"the records in {records.path} have no column '{field}'; they have {there}{mend}")

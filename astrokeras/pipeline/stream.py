@@ -13,11 +13,14 @@ from astrokeras.pipeline.dataset import (
     steps_per_epoch,
     training_batches,
 )
-from astrokeras.pipeline.source import POSITION
+from astrokeras.pipeline.groups import Groups
+from astrokeras.pipeline.lookup import Lookup
+from astrokeras.pipeline.parsing import parser
+from astrokeras.pipeline.source import PARTNER, POSITION, no_field
 from astrokeras.records.directory import Records
 
 # What distinguishes the draws of the tasks from those of the augmentation, and of validation from training.
-_TRAINING, _VALIDATION = 1, 2
+_TRAINING, _VALIDATION, _TRAINING_PARTNERS, _VALIDATION_PARTNERS = range(1, 5)
 
 
 def _with_draws(dataset: tf.data.Dataset, first: int, seed: int, stream: int, n_draws: int) -> tf.data.Dataset:
@@ -50,6 +53,7 @@ class Stream:
         self.size = check_size(records, size)
         self.augment = augment
         self.added: dict[str, dict[str, np.ndarray]] = {}
+        self.groups: dict[str, tuple[Groups, Lookup]] = {}
 
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
         """See `Source.columns`."""
@@ -57,21 +61,36 @@ class Stream:
         if len(added) == len(fields):
             return added
         every = read_columns(self.records, split, errors="magnitude_errors" in fields)
+        for field in fields:
+            if field not in added and field not in every:
+                raise no_field(self.records, field, tuple(every))
         return {field: added[field] if field in added else every[field] for field in fields}
 
     def add(self, field: str, columns: Mapping[str, np.ndarray]) -> None:
         """See `Source.add`."""
         self.added[field] = {**self.added.get(field, {}), **columns}
 
+    def group(self, codes: Mapping[str, np.ndarray]) -> None:
+        """See `Source.group`.
+
+        Raises:
+            AstrokerasError: a shard is damaged.
+        """
+        self.groups = {split: (Groups(values), Lookup(self.records, split)) for split, values in codes.items()}
+
+    def has(self, field: str, split: str) -> bool:
+        """See `Source.has`."""
+        return split in self.added.get(field, {})
+
     def _stored(self, fields: Sequence[str]) -> list[str]:
         """What to read for these fields: by its position in its split is found what was added."""
-        stored = [field for field in fields if field not in self.added]
+        stored = [field for field in fields if field not in self.added and field != PARTNER]
         return stored if len(stored) == len(fields) else list(dict.fromkeys([*stored, POSITION]))
 
     def _complete(self, batches: tf.data.Dataset, split: str, fields: Sequence[str]) -> tf.data.Dataset:
         """The batches with these fields, those added included."""
         tables = {field: tf.constant(self.added[field][split]) for field in fields if field in self.added}
-        if not tables:
+        if not tables and PARTNER not in fields:
             return batches
 
         def complete(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -80,6 +99,27 @@ class Stream:
             return {**kept, **found}
 
         return batches.map(complete, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _with_partners(
+        self, batches: tf.data.Dataset, split: str, fields: Sequence[str], first: int, seed: int, stream: int
+    ) -> tf.data.Dataset:
+        """The batches with `PARTNER` if it is asked for; drawn as in `_with_draws`."""
+        if PARTNER not in fields:
+            return batches
+        groups, lookup = self.groups[split]
+        parse = parser(self.records, ("image",), self.size)
+
+        def look(positions: np.ndarray, draws: np.ndarray) -> np.ndarray:
+            return lookup(groups.partners(positions, draws))
+
+        def add(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            key = tf.random.fold_in(tf.constant([seed, stream], tf.int64), step)
+            draws = tf.random.stateless_uniform(tf.shape(batch[POSITION]), key)
+            serialized = tf.ensure_shape(tf.numpy_function(look, [batch[POSITION], draws], tf.string), [None])
+            partner = tf.ensure_shape(parse(serialized)["image"], batch["flux"].shape)
+            return {**batch, PARTNER: partner}
+
+        return batches.enumerate(first).map(add, num_parallel_calls=tf.data.AUTOTUNE)
 
     def steps(self, batch_size: int) -> int:
         """See `Source.steps`."""
@@ -99,15 +139,16 @@ class Stream:
             augment=self.augment,
             first_step=first_step,
         ).map(lambda flux, features: {"flux": flux, **features})
-        batches = self._complete(batches, "train", fields)
         first = epoch * self.steps(batch_size) + first_step
+        batches = self._with_partners(batches, "train", fields, first, seed, _TRAINING_PARTNERS)
+        batches = self._complete(batches, "train", fields)
         return _as_inputs(_with_draws(batches, first, seed, _TRAINING, n_draws))
 
     def evaluation(
         self, split: str, batch_size: int, fields: Sequence[str], n_draws: int, seed: int
     ) -> tf.data.Dataset:
         """See `Source.evaluation`."""
-        batches = self._evaluation(split, batch_size, fields)
+        batches = self._evaluation(split, batch_size, fields, seed=seed)
         return _as_inputs(_with_draws(batches, 0, seed, _VALIDATION, n_draws))
 
     def stamps(
@@ -119,12 +160,13 @@ class Stream:
             yield batch["flux"][real], {field: batch[field][real] for field in fields}
 
     def _evaluation(
-        self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
+        self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None, seed: int = 0
     ) -> tf.data.Dataset:
         stored = self._stored(fields)
         batches = evaluation_batches(self.records, split, batch_size, fields=stored, size=self.size, select=select).map(
             lambda flux, features, weight: {"flux": flux, "weight": weight, **features}
         )
+        batches = self._with_partners(batches, split, fields, 0, seed, _VALIDATION_PARTNERS)
         return self._complete(batches, split, fields)
 
 

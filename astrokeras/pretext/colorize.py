@@ -4,10 +4,13 @@ Source: Vincenzi et al. 2020, "The color out of space: learning self-supervised 
 imagery", ICPR (arXiv 2006.12119): mean absolute error of the a and b channels of CIE Lab, from a decoder behind the
 encoder. They predict the colours from the spectral bands other than red, green and blue. So here: every second band,
 stretched, from the others. Of a stamp of display levels in three channels, a and b are predicted from its lightness.
+
+The option ``sobel`` is for their term that compares gradients, of which the exact form was not found; this one is ours:
+the mean absolute error of the gradients by Sobel's operators, along both axes, times the option's value.
 """
 
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 import keras
 import numpy as np
@@ -18,8 +21,16 @@ from astrokeras.models.stretch import Stretch, stretch_for
 from astrokeras.pretext.base import TASKS, Fields, Task
 from astrokeras.pretext.decoder import decode
 from astrokeras.pretext.lab import gray, lab
-from astrokeras.pretext.reconstruction import Explained, Target, known_pixels, mean_error, score_names
+from astrokeras.pretext.reconstruction import (
+    Explained,
+    Target,
+    gradient_error,
+    known_pixels,
+    mean_error,
+    score_names,
+)
 from astrokeras.records.directory import Records
+from astrokeras.spec import Number, Parameter
 
 # About the range of a and b, to bring them to the order of 1.
 _CHROMA = 100.0
@@ -34,19 +45,22 @@ class Colorize(Task):
         bands: names.
         size: side of the stamps in pixels.
         display: whether the stamps are display levels in three channels, the first of which is red.
+        sobel: weight of the error of the gradients.
     """
+
+    parameters: ClassVar[tuple[Parameter, ...]] = (Number("sobel", 0.0, 100.0, default=0.0),)
 
     # Noise in the seen bands alone would do no harm, but an augmentation changes all.
     breaks = frozenset({"completeness"})
     legend = "explained: share of the variance of the colours that is predicted; 0 is their mean"
 
-    def __init__(self, stretch: Stretch, bands: tuple[str, ...], size: int, display: bool) -> None:
-        self.stretch, self.bands, self.size, self.display = stretch, bands, size, display
+    def __init__(self, stretch: Stretch, bands: tuple[str, ...], size: int, display: bool, sobel: float = 0.0) -> None:
+        self.stretch, self.bands, self.size, self.display, self.sobel = stretch, bands, size, display, sobel
         self.held_out = np.arange(len(bands)) % 2 == 1
         self.channels = ("a", "b") if display else tuple(np.array(bands)[self.held_out].tolist())
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int) -> Self:
+    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, sobel: float = 0.0) -> Self:
         """The stretch of the survey makes the bands comparable.
 
         Raises:
@@ -55,7 +69,7 @@ class Colorize(Task):
         if len(records.bands) == 1:
             raise UsageError(f"task 'colorize' needs two bands or more; {records.path} has {records.bands[0]} alone")
         display = records.unit == "display" and len(records.bands) == 3
-        return cls(stretch_for(records, "auto"), records.bands, size, display)
+        return cls(stretch_for(records, "auto"), records.bands, size, display, sobel)
 
     @property
     def notes(self) -> list[str]:
@@ -88,8 +102,9 @@ class Colorize(Task):
         return [self.stretch]
 
     def loss(self, target: Target, prediction: KerasTensor) -> KerasTensor:
-        """The mean absolute error over the pixels of each example."""
-        return mean_error(target, ops.abs(target["pixels"] - prediction))
+        """The mean absolute error over the pixels of each example, and that of the gradients times its weight."""
+        error = mean_error(target, ops.abs(target["pixels"] - prediction))
+        return error + self.sobel * gradient_error(target, prediction) if self.sobel else error
 
     @property
     def score_names(self) -> tuple[str, ...]:

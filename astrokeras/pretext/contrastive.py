@@ -10,10 +10,10 @@ from typing import ClassVar, Self
 
 import keras
 import numpy as np
-from keras import KerasTensor, ops
+from keras import KerasTensor
 
 from astrokeras.pretext.base import TASKS, Fields, Task
-from astrokeras.pretext.pairs import Retrieval, Spread, TwoViews, projector, similarities
+from astrokeras.pretext.pairs import Retrieval, Spread, TwoViews, nt_xent, projector
 from astrokeras.records.directory import Records
 from astrokeras.spec import Number, Parameter
 
@@ -54,14 +54,10 @@ class Contrastive(Task):
 
     def loss(self, target: KerasTensor, prediction: list[KerasTensor]) -> KerasTensor:
         """The mean of the losses of both views: each has to find the other among the 2 N - 2 views of other stamps."""
-        return 0.5 * (self._find(*prediction, target) + self._find(*reversed(prediction), target))
-
-    def _find(self, view: KerasTensor, other: KerasTensor, weight: KerasTensor) -> KerasTensor:
-        to_same, to_other, own = similarities(view, other, weight, self.replicas)
-        # A view is not its own negative.
-        logits = ops.concatenate([ops.where(own, -1e9, to_same), to_other], axis=-1) / self.temperature
-        partner = ops.sum(ops.where(own, to_other, 0.0), axis=-1) / self.temperature
-        return ops.logsumexp(logits, axis=-1) - partner
+        first, second = (
+            nt_xent(*views, target, self.temperature, self.replicas) for views in (prediction, prediction[::-1])
+        )
+        return 0.5 * (first + second)
 
     @property
     def score_names(self) -> tuple[str, ...]:

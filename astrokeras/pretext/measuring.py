@@ -1,17 +1,27 @@
-"""What SEP measures on the stamps that the network sees, for `photometry`."""
+"""What SEP measures on the stamps that the network sees, for `photometry`.
+
+It takes some 2.6 ms a stamp, and is the same for every run on the same records and of the same size: it is kept, see
+`cache`.
+"""
 
 import functools
+import inspect
 import itertools
 import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import sep
 
 from astrokeras.pipeline.source import Source
+from astrokeras.pretext.cache import kept
+from astrokeras.records.directory import Records
 from astrokeras.records.executor import Here, Pool
+from astrokeras.survey import measure as measure_module
 from astrokeras.survey.measure import LEVEL_NOISE, measure
 from astrokeras.survey.units import zero_point_of
 
+_KIND = "photometry"
 SHAPES = ("half_light_radius", "ellipticity", "concentration")
 # Stamps that a process gets at a time, and how many are worth starting processes for.
 _BATCH = 64
@@ -35,7 +45,24 @@ def measure_batch(stamps: np.ndarray, noise_floor: float, zero_point: float) -> 
 
 
 def measure_split(source: Source, split: str, report: Callable[[str], None]) -> np.ndarray:
-    """`measure_batch` of a whole split, on all processors if it is large; [N, B + 3] in the order of the records."""
+    """`measure_batch` of a whole split; [N, B + 3] in the order of the records.
+
+    What was measured before on records with the same shards, by the same code, is not measured again. Records that have
+    no fingerprint, being in memory alone, are.
+    """
+    if "fingerprint" not in source.records.content:
+        return _measure(source, split, report)
+    shape = (source.records.count(split), len(source.records.bands) + len(SHAPES))
+    return kept(_KIND, _depends_on(source.records, split, source.size), shape, lambda: _measure(source, split, report))
+
+
+def _depends_on(records: Records, split: str, size: int) -> list[str]:
+    code = [inspect.getsource(module) for module in (inspect.getmodule(measure_batch), measure_module)]
+    return [records.fingerprint, split, str(size), records.unit, sep.__version__, np.__version__, *code]
+
+
+def _measure(source: Source, split: str, report: Callable[[str], None]) -> np.ndarray:
+    """On all processors if there are many stamps."""
     records = source.records
     count = records.count(split)
     floor = LEVEL_NOISE if records.unit == "display" else 0.0

@@ -1,5 +1,6 @@
 """The network that is pre-trained: one encoder, any number of tasks."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,8 @@ class PretextModel(keras.Model):
         self.heads = {name: _build_head(name, task, encoder.output_shape[-1]) for name, task in tasks.items()}
         self.states = [layer for task in tasks.values() for layer in task.layers()]
         self.scores = {name: task.metrics() for name, task in tasks.items()}
+        # Behind a function, or Keras would take these models for layers of this one.
+        self._compiled = functools.cache(self._compile)
         self.means = {name: keras.metrics.Mean(name=f"{name}_loss") for name in tasks} if len(tasks) > 1 else {}
         self.built = True
 
@@ -118,11 +121,13 @@ class PretextModel(keras.Model):
 
     def _answers(self, name: str, split: str, source: Source, batch_size: int) -> np.ndarray:
         """What the head of a task of one view predicts for the unaltered stamps of a split, [N, ...]."""
-        parts = []
-        for flux, _ in source.stamps(split, batch_size, ()):
-            embedding = self.encoder(ops.convert_to_tensor(flux), training=False)
-            parts.append(ops.convert_to_numpy(self.heads[name]([embedding], training=False)))
-        return np.concatenate(parts)
+        whole = self._compiled(name)
+        return np.concatenate([whole.predict_on_batch(flux) for flux, _ in source.stamps(split, batch_size, ())])
+
+    def _compile(self, name: str) -> keras.Model:
+        """The encoder with one head: a model of its own, which Keras compiles."""
+        flux = keras.Input(self.encoder.input_shape[1:], dtype="float32")
+        return keras.Model(flux, self.heads[name]([self.encoder(flux)]))
 
     def compute_loss(
         self,

@@ -71,23 +71,52 @@ def unit(vectors: KerasTensor) -> KerasTensor:
 
 
 def similarities(
-    first: KerasTensor, second: KerasTensor, weight: KerasTensor, replicas: Replicas
+    first: KerasTensor,
+    second: KerasTensor,
+    weight: KerasTensor,
+    replicas: Replicas,
+    group: KerasTensor | None = None,
 ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
     """Cosines of this replica's first views with everybody's.
 
     Shapes:
-        first, second [n, D], weight [n] -> cosines with all first and all second views, [n, N] each, -inf where the
-        other is padding; and a mask [n, N] of where the other is the same stamp
+        first, second [n, D], weight [n], group [n] integers -> cosines with all first and all second views, [n, N]
+        each, -1e9 where the other is padding or another stamp of the same group; and a mask [n, N] of where the other
+        is the same stamp
     """
     everyone_first, everyone_second = replicas.gather(unit(first)), replicas.gather(unit(second))
     there = replicas.gather(weight)[None, :] > 0
     size, total = ops.shape(first)[0], ops.shape(everyone_first)[0]
     own = ops.arange(size)[:, None] + replicas.index() * size == ops.arange(total)[None, :]
+    if group is not None:
+        there = there & (group[:, None] != replicas.gather(group)[None, :])
     there = there | own
     mine = unit(first)
     to_first = ops.where(there, ops.matmul(mine, ops.transpose(everyone_first)), -1e9)
     to_second = ops.where(there, ops.matmul(mine, ops.transpose(everyone_second)), -1e9)
     return to_first, to_second, own
+
+
+def nt_xent(
+    view: KerasTensor,
+    other: KerasTensor,
+    weight: KerasTensor,
+    temperature: float,
+    replicas: Replicas,
+    group: KerasTensor | None = None,
+) -> KerasTensor:
+    """The normalised temperature-scaled cross-entropy: each view has to find its other among all that are not its own.
+
+    Source: Chen et al. 2020 (arXiv 2002.05709), equation 1. With `group`, stamps of the same one are no negatives.
+
+    Shapes:
+        view, other [n, D], weight [n], group [n] integers -> [n]
+    """
+    to_same, to_other, own = similarities(view, other, weight, replicas, group)
+    # A view is not its own negative.
+    logits = ops.concatenate([ops.where(own, -1e9, to_same), to_other], axis=-1) / temperature
+    partner = ops.sum(ops.where(own, to_other, 0.0), axis=-1) / temperature
+    return ops.logsumexp(logits, axis=-1) - partner
 
 
 class Retrieval(keras.metrics.Metric):
@@ -101,9 +130,15 @@ class Retrieval(keras.metrics.Metric):
         self.replicas = replicas
         self.mean = keras.metrics.Mean(name="mean")
 
-    def update_state(self, weight: KerasTensor, views: list[KerasTensor], sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 neither count nor distract."""
-        _, cosines, own = similarities(views[0], views[1], weight, self.replicas)
+    def update_state(
+        self,
+        weight: KerasTensor,
+        views: list[KerasTensor],
+        sample_weight: Any = None,
+        group: KerasTensor | None = None,
+    ) -> None:
+        """Adds a batch; examples of weight 0 neither count nor distract, nor do others of the same `group` [N]."""
+        _, cosines, own = similarities(views[0], views[1], weight, self.replicas, group)
         partner = ops.sum(ops.where(own, cosines, 0.0), axis=-1)
         # Equals do not count as found: a collapsed network finds nothing.
         rivals = ops.max(ops.where(own, -1e9, cosines), axis=-1)

@@ -130,11 +130,13 @@ class Photometry(Task):
 
     @classmethod
     def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
-        """Measures the training and the validation split."""
+        """Measures the training and the validation split, unless the source has the measurements."""
+        splits = [s for s in ("train", "val") if source.records.counts.get(s) and not source.has(_FIELD, s)]
+        if not splits:
+            return
         # SEP is needed for nothing else here.
         from astrokeras.pretext.measuring import measure_split  # noqa: PLC0415
 
-        splits = [split for split in ("train", "val") if source.records.counts.get(split)]
         source.add(_FIELD, {split: measure_split(source, split, report) for split in splits})
 
     @classmethod

@@ -28,6 +28,30 @@ def mean_error(target: Target, error: KerasTensor) -> KerasTensor:
     return ops.sum(error * target["weight"], axis=axes) / ops.maximum(ops.sum(target["weight"], axis=axes), 1.0)
 
 
+def gradients(pixels: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+    """The change a pixel along y and along x, by Sobel's operators, an eighth of whose sums it is; inner pixels alone.
+
+    Shapes:
+        [N, S, S, C] -> two [N, S - 2, S - 2, C]
+    """
+
+    def along(values: KerasTensor, weights: tuple[float, float, float]) -> KerasTensor:
+        return weights[0] * values[:, :-2] + weights[1] * values[:, 1:-1] + weights[2] * values[:, 2:]
+
+    def across(values: KerasTensor, weights: tuple[float, float, float]) -> KerasTensor:
+        return ops.transpose(along(ops.transpose(values, (0, 2, 1, 3)), weights), (0, 2, 1, 3))
+
+    smooth, difference = (0.25, 0.5, 0.25), (-0.5, 0.0, 0.5)
+    return across(along(pixels, difference), smooth), along(across(pixels, difference), smooth)
+
+
+def gradient_error(target: Target, prediction: KerasTensor) -> KerasTensor:
+    """The mean absolute error of `gradients`, summed over both directions, where all of the 3x3 pixels count; [N]."""
+    weight = -ops.max_pool(-target["weight"], 3, strides=1, padding="valid")
+    rows, columns = gradients(target["pixels"] - prediction)
+    return mean_error({"weight": weight}, ops.abs(rows) + ops.abs(columns))
+
+
 class Explained(keras.metrics.Metric):
     """Share of the variance of the pixels asked for that the prediction explains, over all and for each channel.
 

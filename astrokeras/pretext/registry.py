@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from astrokeras.errors import UsageError
-from astrokeras.pipeline.source import Source
-from astrokeras.pretext import (
+from astrokeras.pipeline.source import PARTNER, Source
+from astrokeras.pretext import (  # noqa: F401 - each registers its task
     clusters,
     colorize,
     contrastive,
+    epochs,
     jigsaw,
     magnitudes,
     masked_bands,
@@ -19,18 +20,6 @@ from astrokeras.pretext import (
 from astrokeras.pretext.base import TASKS, Task
 from astrokeras.spec import Value, bind, parse_one
 
-MODULES = (
-    clusters,
-    colorize,
-    contrastive,
-    jigsaw,
-    magnitudes,
-    masked_bands,
-    photometry,
-    rotation,
-    transformation,
-    vicreg,
-)
 _OPTION = "--task"
 
 
@@ -76,7 +65,8 @@ def fit_tasks(
     for name, options in parsed.items():
         task = get_task(name)
         task.make_fields(source, report, **options)
-        fields = (*task.fields, *task.made)
+        # Stamps are no column.
+        fields = [field for field in (*task.fields, *task.made) if field != PARTNER]
         columns = source.columns("train", fields) if fields else {}
         fitted[name] = task.fit(source.records, columns, source.size, **options)
     return fitted

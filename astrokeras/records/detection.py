@@ -74,7 +74,7 @@ def check_detection(config: ConvertConfig) -> ConvertConfig:
             if getattr(config, option) != default:
                 raise UsageError(f"--{option.replace('_', '-')} goes with --detect")
         return config
-    for option in ("catalog", "label", "magnitudes", "magnitude_errors", "origin"):
+    for option in ("catalog", "label", "object_column", "magnitudes", "magnitude_errors", "origin"):
         if getattr(config, option) is not None:
             raise UsageError(f"--{option.replace('_', '-')}: with --detect the objects come from the images alone")
     for role in ("id", "ra", "dec", "x", "y", "field"):

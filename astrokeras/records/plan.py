@@ -13,7 +13,7 @@ from astrokeras.records.rejects import FILTERED, Rejects
 from astrokeras.records.splits import parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
-from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
+from astrokeras.survey.catalog import OBJECT, Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting, read_field
 from astrokeras.survey.images import ImageError
 from astrokeras.survey.measure import SHAPES
@@ -43,7 +43,8 @@ class Plan:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the numbers that every record carries beside the usual."""
-        return (*self.config.columns, *(SHAPES if self.config.measure else ()))
+        objects = (OBJECT,) if self.config.object_column else ()
+        return (*self.config.columns, *objects, *(SHAPES if self.config.measure else ()))
 
     @property
     def shares(self) -> dict[str, float]:
@@ -132,7 +133,7 @@ def _check_columns(config: ConvertConfig) -> None:
     """Check the options that name columns of the catalogue, or of the records."""
     if not (config.catalog or config.detect):
         by_column = config.split_by not in ("id", "field", "sky")
-        for option in ("label", "magnitudes", "magnitude_errors", "fluxes", "columns", "where"):
+        for option in ("label", "object_column", "magnitudes", "magnitude_errors", "fluxes", "columns", "where"):
             if getattr(config, option):
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
@@ -142,6 +143,7 @@ def _check_columns(config: ConvertConfig) -> None:
             "--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors, --fluxes) are not used then"
         )
     reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
+    reserved |= {OBJECT} if config.object_column else set()
     reserved &= set(config.columns)
     if reserved:
         raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
@@ -153,7 +155,12 @@ def _reject_bad_ids(plan: Plan) -> None:
     first = np.zeros(len(ids), dtype=bool)
     first[rows[np.unique(ids[rows], return_index=True)[1]]] = True
     repeated = rows[~first[rows]]
-    plan.reject(repeated, "duplicate_id", "the id stands in an earlier row too; only that one counts")
+    plan.reject(
+        repeated,
+        "duplicate_id",
+        "the id stands in an earlier row too; only that one counts "
+        "(visits of one object need ids of their own, and --object-column)",
+    )
 
 
 def _plan_objects(plan: Plan) -> None:
@@ -164,6 +171,8 @@ def _plan_objects(plan: Plan) -> None:
     rows = plan.open_rows()
     if len(rows):
         plan.split[rows] = _split(plan, rows)
+        _keep_objects_whole(plan, rows)
+        rows = plan.open_rows()
     nowhere = np.zeros(len(plan.catalog))
     _add_tasks(plan, "", rows, nowhere, nowhere)
 
@@ -191,6 +200,7 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
         plan.split[rows] = _split_groups(plan, rows, np.array([fields[i].name for i in present]), member_of)
     else:
         plan.split[rows] = _split(plan, rows)
+    _keep_objects_whole(plan, plan.open_rows())
     rows = plan.open_rows()
     for index, here in _by_field(field_of, rows):
         _add_tasks(plan, fields[index].name, here, x, y)
@@ -281,9 +291,29 @@ def _positions(plan: Plan, fields: list[Field], field_of: np.ndarray) -> tuple[n
 
 
 def _split(plan: Plan, rows: np.ndarray) -> np.ndarray:
-    if plan.catalog.split_values is None:
-        return plan.splitting.split_objects(plan.catalog.ids[rows])
+    catalog = plan.catalog
+    if catalog.split_values is None:
+        ids = catalog.ids[rows]
+        # What shows one object has one place in the draw, whatever the ids.
+        return plan.splitting.split_objects(
+            ids if catalog.objects is None else np.where(catalog.objects[rows] == "", ids, catalog.objects[rows])
+        )
     return _split_groups(plan, rows, *np.unique(plan.catalog.split_values[rows], return_inverse=True))
+
+
+def _keep_objects_whole(plan: Plan, rows: np.ndarray) -> None:
+    """Reject what would bring an object into another split than that of most of its rows (the first of equals).
+
+    Objects that are split by id never need it.
+    """
+    if plan.catalog.objects is None:
+        return
+    rows = rows[plan.catalog.objects[rows] != ""]
+    objects, member_of = np.unique(plan.catalog.objects[rows], return_inverse=True)
+    counts = np.zeros((len(objects), len(plan.shares)), np.int64)
+    np.add.at(counts, (member_of, plan.split[rows]), 1)
+    elsewhere = rows[plan.split[rows] != counts.argmax(axis=1)[member_of]]
+    plan.reject(elsewhere, "straddles_splits", "most rows of the same object (--object-column) are in another split")
 
 
 def _split_groups(plan: Plan, rows: np.ndarray, names: np.ndarray, member_of: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ class Splitting:
         cells: ``{"nside": …}`` (HEALPix, nested, ICRS) or ``{"pixels": …}`` (side of a block); None unless by sky.
         groups: by name; none where objects are split by id.
         source: the records that this goes on from, "" for none.
+        objects: whether rows with one object (``--object-column``) share its draw where objects are split by id.
     """
 
     by: str
@@ -45,6 +46,7 @@ class Splitting:
     cells: dict[str, int | float] | None = None
     groups: dict[str, Group] = dataclasses.field(default_factory=dict)
     source: str = ""
+    objects: bool = False
 
     def split_objects(self, ids: np.ndarray) -> np.ndarray:
         """Index into `shares` of each object, ``[N]``.
@@ -111,6 +113,7 @@ class Splitting:
             "seed": self.seed,
             "shares": self.shares,
             "cells": self.cells,
+            "objects": self.objects,
             "groups": {name: dataclasses.asdict(group) for name, group in self.groups.items()},
         }
         write_json(directory / SPLITS_JSON, {**content, "sha256": _checksum(content)})
@@ -130,7 +133,8 @@ def load_splitting(records: str) -> Splitting:
         if content.pop("sha256") != _checksum(content):
             raise ValueError("its checksum does not fit")
         groups = {name: Group(**group) for name, group in content["groups"].items()}
-        return Splitting(content["by"], content["seed"], content["shares"], content["cells"], groups, records)
+        cells, objects = content["cells"], content.get("objects", False)
+        return Splitting(content["by"], content["seed"], content["shares"], cells, groups, records, objects)
     except OSError as error:
         raise AstrokerasError(
             f"--splits-from {records}: cannot read {path} ({error.strerror}); expected a directory that astrokeras "
@@ -153,7 +157,7 @@ def choose_splitting(config: ConvertConfig) -> tuple[Splitting, ConvertConfig]:
     """
     if config.splits_from is None:
         splits, by = config.splits or DEFAULT_SPLITS, config.split_by or DEFAULT_SPLIT_BY
-        chosen = Splitting(by, config.seed, parse_splits(splits))
+        chosen = Splitting(by, config.seed, parse_splits(splits), objects=by == "id" and bool(config.object_column))
         return chosen, dataclasses.replace(config, splits=splits, split_by=by)
     earlier = load_splitting(config.splits_from)
     shares = ",".join(f"{name}={share:.10g}" for name, share in earlier.shares.items())
@@ -166,6 +170,10 @@ def choose_splitting(config: ConvertConfig) -> tuple[Splitting, ConvertConfig]:
         raise UsageError(f"--seed {config.seed}, {where} seed {earlier.seed}; leave --seed out")
     if config.cell_size is not None:
         raise UsageError(f"--cell-size {config.cell_size:g}, {where} the areas of those records; leave it out")
+    if earlier.objects and not config.object_column:
+        raise UsageError(f"{where.removeprefix('but ')} all rows of an object in one split; give their --object-column")
+    if earlier.by == "id" and config.object_column and not earlier.objects:
+        raise UsageError(f"--object-column {config.object_column}, {where} each id by itself; leave it out")
     return earlier, dataclasses.replace(config, splits=shares, split_by=earlier.by, seed=earlier.seed)
 
 

@@ -12,10 +12,14 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
+import numpy as np
 
 CHUNK = 1 << 20
+# Bytes before the data of a record, and after.
+_HEAD, _CHECK = 12, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +61,62 @@ def read(path: Path) -> Iterator[bytes]:
     """
     with path.open("rb") as stream:
         size, index = os.fstat(stream.fileno()).st_size, 0
-        while head := stream.read(12):
-            if len(head) < 12 or _masked(head[:8]) != head[8:]:
-                raise ValueError(f"{path}: record {index} is damaged")
-            (length,) = struct.unpack("<Q", head[:8])
-            if length > size - stream.tell():
-                raise ValueError(f"{path}: record {index} is cut short")
-            record, check = stream.read(length), stream.read(4)
-            if _masked(record) != check:
-                raise ValueError(f"{path}: record {index} is damaged")
-            yield record
+        while (length := _length(stream, size, path, f"record {index}")) is not None:
+            yield _data(stream, length, path, f"record {index}")
             index += 1
+
+
+def offsets(path: Path) -> np.ndarray:
+    """Where each record of a file begins, in bytes, int64 ``[N]``; the data are not read.
+
+    Raises:
+        ValueError: the checksum of a length does not match, or the file ends within a record.
+    """
+    found = []
+    # Most of what a larger buffer would read is passed over.
+    with path.open("rb", buffering=0) as stream:
+        size, start = os.fstat(stream.fileno()).st_size, 0
+        while (length := _length(stream, size, path, f"record {len(found)}")) is not None:
+            found.append(start)
+            start = stream.seek(length + _CHECK, os.SEEK_CUR)
+    return np.array(found, np.int64)
+
+
+def read_at(path: Path, starts: Iterable[int]) -> Iterator[bytes]:
+    """Yield the records of a file that begin at these bytes, see `offsets`.
+
+    Raises:
+        ValueError: a checksum does not match, or the file ends within a record.
+    """
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        for start in starts:
+            stream.seek(start)
+            which = f"the record at byte {start}"
+            length = _length(stream, size, path, which)
+            if length is None:
+                raise ValueError(f"{path}: {which} is cut short")
+            yield _data(stream, length, path, which)
+
+
+def _length(stream: BinaryIO, size: int, path: Path, which: str) -> int | None:
+    """The length of the record that begins here, None at the end of the file of `size` bytes."""
+    head = stream.read(_HEAD)
+    if not head:
+        return None
+    if len(head) < _HEAD or _masked(head[:8]) != head[8:]:
+        raise ValueError(f"{path}: {which} is damaged")
+    (length,) = struct.unpack("<Q", head[:8])
+    if length + _CHECK > size - stream.tell():
+        raise ValueError(f"{path}: {which} is cut short")
+    return length
+
+
+def _data(stream: BinaryIO, length: int, path: Path, which: str) -> bytes:
+    record, check = stream.read(length), stream.read(_CHECK)
+    if _masked(record) != check:
+        raise ValueError(f"{path}: {which} is damaged")
+    return record
 
 
 def checksum(path: Path) -> str:

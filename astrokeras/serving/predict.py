@@ -99,8 +99,9 @@ def _from_images(
     same = run["records"]["conversion"]
     new = {
         "images": config.data, "catalog": config.catalog, "workers": config.workers, "label": None, "columns": [],
-        "where": None, "measure": False, "magnitudes": None, "magnitude_errors": None, "splits": "train=1",
-        "split_by": "id", "cell_size": None, "survey": None, "splits_from": None, "fluxes": None, "flux_errors": None,
+        "object_column": None, "where": None, "measure": False, "magnitudes": None, "magnitude_errors": None,
+        "splits": "train=1", "split_by": "id", "cell_size": None, "survey": None, "splits_from": None,
+        "fluxes": None, "flux_errors": None,
         "flux_ivars": None, "flux_zero_point": None,
         "weight": None, "weight_ext": None, "mask": None, "mask_ext": None, "mask_bits": None, "valid": False,
     }  # fmt: skip

@@ -41,6 +41,7 @@ USUAL_ERRORS = (
     "modelMagErr_{band}", "cModelMagErr_{band}", "magerr_{band}", "{band}_magerr", "{band}_mag_err", "e_{band}mag",
     "{band}_err",
 )  # fmt: skip
+OBJECT = "object"  # the carried column that numbers the objects
 MISSING_MAGNITUDE = 90.0  # surveys write 99 or -99 (and 99.9, -999) where they have none
 
 
@@ -56,8 +57,10 @@ class Catalog:
         magnitudes, magnitude_errors: float32 ``[N, B]``, NaN where missing.
         labels: int64 ``[N]``, index into `classes`, -1 where unlabelled.
         classes: names of the classes.
-        columns: the extra columns to carry, float64 ``[N]`` each, NaN where missing.
+        columns: the extra columns to carry, float64 ``[N]`` each, NaN where missing; among them `OBJECT`, a number for
+            each object, if `objects` are known.
         split_values: text, ``[N]``, the column named by ``--split-by``; None otherwise.
+        objects: text, ``[N]``, which object a row shows, "" where it is in no other; None without ``--object-column``.
         left_out: bool, ``[N]``, the rows that ``--where`` does not choose.
         used: which catalogue column serves for what.
     """
@@ -74,6 +77,7 @@ class Catalog:
     classes: tuple[str, ...]
     columns: dict[str, np.ndarray]
     split_values: np.ndarray | None
+    objects: np.ndarray | None
     left_out: np.ndarray
     used: dict[str, str]
 
@@ -108,6 +112,11 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     magnitudes, errors, used_photometry = _photometry(columns, config)
     used |= used_photometry
     by_column = config.split_by not in (None, "id", "field", "sky")
+    carried = {name: columns.numbers(columns.existing(name, "--columns")) for name in config.columns}
+    objects = None
+    if config.object_column:
+        objects = as_text(columns.masked(config.object_column, "--object-column"))
+        carried[OBJECT] = _numbers_of(objects)
     return Catalog(
         ids=_ids(columns, used["id"]) if "id" in used else _row_names(len(table)),
         x=columns.numbers(used["x"]) - origin["x"] if "x" in used else None,
@@ -119,8 +128,9 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         magnitude_errors=np.where(errors >= 0, _without_marks(errors), np.nan).astype(np.float32),
         labels=labels,
         classes=classes,
-        columns={name: columns.numbers(columns.existing(name, "--columns")) for name in config.columns},
+        columns=carried,
         split_values=as_text(columns.masked(config.split_by, "--split-by")) if by_column else None,
+        objects=objects,
         left_out=left_out,
         used=used,
     )
@@ -132,7 +142,7 @@ def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
     return Catalog(
         ids=np.array(ids), x=None, y=None, ra=None, dec=None, fields=None, magnitudes=missing,
         magnitude_errors=missing.copy(), labels=np.full(len(ids), -1), classes=(), columns={},
-        split_values=None, left_out=np.zeros(len(ids), dtype=bool), used={},
+        split_values=None, objects=None, left_out=np.zeros(len(ids), dtype=bool), used={},
     )  # fmt: skip
 
 
@@ -252,6 +262,12 @@ def _photometry(columns: _Columns, config: ConvertConfig) -> tuple[np.ndarray, n
         errors, used_errors = columns.per_band(config.magnitude_errors, usual_errors, bands, "--magnitude-errors")
     found = {"magnitudes": used, "magnitude_errors": used_errors}
     return magnitudes, errors, {role: template for role, template in found.items() if template}
+
+
+def _numbers_of(names: np.ndarray) -> np.ndarray:
+    """A number for each name, from 0 in alphabetical order, NaN for none."""
+    found, number = np.unique(names, return_inverse=True)
+    return np.where(names == "", np.nan, number - (found[0] == "")) if len(names) else np.empty(0)
 
 
 def _row_names(n: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline import arrays
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.dataset import load_arrays, read_columns
-from astrokeras.pipeline.source import POSITION, Batch, Source
+from astrokeras.pipeline.source import PARTNER, POSITION, Batch, Source
 from astrokeras.pipeline.stream import Stream
 from astrokeras.records.directory import Records
 from tests.synthetic import write_records
@@ -122,6 +122,48 @@ def test_fewer_stamps_than_a_batch_are_repeated(opened: Callable[..., Source], t
     (batch,) = batches_of(opened(few).training(0, 16, FIELDS, 3, seed=0))
     assert batch["flux"].shape == (16, 16, 16, 3)
     assert len(np.unique(batch["flux"][:, 8, 8, 0])) == 5
+
+
+def test_partners_are_drawn_from_the_group(opened: Callable[..., Source], records: Records):
+    flux = {split: load_arrays(records, split, size=10)[0] for split in ("train", "val")}
+    codes = {split: np.arange(len(stamps)) // 3 for split, stamps in flux.items()}
+
+    def rows_of(split: str, stamps: np.ndarray) -> np.ndarray:
+        return np.array(
+            [np.flatnonzero([np.array_equal(s, o, equal_nan=True) for o in flux[split]])[0] for s in stamps]
+        )
+
+    def grouped() -> Source:
+        source = opened(records, size=10)
+        source.group(codes)
+        return source
+
+    epochs = [batches_of(grouped().training(epoch, 16, (PARTNER, "label"), 2, seed=7)) for epoch in (0, 1)]
+    chosen = {}
+    for epoch in epochs:
+        for batch in epoch:
+            own, others = rows_of("train", batch["flux"]), rows_of("train", batch[PARTNER])
+            np.testing.assert_array_equal(own // 3, others // 3)
+            assert not np.any(own == others)
+            for row, other in zip(own, others, strict=True):
+                chosen.setdefault(row, set()).add(other)
+    assert any(len(others) == 2 for others in chosen.values())
+    assert equal(epochs[1], batches_of(grouped().training(1, 16, (PARTNER, "label"), 2, seed=7)))
+    validation = batches_of(grouped().evaluation("val", 8, (PARTNER,), 2, seed=7))
+    assert equal(validation, batches_of(grouped().evaluation("val", 8, (PARTNER,), 2, seed=7)))
+    others = rows_of("val", np.concatenate([batch[PARTNER] for batch in validation])[:21])
+    np.testing.assert_array_equal(others // 3, codes["val"])
+    # What else is in a batch does not depend on them.
+    without = batches_of(grouped().training(0, 16, ("label",), 2, seed=7))
+    assert equal(without, epochs[0])
+
+
+def test_a_column_that_is_not_there_is_said(records: Records):
+    mend = "no column 'object'; they have .*; convert with --object-column COLUMN to say"
+    with pytest.raises(AstrokerasError, match=mend):
+        Stream(records).columns("train", ("object",))
+    with pytest.raises(AstrokerasError, match=mend):
+        Arrays.load(records, ["train"], ("object",))
 
 
 def test_nothing_to_train_on(opened: Callable[..., Source], tmp_path: Path):

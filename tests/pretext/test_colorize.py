@@ -3,16 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from keras import ops
+from scipy.ndimage import minimum_filter, sobel
 
 from astrokeras.errors import UsageError
 from astrokeras.pretext.colorize import Colorize
 from astrokeras.pretext.lab import gray, lab
+from astrokeras.pretext.reconstruction import gradients
 from astrokeras.records.directory import Records
 
 
-def fit(bands: tuple[str, ...], unit: str = "nJy") -> Colorize:
+def fit(bands: tuple[str, ...], unit: str = "nJy", **options: float) -> Colorize:
     content = {"bands": bands, "unit": unit, "sky": [5.0] * len(bands), "noise": [2.0] * len(bands)}
-    return Colorize.fit(Records(Path("blobs"), content), {}, 16)
+    return Colorize.fit(Records(Path("blobs"), content), {}, 16, **options)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,32 @@ def test_loss_is_the_mean_absolute_error():
     loss = ops.convert_to_numpy(task.loss({"pixels": pixels, "weight": weight}, ops.convert_to_tensor(prediction)))
     expected = [np.mean(np.abs(pixels[i] - prediction[i])[weight[i] > 0]) for i in range(3)]
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_gradients_are_compared_against_scipy():
+    rng = np.random.default_rng(3)
+    pixels, prediction = rng.normal(size=(2, 3, 9, 9, 2)).astype(np.float32)
+    weight = np.ones((3, 9, 9, 2), np.float32)
+    weight[1, 4, 5, 0] = weight[2] = 0.0
+    target = {"pixels": pixels, "weight": weight}
+    plain, steep = (
+        ops.convert_to_numpy(fit(("u", "g", "r", "i"), sobel=w).loss(target, ops.convert_to_tensor(prediction)))
+        for w in (0.0, 0.5)
+    )
+    planes = np.moveaxis(pixels - prediction, -1, 1).reshape(6, 9, 9)
+    slopes = [np.stack([sobel(plane, axis) for plane in planes])[:, 1:-1, 1:-1] / 8 for axis in (0, 1)]
+    changes = [np.moveaxis(np.abs(slope).reshape(3, 2, 7, 7), 1, -1) for slope in slopes]
+    counts = minimum_filter(weight, (1, 3, 3, 1))[:, 1:-1, 1:-1] > 0
+    assert counts[1].sum() == 2 * 49 - 9
+    expected = [np.mean((changes[0] + changes[1])[i][counts[i]]) for i in range(2)] + [0.0]
+    np.testing.assert_allclose(steep - plain, 0.5 * np.array(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_a_slope_has_its_gradient():
+    y, x = np.mgrid[:6, :6].astype(np.float32)
+    rows, columns = gradients(ops.convert_to_tensor((3 * y - 2 * x)[None, ..., None]))
+    np.testing.assert_allclose(ops.convert_to_numpy(rows), np.full((1, 4, 4, 1), 3.0), atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(columns), np.full((1, 4, 4, 1), -2.0), atol=1e-5)
 
 
 def test_one_band_has_no_colour():

@@ -22,8 +22,9 @@ def source(records: Records) -> Arrays:
     return Arrays.load(records, ["train"], ["magnitudes"])
 
 
-def test_blobs_have_their_true_magnitudes_and_shape(source: Arrays):
+def test_blobs_have_their_true_magnitudes_and_shape(source: Arrays, monkeypatch: pytest.MonkeyPatch):
     lines = []
+    monkeypatch.delitem(source.records.content, "fingerprint")
     measured = measure_split(source, "train", lines.append)
     truth = source.columns("train", ["magnitudes"])["magnitudes"]
     assert measured.shape == (70, 6)
@@ -36,12 +37,30 @@ def test_blobs_have_their_true_magnitudes_and_shape(source: Arrays):
 
 def test_the_records_order_is_kept_in_processes(source: Arrays, monkeypatch: pytest.MonkeyPatch):
     here = measure_split(source, "train", lambda _: None)
+    monkeypatch.delitem(source.records.content, "fingerprint")
     monkeypatch.setattr(measuring, "_WORTH_PROCESSES", 1)
     monkeypatch.setattr(measuring, "_BATCH", 8)
     monkeypatch.setattr(measuring.os, "cpu_count", lambda: 2)
     lines = []
     np.testing.assert_array_equal(measure_split(source, "train", lines.append), here)
     assert lines[1:] == ["measured 24 of 70", "measured 40 of 70", "measured 56 of 70"]
+
+
+def test_what_was_measured_is_measured_once(source: Arrays, records: Records, monkeypatch: pytest.MonkeyPatch):
+    lines = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(records.path / "cache"))
+    first = measure_split(source, "train", lines.append)
+    np.testing.assert_array_equal(measure_split(source, "train", lines.append), first)
+    assert len(lines) == 1
+    # Other stamps, or other code, are measured.
+    smaller = Arrays.load(records, ["train"], [], SIZE - 2)
+    others = Arrays(Records(records.path, {**records.content, "fingerprint": "another"}), source.splits)
+    for other in (smaller, others):
+        measure_split(other, "train", lines.append)
+    monkeypatch.setattr(measuring.sep, "__version__", "0")
+    measure_split(source, "train", lines.append)
+    assert len(lines) == 4
+    assert len(list((records.path / "cache" / "astrokeras").iterdir())) == 4
 
 
 def test_levels_are_measured_from_zero_point_zero(records: Records, source: Arrays):

@@ -77,7 +77,8 @@ def test_scores_are_mean_errors_of_what_is_known():
     assert result == pytest.approx({n: e for n, e, u in zip(NAMES, expected, usable, strict=True) if u}, rel=1e-5)
 
 
-def test_measures_both_splits_and_knows_simple_baselines(records: Records):
+def test_measures_both_splits_and_knows_simple_baselines(records: Records, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(records.path / "cache"))
     source = Arrays.load(records, ["train", "val"], ["magnitudes"])
     lines = []
     task = fit_tasks({"photometry": {}}, source, lines.append)["photometry"]

@@ -6,7 +6,7 @@ from astrokeras.pretext.registry import fields_of, parse_tasks
 
 def test_options_are_checked_and_defaults_filled_in():
     parsed = parse_tasks(["magnitudes(loss=huber)", "rotation"])
-    assert parsed == {"magnitudes": {"loss": "huber", "weights": "equal"}, "rotation": {}}
+    assert parsed == {"magnitudes": {"loss": "huber", "weights": "equal"}, "rotation": {"consistency": 0.0}}
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def test_options_are_checked_and_defaults_filled_in():
         (["rotation", "rotation"], "--task rotation is given twice"),
         (["magnitudes(loss=hubr)"], "loss is hubr, expected absolute or huber"),
         (["contrastive(temperature=0)"], "temperature is 0, expected a number from 0.01 to 10"),
-        (["rotation(4)"], "1 arguments without a name"),
+        (["rotation(0.1,2)"], "2 arguments without a name"),
         (["rotation|contrastive"], "expected one name"),
     ],
 )

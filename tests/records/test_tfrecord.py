@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.records.tfrecord import Shard, checksum, read, write
+from astrokeras.records.tfrecord import Shard, checksum, offsets, read, read_at, write
 
 MESSAGES = [b"", b"a", bytes(range(256)) * 9, b"last"]
 
@@ -27,6 +27,16 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path):
             writer.write(message)
     assert list(read(path)) == MESSAGES
     assert write(tmp_path / "b", MESSAGES).crc32c == checksum(path)
+
+
+def test_records_are_read_where_they_begin(tmp_path: Path):
+    path = tmp_path / "a"
+    write(path, MESSAGES)
+    begin = offsets(path)
+    assert begin.tolist() == [16 * i + sum(map(len, MESSAGES[:i])) for i in range(len(MESSAGES))]
+    assert list(read_at(path, begin[[2, 0, 3, 2]])) == [MESSAGES[i] for i in (2, 0, 3, 2)]
+    with pytest.raises(ValueError, match="the record at byte 7 is damaged"):
+        list(read_at(path, [7]))
 
 
 def test_an_empty_file_has_no_records(tmp_path: Path):
@@ -59,3 +69,5 @@ def test_a_file_cut_within_a_record_is_found(whole: tuple[Path, bytes]):
         path.write_bytes(content[:length])
         with pytest.raises(ValueError, match="damaged"):
             list(read(path))
+        with pytest.raises(ValueError, match="damaged"):
+            offsets(path)
