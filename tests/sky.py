@@ -1,5 +1,6 @@
 """Small surveys written by hand, for tests that must know every pixel."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from astrokeras.config import ConvertConfig
 from astrokeras.records.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
-from astrokeras.records.tfrecord import read
+from astrokeras.records.tfrecord import Shard, Writer, read
 
 SCALE = 0.5 / 3600  # degrees a pixel
 
@@ -38,6 +39,14 @@ def write_image(path: Path, pixels: np.ndarray, header: fits.Header | None = Non
     path.parent.mkdir(parents=True, exist_ok=True)
     fits.PrimaryHDU(pixels, header).writeto(path)
     return path
+
+
+def write_records(path: Path, records: Iterable[bytes]) -> Shard:
+    """A TFRecord file."""
+    writer = Writer(path)
+    for record in records:
+        writer.add(record)
+    return writer.close()
 
 
 def noise_image(seed: int, shape: tuple[int, int] = (96, 80)) -> np.ndarray:

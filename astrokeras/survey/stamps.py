@@ -58,19 +58,26 @@ def cut(
         part = slice(start, min(start + step, len(out)))
         stamps = work[: part.stop - start]
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence bad
-            areas = [
-                _cut_one(pixels, top, left, size, stamp)
-                for top, left, stamp in zip(y0[part].tolist(), x0[part].tolist(), stamps, strict=True)
-            ]
+            areas = _cut_some(pixels, x0[part], y0[part], size, stamps)
             if scale != 1:
                 np.multiply(stamps, np.float32(scale), out=stamps)
         finite = np.isfinite(stamps)
         if not finite.all():
-            area, good = np.array(areas), np.count_nonzero(finite, axis=(1, 2))
-            bad[part] = np.where(area > 0, (area - good) / np.maximum(area, 1), 1.0)
+            good = np.count_nonzero(finite, axis=(1, 2))
+            bad[part] = np.where(areas > 0, (areas - good) / np.maximum(areas, 1), 1.0)
             stamps[~finite] = np.nan
         out[part] = stamps
     return bad
+
+
+def _cut_some(pixels: np.ndarray, x0: np.ndarray, y0: np.ndarray, size: int, stamps: np.ndarray) -> np.ndarray:
+    """Copy windows and return how many pixels of each lie on the image."""
+    windows = list(zip(stamps, y0.tolist(), x0.tolist(), strict=True))
+    if not windows_inside(x0, y0, size, pixels.shape).all():
+        return np.array([_cut_one(pixels, top, left, size, stamp) for stamp, top, left in windows])
+    for stamp, top, left in windows:
+        stamp[:] = pixels[top : top + size, left : left + size]
+    return np.full(len(stamps), size * size)
 
 
 def _cut_one(pixels: np.ndarray, y0: int, x0: int, size: int, stamp: np.ndarray) -> int:
@@ -113,23 +120,34 @@ def sky_level_and_noise(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Median and 1.4826 × median absolute deviation, each ``[N, B]``, NaN where the border has no good pixel.
     """
-    size = stamps.shape[1]
+    n, size, _, bands = stamps.shape
     width = max(1, size // 8)
     border = np.ones((size, size), dtype=bool)
     border[width:-width, width:-width] = False
-    values = np.ascontiguousarray(np.moveaxis(stamps[:, border], 1, -1))
-    level = _medians(values)
-    return level, MAD_TO_SIGMA * _medians(np.abs(values - level[..., None]))
-
-
-def _medians(values: np.ndarray) -> np.ndarray:
-    """Median along the last axis without NaN; ``nanmedian`` goes row by row, and takes several times as long."""
-    ordered = np.sort(values, axis=-1)  # faster than the partition of ``median``; NaN comes last
-    n = values.shape[-1]
-    medians = np.mean(ordered[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
-    holes = np.isnan(ordered[..., -1])
+    pixels = stamps.reshape(n, size * size, bands).take(np.flatnonzero(border), axis=1)
+    values = np.ascontiguousarray(np.moveaxis(pixels, 1, -1))
+    values.sort(axis=-1)  # NaN comes last
+    level, deviation = _median_and_deviation(values)
+    holes = np.isnan(values[..., -1])
     if holes.any():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            medians[holes] = np.nanmedian(values[holes], axis=-1)
-    return medians
+            level[holes] = np.nanmedian(values[holes], axis=-1)
+            deviation[holes] = np.nanmedian(np.abs(values[holes] - level[holes][:, None]), axis=-1)
+    return level, MAD_TO_SIGMA * deviation
+
+
+def _median_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and median absolute deviation along the last axis, which is sorted.
+
+    The k values nearest to the median stand side by side, so that the k-th smallest deviation is the least, over all
+    runs of k values, of the larger deviation of a run's two ends.
+    """
+    n = values.shape[-1]
+    low, high = (n + 1) // 2, n // 2 + 1  # one and the same of an odd number
+    level = np.mean(values[..., low - 1 : high], axis=-1)
+    middle = level[..., None]
+    nearest = [
+        np.maximum(middle - values[..., : n - k + 1], values[..., k - 1 :] - middle).min(axis=-1) for k in (low, high)
+    ]
+    return level, np.mean(nearest, axis=0)

@@ -13,7 +13,6 @@ import pytest
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.records import tfrecord
-from astrokeras.records import work as module
 from astrokeras.records.convert import convert
 from astrokeras.records.executor import ATTEMPTS, Pool
 from astrokeras.records.partial import partial_path
@@ -96,11 +95,14 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
 
 
 def test_a_part_that_cannot_be_written_does_not_fill_the_disk_further(survey: Path, monkeypatch: pytest.MonkeyPatch):
-    def full(path: Path, records: Iterator[bytes]) -> None:
-        path.write_bytes(next(records))
+    add = tfrecord.Writer.add
+
+    def full(writer: tfrecord.Writer, record: bytes) -> None:
+        add(writer, record)
+        assert list(partial_path(survey / "records").glob("parts/*"))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "write", full)
+    monkeypatch.setattr(tfrecord.Writer, "add", full)
     with pytest.raises(AstrokerasError, match="No space left"):
         convert(config_for(survey), report=lambda line: None)
     assert not partial_path(survey / "records").exists()

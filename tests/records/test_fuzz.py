@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astrokeras.records.example import decode, encode
-from astrokeras.records.tfrecord import read, write
+from astrokeras.records.tfrecord import read
+from tests.sky import write_records
 
 RECORDS = [
     encode({"id": b"a", "image": bytes(range(64)), "magnitudes": np.array([1.5, np.nan], np.float32)}),
@@ -35,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=300)
 @given(FLIPS, st.floats(0, 1) | st.just(1.0))
 def test_a_damaged_shard_gives_its_first_records_and_then_says_so(path: Path, flips: list, keep: float):
-    write(path, RECORDS)
+    write_records(path, RECORDS)
     path.write_bytes(damaged(path.read_bytes(), flips, keep))
     found = []
     try:

@@ -6,14 +6,15 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.records.tfrecord import Shard, checksum, read, write
+from astrokeras.records.tfrecord import Shard, Writer, checksum, read
+from tests.sky import write_records
 
 MESSAGES = [b"", b"a", bytes(range(256)) * 9, b"last"]
 
 
 def test_tensorflow_reads_what_is_written(tmp_path: Path):
     path = tmp_path / "a"
-    shard = write(path, iter(MESSAGES))
+    shard = write_records(path, iter(MESSAGES))
     assert list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()) == MESSAGES
     content = path.read_bytes()
     assert shard == Shard(len(MESSAGES), len(content), f"{google_crc32c.value(content):08x}")
@@ -26,18 +27,25 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path):
         for message in MESSAGES:
             writer.write(message)
     assert list(read(path)) == MESSAGES
-    assert write(tmp_path / "b", MESSAGES).crc32c == checksum(path)
+    assert write_records(tmp_path / "b", MESSAGES).crc32c == checksum(path)
+
+
+def test_a_file_that_is_dropped_is_gone(tmp_path: Path):
+    writer = Writer(tmp_path / "a")
+    writer.add(b"one record")
+    writer.drop()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_file_has_no_records(tmp_path: Path):
-    assert write(tmp_path / "a", []).records == 0
+    assert write_records(tmp_path / "a", []).records == 0
     assert list(read(tmp_path / "a")) == []
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     path = tmp_path_factory.mktemp("tfrecord") / "a"
-    write(path, [b"one record", b"and another"])
+    write_records(path, [b"one record", b"and another"])
     return path.with_name("damaged"), path.read_bytes()
 
 
