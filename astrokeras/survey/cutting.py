@@ -12,6 +12,7 @@ from astrokeras.errors import UsageError
 from astrokeras.survey.fits_file import MAX_IMAGE_BYTES, Rows
 from astrokeras.survey.grids import Grid, different_grids, grid_shift
 from astrokeras.survey.images import Extension, ImageError, Plane, is_display, parse_extensions, read_planes
+from astrokeras.survey.mapped import MappedPlane
 from astrokeras.survey.masks import Companion, hide_bad, parse_companions
 from astrokeras.survey.placement import Field
 from astrokeras.survey.resample import check_reproject, cut_resampled
@@ -99,7 +100,7 @@ class _Band:
     shift: tuple[int, int] | None
 
     @property
-    def mapped(self) -> np.ndarray | None:
+    def mapped(self) -> MappedPlane | None:
         """The pixels of a plain file, which can be cut as long as they are kept; None where they have to be read."""
         pixels = self.plane.pixels
         return pixels.mapped if isinstance(pixels, Rows) and self.shift is not None else None
@@ -203,7 +204,10 @@ def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Ite
     if whole:
         yield whole if np.array_equal(order, np.arange(len(x))) else _reordered(whole, np.argsort(order))
         return
+    lowest = np.minimum.accumulate(y0[::-1])[::-1]  # of the rows that an object or those after it need
     for part, stamps in _pieces(cutting, len(x)):
+        for band, _ in held:
+            band.mapped.release(int(lowest[part.start]) + band.shift[1])
         _cut_bands(cutting, held, x0[part], y0[part], stamps)
         yield stamps
 
@@ -271,7 +275,7 @@ def _cut_band(cutting: Cutting, band: _Band, scale: float, x0: np.ndarray, y0: n
         if band.mapped is None:
             bad = _cut_slabs(band.plane.pixels, x0, y0, size, pixels, scale)
         else:
-            bad = cut(band.mapped, x0, y0, size, pixels, scale)
+            bad = cut(band.mapped.pixels, x0, y0, size, pixels, scale)
     stamps.bad[:, index] = bad
     if not cutting.pad:
         for i in np.flatnonzero(~inside):

@@ -15,6 +15,7 @@ from astrokeras.survey import cutting as module
 from astrokeras.survey.cutting import Cutting, Stamps, aligned_planes, cut_field, cut_objects, parse_cutting, read_field
 from astrokeras.survey.fits_file import Rows
 from astrokeras.survey.images import ImageError
+from astrokeras.survey.mapped import MappedPlane
 from tests.sky import noise_image, tan_header, write_image
 
 SHAPE, SIZE = (90, 80), 16
@@ -99,6 +100,17 @@ def test_mapped_images_are_cut_in_pieces(tmp_path: Path, kind: str, monkeypatch:
     (tmp_path / "A_r.fits").unlink()
     stamps = field_stamps(cutting(tmp_path), X, Y)  # before anything is cut
     assert [reason for reason, _ in stamps.reasons] == ["missing_image"] * n
+
+
+def test_rows_that_no_further_object_needs_are_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    two_bands(tmp_path, shifted(tan_header(SHAPE, angle=30), 13, -4), (100, 110))
+    monkeypatch.setattr(module, "PIECE_BYTES", 2 * 4 * SIZE**2 * 2)
+    released: list[int] = []
+    monkeypatch.setattr(MappedPlane, "release", lambda _, row: released.append(row))
+    y = np.array([10.0, 20, 45, 40, 50, 60])
+    assert len(list(cut_field(cutting(tmp_path), "A", np.full(6, 40.0), y))) == 3
+    first = np.array([10, 40, 50]) - SIZE // 2
+    assert released == np.stack([first, first - 4], axis=1).ravel().tolist()
 
 
 @given(st.lists(st.floats(-20, 110), min_size=1, max_size=12), st.integers(1, 40), st.booleans())
