@@ -111,8 +111,8 @@ class _Sky:
     """The sky in every `sky_stride`-th training stamp."""
 
     def __init__(self, work: Work) -> None:
-        nothing = np.empty((0, len(work.cutting.template.bands)), dtype=np.float32)
-        self._levels, self._noises = [nothing], [nothing]
+        self._nothing = np.empty((0, len(work.cutting.template.bands)))
+        self._found: list[tuple[np.ndarray, np.ndarray]] = []
         self._train, self._seen = work.split_names.index("train"), 0
 
     def add(self, work: Work, stamps: np.ndarray, kept: np.ndarray) -> None:
@@ -120,13 +120,14 @@ class _Sky:
         chosen = train[-self._seen % work.sky_stride :: work.sky_stride]
         self._seen += len(train)
         if len(chosen):
-            level, noise = sky_level_and_noise(stamps[chosen])
-            self._levels.append(level)
-            self._noises.append(noise)
+            self._found.append(sky_level_and_noise(stamps[chosen]))
 
     def measured(self) -> tuple[np.ndarray, np.ndarray]:
         """Level and noise, ``[N, B]`` each."""
-        return np.concatenate(self._levels), np.concatenate(self._noises)
+        if not self._found:
+            return self._nothing, self._nothing
+        level, noise = (np.concatenate(pieces) for pieces in zip(*self._found, strict=True))
+        return level, noise
 
 
 def _units(work: Work) -> list[str]:

@@ -1,4 +1,4 @@
-"""Cut the stamps of a field's objects, or the middle of each object's own image, band by band in the flux unit."""
+"""Cut the stamps of a field's objects, or the middle of each object's own image, in the flux unit."""
 
 import contextlib
 import dataclasses
