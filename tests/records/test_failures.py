@@ -2,9 +2,7 @@ import dataclasses
 import errno
 import os
 import resource
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,11 +129,9 @@ def test_a_file_that_may_not_grow_fails_in_every_process_and_a_rerun_goes_on(sur
 def test_an_interrupt_keeps_what_is_done(survey: Path):
     command = [*command_for(survey), survey / "out", "--workers", "2"]
     partial = partial_path(survey / "out")
-    with subprocess.Popen(command, start_new_session=True, **PIPES) as process:
-        while len(list(partial.glob("results/*.npz"))) < 2 and process.poll() is None:
-            time.sleep(0.001)
-        os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate()
+    pipes = {**PIPES, "env": {**PIPES["env"], "INTERRUPT_AFTER": "2"}}
+    process = subprocess.run(command, check=False, start_new_session=True, **pipes)
+    errors = process.stderr
     assert process.returncode == 130
     assert "the same command goes on" in errors
     assert errors.splitlines()[-1] == "interrupted"
