@@ -8,7 +8,7 @@ from pathlib import Path
 
 from astrokeras.records.done import Done
 from astrokeras.records.executor import Executor, Lost
-from astrokeras.records.work import Work
+from astrokeras.records.task import Work
 
 
 def double(number: int) -> int:

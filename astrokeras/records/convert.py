@@ -19,8 +19,8 @@ from astrokeras.records.plan import Plan, check_options, make_plan
 from astrokeras.records.rejects import FILTERED
 from astrokeras.records.resume import already_complete, check_unfinished, what_is_asked
 from astrokeras.records.splitting import choose_splitting
-from astrokeras.records.task import Task
-from astrokeras.records.work import Work, run_and_keep
+from astrokeras.records.task import Task, Work
+from astrokeras.records.work import run_and_keep
 from astrokeras.survey.named import with_survey
 
 Report = Callable[[str], None]

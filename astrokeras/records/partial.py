@@ -20,7 +20,9 @@ from typing import IO, Any
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.done import Done, load
 from astrokeras.records.metadata import sync, write_json
-from astrokeras.records.work import Work, part_path, result_path
+from astrokeras.records.parts import part_path
+from astrokeras.records.task import Work
+from astrokeras.records.work import result_path
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 

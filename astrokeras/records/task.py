@@ -4,6 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from astrokeras import __version__
+from astrokeras.records.fingerprint import fingerprint
+from astrokeras.survey.cutting import Cutting
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -24,3 +28,41 @@ class Task:
     def title(self) -> str:
         """How messages call the task."""
         return f"task {self.index}" + (f" (field {self.field})" if self.field else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One task with the part of the catalogue that it needs (arrays of N rows, in the task's order).
+
+    The sky is measured on every `sky_stride`-th training stamp.
+    """
+
+    task: Task
+    cutting: Cutting
+    max_bad_fraction: float
+    split_names: tuple[str, ...]
+    ids: np.ndarray
+    split: np.ndarray
+    labels: np.ndarray
+    magnitudes: np.ndarray
+    magnitude_errors: np.ndarray
+    columns: dict[str, np.ndarray]
+    n_classes: int
+    directory: str
+    measure: bool = False
+    sky_stride: int = 1
+    version: str = __version__
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same work, wherever its results go."""
+        return fingerprint(dataclasses.replace(self, directory=""))
+
+    def piece(self, rows: slice) -> "Work":
+        """The work for some of the rows."""
+        task = dataclasses.replace(self.task, rows=self.task.rows[rows], x=self.task.x[rows], y=self.task.y[rows])
+        arrays = {
+            name: getattr(self, name)[rows] for name in ("ids", "split", "labels", "magnitudes", "magnitude_errors")
+        }
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return dataclasses.replace(self, task=task, columns=columns, **arrays)

@@ -7,7 +7,9 @@ The checksum of a whole file is its CRC-32C too (RFC 3720, Castagnoli): it finds
 row, and costs a few percent of a conversion where SHA-256 would cost a third.
 """
 
+import contextlib
 import dataclasses
+import functools
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -36,21 +38,48 @@ def _masked(data: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
+@functools.lru_cache(maxsize=1024)
+def _head(length: int) -> bytes:
+    """What stands before a record of so many bytes."""
+    packed = struct.pack("<Q", length)
+    return packed + _masked(packed)
+
+
+class Writer:
+    """Writes one file; once closed it is on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._stream = path, path.open("wb", buffering=CHUNK)
+        self._records = self._bytes = self._crc = 0
+
+    def add(self, record: bytes) -> None:
+        """Write one serialized record."""
+        for piece in (_head(len(record)), record, _masked(record)):
+            self._stream.write(piece)
+            self._crc = google_crc32c.extend(self._crc, piece)
+            self._bytes += len(piece)
+        self._records += 1
+
+    def close(self) -> Shard:
+        """Force the file to the disk."""
+        with self._stream:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        return Shard(self._records, self._bytes, f"{self._crc:08x}")
+
+    def drop(self) -> None:
+        """Delete the file."""
+        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a full disk most of all, which is known by then
+            self._stream.close()
+
+
 def write(path: Path, records: Iterable[bytes]) -> Shard:
     """Write serialized records to `path` and force them to the disk."""
-    crc = count = size = 0
-    with path.open("wb", buffering=CHUNK) as stream:
-        for record in records:
-            length = struct.pack("<Q", len(record))
-            head, tail = length + _masked(length), _masked(record)
-            for piece in (head, record, tail):
-                stream.write(piece)
-                crc = google_crc32c.extend(crc, piece)
-            count += 1
-            size += len(head) + len(record) + len(tail)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return Shard(count, size, f"{crc:08x}")
+    writer = Writer(path)
+    for record in records:
+        writer.add(record)
+    return writer.close()
 
 
 def read(path: Path) -> Iterator[bytes]:

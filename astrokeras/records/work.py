@@ -1,8 +1,7 @@
-"""The unit of conversion: one task's rows to one shard a split. A pure function, the same in any process."""
+"""What one task does: its rows to one shard a split. A pure function, the same in any process."""
 
 import dataclasses
 import hashlib
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,49 +9,19 @@ import numpy as np
 
 from astrokeras import __version__
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.done import Done, Part, look_at, save
-from astrokeras.records.example import encode
-from astrokeras.records.fingerprint import fingerprint
+from astrokeras.records.done import Done, look_at, save
+from astrokeras.records.parts import Parts
 from astrokeras.records.rejects import Rejects
-from astrokeras.records.task import Task
-from astrokeras.records.tfrecord import Shard, checksum, write
-from astrokeras.survey.cutting import Cutting, Stamps, cut_field, cut_objects
+from astrokeras.records.task import Work
+from astrokeras.records.tfrecord import checksum
+from astrokeras.survey.cutting import Stamps, cut_field, cut_objects
 from astrokeras.survey.measure import LEVEL_NOISE, measure
 from astrokeras.survey.stamps import sky_level_and_noise, window_start
 from astrokeras.survey.units import zero_point_of
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """One task with the part of the catalogue that it needs (arrays of N rows, in the task's order).
-
-    The sky is measured on every `sky_stride`-th training stamp.
-    """
-
-    task: Task
-    cutting: Cutting
-    max_bad_fraction: float
-    split_names: tuple[str, ...]
-    ids: np.ndarray
-    split: np.ndarray
-    labels: np.ndarray
-    magnitudes: np.ndarray
-    magnitude_errors: np.ndarray
-    columns: dict[str, np.ndarray]
-    n_classes: int
-    directory: str
-    measure: bool = False
-    sky_stride: int = 1
-    version: str = __version__
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same work, wherever its results go."""
-        return fingerprint(dataclasses.replace(self, directory=""))
-
-
 def run(work: Work) -> Done:
-    """Cut, check and write the stamps of one task, each file under a name of its own.
+    """Cut, check and write the stamps of one task piece by piece, each file under a name of its own.
 
     An image that cannot be used rejects the rows that need it; everything else that goes wrong is raised.
 
@@ -64,25 +33,28 @@ def run(work: Work) -> Done:
         raise AstrokerasError(f"a worker runs astrokeras {__version__}, expected {work.version} as here")
     paths = [path for unit in _units(work) for path in _paths(work, unit)]
     seen = {str(path): look_at(path) for path in paths}
-    stamps = _cut(work)
-    why = Rejects(len(work.ids))
-    for i in np.flatnonzero([reason is not None for reason in stamps.reasons]):
-        why.add([i], *stamps.reasons[i])
-    _reject_bad_pixels(work, stamps, why)
-    kept = ~why.mask
-    if work.measure:
-        work = _measured(work, stamps.pixels, kept)
-    train = np.flatnonzero(kept & (work.split == work.split_names.index("train")))
-    sky, noise = _sky(stamps.pixels[train[:: work.sky_stride]])
+    why, sky, begin = Rejects(len(work.ids)), _Sky(work), 0
+    with Parts(work) as parts:
+        for stamps in _cut(work):
+            rows = slice(begin, begin + len(stamps.pixels))
+            piece, begin = work.piece(rows), rows.stop
+            _note_rejects(piece, stamps, rows.start, why)
+            kept = ~why.mask[rows]
+            if work.measure:
+                piece = _measured(piece, stamps.pixels, kept)
+            sky.add(piece, stamps.pixels, kept)
+            parts.add(piece, stamps.pixels, kept)
+        written = parts.close()
     rejected, codes, texts = why.coded()
+    level, noise = sky.measured()
     return Done(
         index=work.task.index,
-        parts=_write_parts(work, stamps.pixels, kept),
-        kept=work.task.rows[kept],
+        parts=written,
+        kept=work.task.rows[~why.mask],
         rejected=work.task.rows[rejected],
         codes=codes,
         why=texts,
-        sky=sky,
+        sky=level,
         noise=noise,
         inputs=_inputs(work, [path for path in paths if seen[str(path)]]),
         seen=seen,
@@ -101,22 +73,23 @@ def result_path(directory: str | Path, index: int) -> Path:
     return Path(directory) / "results" / f"{index:06d}.npz"
 
 
-def part_path(directory: str | Path, name: str) -> Path:
-    """The file with the records of a task for one split, until it gets its final name."""
-    return Path(directory) / "parts" / name
-
-
-def _cut(work: Work) -> Stamps:
+def _cut(work: Work) -> Iterator[Stamps]:
     if work.cutting.template.per_object:
         return cut_objects(work.cutting, work.ids)
     return cut_field(work.cutting, work.task.field, work.task.x, work.task.y)
 
 
-def _reject_bad_pixels(work: Work, stamps: Stamps, why: Rejects) -> None:
+def _note_rejects(work: Work, stamps: Stamps, begin: int, why: Rejects) -> None:
+    """Note which of the stamps, the first of which is row `begin` of the task, are left out."""
+    for i, reason in enumerate(stamps.reasons):
+        if reason is not None:
+            why.add([begin + i], *reason)
     for i in np.flatnonzero(stamps.bad.max(axis=1) > work.max_bad_fraction):
         band = int(np.argmax(stamps.bad[i]))
         name = work.cutting.template.bands[band]
-        why.add([i], "bad_pixels", f"{stamps.bad[i, band]:.0%} of the pixels in band {name} are NaN or infinite")
+        why.add(
+            [begin + i], "bad_pixels", f"{stamps.bad[i, band]:.0%} of the pixels in band {name} are NaN or infinite"
+        )
 
 
 def _measured(work: Work, stamps: np.ndarray, kept: np.ndarray) -> Work:
@@ -134,51 +107,27 @@ def _measured(work: Work, stamps: np.ndarray, kept: np.ndarray) -> Work:
     )
 
 
-def _sky(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if not len(stamps):
-        nothing = np.empty((0, stamps.shape[-1]))
-        return nothing, nothing
-    pairs = [sky_level_and_noise(stamps[..., band]) for band in range(stamps.shape[-1])]
-    return np.stack([level for level, _ in pairs], axis=1), np.stack([noise for _, noise in pairs], axis=1)
+class _Sky:
+    """The sky in every `sky_stride`-th training stamp."""
 
+    def __init__(self, work: Work) -> None:
+        self._nothing = np.empty((0, len(work.cutting.template.bands)))
+        self._found: list[tuple[np.ndarray, np.ndarray]] = []
+        self._train, self._seen = work.split_names.index("train"), 0
 
-def _write_parts(work: Work, stamps: np.ndarray, kept: np.ndarray) -> dict[str, Part]:
-    parts = {}
-    for index, split in enumerate(work.split_names):
-        chosen = np.flatnonzero(kept & (work.split == index))
+    def add(self, work: Work, stamps: np.ndarray, kept: np.ndarray) -> None:
+        train = np.flatnonzero(kept & (work.split == self._train))
+        chosen = train[-self._seen % work.sky_stride :: work.sky_stride]
+        self._seen += len(train)
         if len(chosen):
-            # No two attempts share a name, not even one that goes on after its parent was killed.
-            name = f"{split}-{work.task.index:06d}-{uuid.uuid4().hex}"
-            shard = _write(part_path(work.directory, name), _records(work, stamps, chosen))
-            labels = np.bincount(work.labels[chosen] + 1, minlength=work.n_classes + 1)[1:]
-            magnitudes = np.isfinite(work.magnitudes[chosen]).sum(axis=0)
-            parts[split] = Part(name, shard, labels.tolist(), magnitudes.tolist())
-    return parts
+            self._found.append(sky_level_and_noise(stamps[chosen]))
 
-
-def _write(path: Path, records: Iterator[bytes]) -> Shard:
-    try:
-        return write(path, records)
-    except OSError:  # a full disk most of all: leave what room there is
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[bytes]:
-    for i in chosen:
-        carried = {name: values[i].astype("<f8").tobytes() for name, values in work.columns.items()}
-        if work.cutting.valid:
-            carried["valid"] = np.isfinite(stamps[i]).astype(np.uint8).tobytes()
-        yield encode(
-            {
-                "id": str(work.ids[i]).encode(),
-                "image": stamps[i].astype("<f4", copy=False).view(np.uint8),
-                "magnitudes": work.magnitudes[i],
-                "magnitude_errors": work.magnitude_errors[i],
-                "label": work.labels[i : i + 1],
-                **carried,
-            }
-        )
+    def measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """Level and noise, ``[N, B]`` each."""
+        if not self._found:
+            return self._nothing, self._nothing
+        level, noise = (np.concatenate(pieces) for pieces in zip(*self._found, strict=True))
+        return level, noise
 
 
 def _units(work: Work) -> list[str]:

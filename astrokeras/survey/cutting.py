@@ -1,4 +1,4 @@
-"""Cut the stamps of a field's objects, or the middle of each object's own image, band by band in the flux unit."""
+"""Cut the stamps of a field's objects, or the middle of each object's own image, in the flux unit."""
 
 import contextlib
 import dataclasses
@@ -12,6 +12,7 @@ from astrokeras.errors import UsageError
 from astrokeras.survey.fits_file import MAX_IMAGE_BYTES, Rows
 from astrokeras.survey.grids import Grid, different_grids, grid_shift
 from astrokeras.survey.images import Extension, ImageError, Plane, is_display, parse_extensions, read_planes
+from astrokeras.survey.mapped import MappedPlane
 from astrokeras.survey.masks import Companion, hide_bad, parse_companions
 from astrokeras.survey.placement import Field
 from astrokeras.survey.resample import check_reproject, cut_resampled
@@ -20,6 +21,8 @@ from astrokeras.survey.template import ImageTemplate
 from astrokeras.survey.units import ZeroPoints, parse_zero_points
 
 SLAB_BYTES = 128 << 20  # of a band that are read at once, more or less
+PIECE_BYTES = 2 << 20  # of stamps that are cut at once where it can be: what a processor's cache holds
+MOST_MAPPED = 100  # bands of a field that are mapped together: each takes a file descriptor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Cutting:
 
 @dataclasses.dataclass(frozen=True)
 class Stamps:
-    """What was cut for N objects.
+    """What was cut for N objects. The arrays are used again for the next ones.
 
     Attributes:
         pixels: float32 ``[N, size, size, B]`` in the flux unit; bad pixels and what lies off the image are NaN. Not
@@ -95,6 +98,12 @@ class _Band:
     grid: Grid
     reference: Grid
     shift: tuple[int, int] | None
+
+    @property
+    def mapped(self) -> MappedPlane | None:
+        """The pixels of a plain file, which can be cut as long as they are kept; None where they have to be read."""
+        pixels = self.plane.pixels
+        return pixels.mapped if isinstance(pixels, Rows) and self.shift is not None else None
 
 
 def read_field(cutting: Cutting, name: str) -> Field:
@@ -162,46 +171,77 @@ def _shift(cutting: Cutting, reference: Grid, grid: Grid) -> tuple[int, int] | N
     return shift
 
 
-def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Stamps:
-    """Cut the stamps of N objects of one field.
+def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Iterator[Stamps]:
+    """Cut the stamps of N objects of one field: a few at a time from mapped images, otherwise all of them at once.
+
+    An image that cannot be used rejects all objects, so it is found before the first are cut.
 
     Args:
         cutting: how.
         field: name of the field.
         x: 0-based column of each object on the grid of the first band, ``[N]``.
         y: 0-based row; objects sorted by it are cut fastest.
+
+    Yields:
+        The stamps, in the objects' order.
     """
-    order = np.argsort(y, kind="stable")
-    stamps = _no_stamps(cutting, len(x))
-    x0, y0 = window_start(x[order], cutting.size), window_start(y[order], cutting.size)
+    x0, y0 = window_start(x, cutting.size), window_start(y, cutting.size)
+    order = np.argsort(y0, kind="stable")
+    whole, held = None, []
     try:
         zero_points = cutting.zero_points.of(field)
         for band in _bands(cutting, field):
-            _cut_band(cutting, band, zero_points.scale(band.plane), x0, y0, stamps)
+            held.append((band, zero_points.scale(band.plane)))
+            if band.mapped is None or len(held) > MOST_MAPPED:
+                whole = whole or _no_stamps(cutting, len(x))
+                _cut_bands(cutting, held, x0[order], y0[order], whole)
+                held = []
+        if whole:
+            _cut_bands(cutting, held, x0[order], y0[order], whole)
     except ImageError as error:
-        stamps.reasons[:] = [(error.reason, str(error))] * len(x)
-    if np.array_equal(order, np.arange(len(x))):
-        return stamps
-    back = np.argsort(order)
-    return Stamps(stamps.pixels[back], stamps.bad[back], [stamps.reasons[i] for i in back])
+        whole = _no_stamps(cutting, len(x))
+        whole.reasons[:] = [(error.reason, str(error))] * len(x)
+    if whole:
+        yield whole if np.array_equal(order, np.arange(len(x))) else _reordered(whole, np.argsort(order))
+        return
+    lowest = np.minimum.accumulate(y0[::-1])[::-1]  # of the rows that an object or those after it need
+    for part, stamps in _pieces(cutting, len(x)):
+        for band, _ in held:
+            band.mapped.release(int(lowest[part.start]) + band.shift[1])
+        _cut_bands(cutting, held, x0[part], y0[part], stamps)
+        yield stamps
 
 
-def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Stamps:
-    """Cut the middle of the images of N objects that have files of their own."""
-    stamps = _no_stamps(cutting, len(ids))
-    for i, name in enumerate(ids):
-        one = Stamps(stamps.pixels[i : i + 1], stamps.bad[i : i + 1], [None])
-        try:
-            _cut_object(cutting, str(name), one)
-        except ImageError as error:
-            one.reasons[0] = (error.reason, str(error))
-        stamps.reasons[i] = one.reasons[0]
-    return stamps
+def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Iterator[Stamps]:
+    """Cut the middle of the images of N objects that have files of their own, a few objects at a time."""
+    for part, stamps in _pieces(cutting, len(ids)):
+        for i, name in enumerate(ids[part]):
+            one = Stamps(stamps.pixels[i : i + 1], stamps.bad[i : i + 1], [None])
+            try:
+                _cut_object(cutting, str(name), one)
+            except ImageError as error:
+                one.reasons[0] = (error.reason, str(error))
+            stamps.reasons[i] = one.reasons[0]
+        yield stamps
 
 
 def _no_stamps(cutting: Cutting, n: int) -> Stamps:
     n_bands, size = len(cutting.template.bands), cutting.size
     return Stamps(np.empty((n, size, size, n_bands), dtype=np.float32), np.zeros((n, n_bands)), [None] * n)
+
+
+def _pieces(cutting: Cutting, n: int) -> Iterator[tuple[slice, Stamps]]:
+    """Divide N objects; each piece with room for its stamps, which the next one takes again."""
+    step = max(1, PIECE_BYTES // (4 * cutting.size**2 * len(cutting.template.bands)))
+    room = _no_stamps(cutting, min(step, n)).pixels
+    for start in range(0, n, step):
+        part = slice(start, min(start + step, n))
+        count = part.stop - start
+        yield part, Stamps(room[:count], np.zeros((count, room.shape[-1])), [None] * count)
+
+
+def _reordered(stamps: Stamps, order: np.ndarray) -> Stamps:
+    return Stamps(stamps.pixels[order], stamps.bad[order], [stamps.reasons[i] for i in order])
 
 
 def _cut_object(cutting: Cutting, name: str, stamp: Stamps) -> None:
@@ -216,18 +256,27 @@ def _cut_object(cutting: Cutting, name: str, stamp: Stamps) -> None:
         _cut_band(cutting, band, cutting.zero_points.scale(band.plane), x0, y0, stamp)
 
 
+def _cut_bands(
+    cutting: Cutting, bands: list[tuple[_Band, float]], x0: np.ndarray, y0: np.ndarray, stamps: Stamps
+) -> None:
+    for band, scale in bands:
+        _cut_band(cutting, band, scale, x0, y0, stamps)
+
+
 def _cut_band(cutting: Cutting, band: _Band, scale: float, x0: np.ndarray, y0: np.ndarray, stamps: Stamps) -> None:
-    """Fill one band of the stamps from windows, sorted by row, on the reference grid."""
-    index = band.plane.band
-    pixels = np.empty(stamps.pixels.shape[:3], dtype=np.float32)
+    """Fill one band of the stamps from windows on the reference grid; sorted by row, unless the band is mapped."""
+    index, size = band.plane.band, cutting.size
+    pixels = stamps.pixels[..., index]
     if band.shift is None:
-        bad, inside = cut_resampled(band.plane.pixels, band.grid, band.reference, x0, y0, cutting.size, pixels, scale)
+        bad, inside = cut_resampled(band.plane.pixels, band.grid, band.reference, x0, y0, size, pixels, scale)
     else:
         x0, y0 = x0 + band.shift[0], y0 + band.shift[1]
-        bad = _cut_slabs(band.plane.pixels, x0, y0, cutting.size, pixels, scale)
-        inside = windows_inside(x0, y0, cutting.size, band.grid.shape)
+        inside = windows_inside(x0, y0, size, band.grid.shape)
+        if band.mapped is None:
+            bad = _cut_slabs(band.plane.pixels, x0, y0, size, pixels, scale)
+        else:
+            bad = cut(band.mapped.pixels, x0, y0, size, pixels, scale)
     stamps.bad[:, index] = bad
-    stamps.pixels[..., index] = pixels
     if not cutting.pad:
         for i in np.flatnonzero(~inside):
             name = cutting.template.bands[index]

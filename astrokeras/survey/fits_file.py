@@ -20,6 +20,7 @@ import numpy as np
 from astropy.io import fits
 
 from astrokeras.config import ConvertConfig
+from astrokeras.survey.mapped import MappedPlane
 from astrokeras.survey.problems import ImageError, readable
 from astrokeras.survey.tiles import HeldTiles, check_tiling
 
@@ -36,13 +37,15 @@ class Rows:
     """The pixels of one plane, read when rows of them are asked for: ``rows[y0:y1]``, or ``np.asarray(rows)`` for all.
 
     Only as long as the file is open, which is until the next plane is asked for. Of a file that can only be read
-    `in_order`, asking for rows before those of the last time means to unpack it from its beginning again.
+    `in_order`, asking for rows before those of the last time means to unpack it from its beginning again. Pixels that
+    are `mapped` can be read for as long as they are kept.
     """
 
     path: Path
     shape: tuple[int, int]
     read: Callable[[int, int], np.ndarray]
     in_order: bool = False
+    mapped: MappedPlane | None = None
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Pixels ``[rows, W]``, in the file's own type unless they are scaled."""
@@ -231,8 +234,9 @@ class FitsFile:
             return Rows(self.path, shape[-2:], lambda start, stop: tiles.read(index, start, stop))
         if isinstance(self._stream, _Plain) and not _is_scaled(hdu.header):
             dtype = np.dtype(fits.hdu.base.BITPIX2DTYPE[hdu.header["BITPIX"]]).newbyteorder(">")
-            cube = np.memmap(self._stream, dtype, "r", hdu.fileinfo()["datLoc"], shape).view(np.ndarray)
-            return Rows(self.path, shape[-2:], lambda start, stop: cube[index][start:stop])
+            offset = hdu.fileinfo()["datLoc"] + plane * math.prod(shape[-2:]) * dtype.itemsize
+            mapped = MappedPlane(self._stream, offset, dtype, shape[-2:])
+            return Rows(self.path, shape[-2:], lambda start, stop: mapped.pixels[start:stop], mapped=mapped)
 
         def read(start: int, stop: int) -> np.ndarray:
             with self.explained():

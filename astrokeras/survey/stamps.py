@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-STAMPS_AT_ONCE = 256  # so that counting bad pixels finds them still in the processor's cache
+BYTES_AT_ONCE = 512 << 10  # of stamps that are cut, so that they are still in the processor's cache when checked
 SLAB_GAP = 64  # rows between two windows that are read rather than skipped
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
@@ -51,23 +51,33 @@ def cut(
         Of each stamp, the fraction of bad (non-finite) pixels among those that lie on the image, ``[N]``;
         1 where none does.
     """
-    bad = np.empty(len(out))
-    for start in range(0, len(out), STAMPS_AT_ONCE):
-        stamps = out[start : start + STAMPS_AT_ONCE]
-        part = slice(start, start + len(stamps))
+    bad = np.zeros(len(out))
+    step = max(1, min(len(out), BYTES_AT_ONCE // (4 * size**2)))
+    work = np.empty((step, size, size), dtype=np.float32)  # `out` need not lie in one piece
+    for start in range(0, len(out), step):
+        part = slice(start, min(start + step, len(out)))
+        stamps = work[: part.stop - start]
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence bad
-            areas = [
-                _cut_one(pixels, top, left, size, stamp)
-                for top, left, stamp in zip(y0[part].tolist(), x0[part].tolist(), stamps, strict=True)
-            ]
+            areas = _cut_some(pixels, x0[part], y0[part], size, stamps)
             if scale != 1:
                 np.multiply(stamps, np.float32(scale), out=stamps)
         finite = np.isfinite(stamps)
-        area, good = np.array(areas), np.count_nonzero(finite, axis=(1, 2))
-        bad[part] = np.where(area > 0, (area - good) / np.maximum(area, 1), 1.0)
-        if good.sum() < finite.size:
+        if not finite.all():
+            good = np.count_nonzero(finite, axis=(1, 2))
+            bad[part] = np.where(areas > 0, (areas - good) / np.maximum(areas, 1), 1.0)
             stamps[~finite] = np.nan
+        out[part] = stamps
     return bad
+
+
+def _cut_some(pixels: np.ndarray, x0: np.ndarray, y0: np.ndarray, size: int, stamps: np.ndarray) -> np.ndarray:
+    """Copy windows and return how many pixels of each lie on the image."""
+    windows = list(zip(stamps, y0.tolist(), x0.tolist(), strict=True))
+    if not windows_inside(x0, y0, size, pixels.shape).all():
+        return np.array([_cut_one(pixels, top, left, size, stamp) for stamp, top, left in windows])
+    for stamp, top, left in windows:
+        stamp[:] = pixels[top : top + size, left : left + size]
+    return np.full(len(stamps), size * size)
 
 
 def _cut_one(pixels: np.ndarray, y0: int, x0: int, size: int, stamp: np.ndarray) -> int:
@@ -102,31 +112,42 @@ def slabs(y0: np.ndarray, size: int, max_rows: int | None) -> Iterator[slice]:
 
 
 def sky_level_and_noise(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Robust sky of each stamp from its border, an eighth of the stamp wide.
+    """Robust sky of each stamp and band from its border, an eighth of the stamp wide.
 
     Args:
-        stamps: ``[N, H, W]``; NaN pixels are left out.
+        stamps: ``[N, H, W, B]``; NaN pixels are left out.
 
     Returns:
-        Median and 1.4826 × median absolute deviation, each ``[N]``, NaN where the border has no good pixel.
+        Median and 1.4826 × median absolute deviation, each ``[N, B]``, NaN where the border has no good pixel.
     """
-    size = stamps.shape[1]
+    n, size, _, bands = stamps.shape
     width = max(1, size // 8)
     border = np.ones((size, size), dtype=bool)
     border[width:-width, width:-width] = False
-    values = stamps[:, border]
-    level = _medians(values)
-    return level, MAD_TO_SIGMA * _medians(np.abs(values - level[:, None]))
-
-
-def _medians(values: np.ndarray) -> np.ndarray:
-    """Median of each row without its NaN; ``nanmedian`` goes row by row, and takes several times as long."""
-    medians = np.full(len(values), np.nan, dtype=values.dtype)
-    whole = ~np.isnan(values).any(axis=1)
-    if whole.any():
-        medians[whole] = np.median(values[whole], axis=1)
-    if not whole.all():
+    pixels = stamps.reshape(n, size * size, bands).take(np.flatnonzero(border), axis=1)
+    values = np.ascontiguousarray(np.moveaxis(pixels, 1, -1))
+    values.sort(axis=-1)  # NaN comes last
+    level, deviation = _median_and_deviation(values)
+    holes = np.isnan(values[..., -1])
+    if holes.any():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            medians[~whole] = np.nanmedian(values[~whole], axis=1)
-    return medians
+            level[holes] = np.nanmedian(values[holes], axis=-1)
+            deviation[holes] = np.nanmedian(np.abs(values[holes] - level[holes][:, None]), axis=-1)
+    return level, MAD_TO_SIGMA * deviation
+
+
+def _median_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and median absolute deviation along the last axis, which is sorted.
+
+    The k values nearest to the median stand side by side, so that the k-th smallest deviation is the least, over all
+    runs of k values, of the larger deviation of a run's two ends.
+    """
+    n = values.shape[-1]
+    low, high = (n + 1) // 2, n // 2 + 1  # one and the same of an odd number
+    level = np.mean(values[..., low - 1 : high], axis=-1)
+    middle = level[..., None]
+    nearest = [
+        np.maximum(middle - values[..., : n - k + 1], values[..., k - 1 :] - middle).min(axis=-1) for k in (low, high)
+    ]
+    return level, np.mean(nearest, axis=0)

@@ -20,12 +20,20 @@ PIPES = {
     "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True,
 }  # fmt: skip
 _COMMAND = """
+import os
+import signal
 import sys
 from astrokeras.cli import main
-from astrokeras.config import ConvertConfig
 from astrokeras.records import plan
-from astrokeras.records.convert import convert
+from astrokeras.records.finish import Tally
 plan.STAMP_BYTES_PER_TASK = 16 * 16 * 2 * 4 * 3
+add, finished = Tally.add, []
+def add_or_interrupt(tally, done):
+    add(tally, done)
+    finished.append(done.index)
+    if len(finished) == int(os.environ.get("INTERRUPT_AFTER", 0)):
+        os.killpg(0, signal.SIGINT)  # this process and its workers, as Ctrl-C does
+Tally.add = add_or_interrupt
 if __name__ == "__main__":
     main(sys.argv[1:])
 """
@@ -57,7 +65,10 @@ def small_tasks(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command_for(survey: Path) -> list:
-    """The command that converts `small_tasks`, in tasks of three stamps; the directory goes at its end."""
+    """The command that converts `small_tasks`, in tasks of three stamps; the directory goes at its end.
+
+    With INTERRUPT_AFTER=n in its environment it is interrupted once n tasks are finished.
+    """
     script = survey / "command.py"
     script.write_text(_COMMAND)
     return [

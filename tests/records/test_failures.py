@@ -2,9 +2,7 @@ import dataclasses
 import errno
 import os
 import resource
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,6 @@ import pytest
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.records import tfrecord
-from astrokeras.records import work as module
 from astrokeras.records.convert import convert
 from astrokeras.records.executor import ATTEMPTS, Pool
 from astrokeras.records.partial import partial_path
@@ -96,11 +93,14 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
 
 
 def test_a_part_that_cannot_be_written_does_not_fill_the_disk_further(survey: Path, monkeypatch: pytest.MonkeyPatch):
-    def full(path: Path, records: Iterator[bytes]) -> None:
-        path.write_bytes(next(records))
+    add = tfrecord.Writer.add
+
+    def full(writer: tfrecord.Writer, record: bytes) -> None:
+        add(writer, record)
+        assert list(partial_path(survey / "records").glob("parts/*"))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "write", full)
+    monkeypatch.setattr(tfrecord.Writer, "add", full)
     with pytest.raises(AstrokerasError, match="No space left"):
         convert(config_for(survey), report=lambda line: None)
     assert not partial_path(survey / "records").exists()
@@ -129,11 +129,9 @@ def test_a_file_that_may_not_grow_fails_in_every_process_and_a_rerun_goes_on(sur
 def test_an_interrupt_keeps_what_is_done(survey: Path):
     command = [*command_for(survey), survey / "out", "--workers", "2"]
     partial = partial_path(survey / "out")
-    with subprocess.Popen(command, start_new_session=True, **PIPES) as process:
-        while len(list(partial.glob("results/*.npz"))) < 2 and process.poll() is None:
-            time.sleep(0.001)
-        os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate()
+    pipes = {**PIPES, "env": {**PIPES["env"], "INTERRUPT_AFTER": "2"}}
+    process = subprocess.run(command, check=False, start_new_session=True, **pipes)
+    errors = process.stderr
     assert process.returncode == 130
     assert "the same command goes on" in errors
     assert errors.splitlines()[-1] == "interrupted"

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.records.tfrecord import Shard, checksum, offsets, read, read_at, write
+from astrokeras.records.tfrecord import Shard, Writer, checksum, offsets, read, read_at, write
 
 MESSAGES = [b"", b"a", bytes(range(256)) * 9, b"last"]
 
@@ -27,6 +27,13 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path):
             writer.write(message)
     assert list(read(path)) == MESSAGES
     assert write(tmp_path / "b", MESSAGES).crc32c == checksum(path)
+
+
+def test_a_file_that_is_dropped_is_gone(tmp_path: Path):
+    writer = Writer(tmp_path / "a")
+    writer.add(b"one record")
+    writer.drop()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_are_read_where_they_begin(tmp_path: Path):

@@ -9,9 +9,11 @@ from PIL import Image
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.done import Done
 from astrokeras.records.example import decode
-from astrokeras.records.task import Task
+from astrokeras.records.parts import part_path
+from astrokeras.records.task import Task, Work
 from astrokeras.records.tfrecord import checksum, read
-from astrokeras.records.work import Work, part_path, run
+from astrokeras.records.work import run
+from astrokeras.survey import cutting
 from astrokeras.survey.cutting import Cutting
 from astrokeras.survey.template import ImageTemplate
 from astrokeras.survey.units import ZeroPoints
@@ -87,6 +89,25 @@ def test_sky_is_that_of_the_training_stamps(survey: Path):
     assert done.sky.shape == done.noise.shape == (20, 2)
     np.testing.assert_allclose(np.median(done.sky, axis=0), [100, 1000], rtol=0.02)
     np.testing.assert_allclose(np.median(done.noise, axis=0), [5, 50], rtol=0.15)
+
+
+def test_pieces_change_nothing(survey: Path, monkeypatch: pytest.MonkeyPatch):
+    pixels = noise_image(0, SHAPE)
+    pixels[12:18, 10:20] = np.nan
+    (survey / "A_g.fits").unlink()
+    write_image(survey / "A_g.fits", pixels)
+    work = work_on(survey, 31, sky_stride=3, measure=True)
+    monkeypatch.setattr(cutting, "PIECE_BYTES", 1 << 30)
+    one = run(work)
+    assert one.rejected.size and len(one.sky) == -(-one.parts["train"].shard.records // 3)
+    for count in (1, 4):
+        monkeypatch.setattr(cutting, "PIECE_BYTES", count * 4 * SIZE**2 * 2)
+        many = run(work)
+        for name in ("kept", "rejected", "codes", "sky", "noise"):
+            np.testing.assert_array_equal(getattr(many, name), getattr(one, name))
+        assert many.why == one.why
+        unnamed = [{k: dataclasses.replace(p, file="") for k, p in done.parts.items()} for done in (one, many)]
+        assert unnamed[0] == unnamed[1]  # checksums, too
 
 
 def test_without_training_rows_there_is_no_sky(survey: Path):

@@ -1,3 +1,4 @@
+import gzip
 import itertools
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from astrokeras.survey import cutting as module
 from astrokeras.survey.cutting import Cutting, Stamps, aligned_planes, cut_field, cut_objects, parse_cutting, read_field
 from astrokeras.survey.fits_file import Rows
 from astrokeras.survey.images import ImageError
+from astrokeras.survey.mapped import MappedPlane
 from tests.sky import noise_image, tan_header, write_image
 
 SHAPE, SIZE = (90, 80), 16
@@ -34,6 +36,11 @@ def reference(pixels: np.ndarray, x: float, y: float, size: int = SIZE) -> np.nd
     except Exception as error:  # astropy refuses windows that touch the image nowhere
         assert type(error).__name__ == "NoOverlapError"
         return np.full((size, size), np.nan, dtype=np.float32)
+
+
+def field_stamps(cutting: Cutting, x: np.ndarray, y: np.ndarray) -> Stamps:
+    (stamps,) = cut_field(cutting, "A", x, y)
+    return stamps
 
 
 def expect(stamps: Stamps, band: int, pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
@@ -64,10 +71,46 @@ def test_stamps_are_those_of_cutout2d_whatever_the_file(tmp_path: Path, kind: st
         template, ext = "{field}.fits", "g=2,r=1"
         hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(pixels) for pixels in reversed(bands))]
         fits.HDUList(hdus).writeto(tmp_path / "A.fits")
-    stamps = cut_field(cutting(tmp_path, template, ext=ext), "A", X, Y)
+    stamps = field_stamps(cutting(tmp_path, template, ext=ext), X, Y)
     assert stamps.reasons == [None] * len(X)
     for band in range(2):
         expect(stamps, band, bands[band], X, Y)
+
+
+@pytest.mark.parametrize("kind", ["mapped", "packed", "mixed", "many"])
+def test_mapped_images_are_cut_in_pieces(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
+    pixels = two_bands(tmp_path, shifted(tan_header(SHAPE, angle=30), 13, -4), (100, 110))
+    if kind in ("packed", "mixed"):  # still under their old names
+        for band in "r" if kind == "mixed" else "gr":
+            path = tmp_path / f"A_{band}.fits"
+            path.write_bytes(gzip.compress(path.read_bytes()))
+    monkeypatch.setattr(module, "PIECE_BYTES", 3 * 4 * SIZE**2 * 2)
+    monkeypatch.setattr(module, "MOST_MAPPED", 1 if kind == "many" else 2)
+    n, done, arrays = len(X), 0, set()
+    for stamps in cut_field(cutting(tmp_path), "A", X, Y):
+        count = len(stamps.reasons)
+        assert count == (min(3, n - done) if kind == "mapped" else n)
+        here = slice(done, done + count)
+        expect(stamps, 0, noise_image(0, SHAPE), X[here], Y[here])
+        expect(stamps, 1, pixels, X[here] + 13, Y[here] - 4)
+        arrays.add(stamps.pixels.__array_interface__["data"][0])
+        done += count
+    assert done == n
+    assert len(arrays) == 1
+    (tmp_path / "A_r.fits").unlink()
+    stamps = field_stamps(cutting(tmp_path), X, Y)  # before anything is cut
+    assert [reason for reason, _ in stamps.reasons] == ["missing_image"] * n
+
+
+def test_rows_that_no_further_object_needs_are_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    two_bands(tmp_path, shifted(tan_header(SHAPE, angle=30), 13, -4), (100, 110))
+    monkeypatch.setattr(module, "PIECE_BYTES", 2 * 4 * SIZE**2 * 2)
+    released: list[int] = []
+    monkeypatch.setattr(MappedPlane, "release", lambda _, row: released.append(row))
+    y = np.array([10.0, 20, 45, 40, 50, 60])
+    assert len(list(cut_field(cutting(tmp_path), "A", np.full(6, 40.0), y))) == 3
+    first = np.array([10, 40, 50]) - SIZE // 2
+    assert released == np.stack([first, first - 4], axis=1).ravel().tolist()
 
 
 @given(st.lists(st.floats(-20, 110), min_size=1, max_size=12), st.integers(1, 40), st.booleans())
@@ -113,7 +156,7 @@ def two_bands(directory: Path, second: fits.Header | None, shape: tuple[int, int
 
 def test_a_band_shifted_by_whole_pixels_is_cut_at_the_same_sky(tmp_path: Path):
     pixels = two_bands(tmp_path, shifted(tan_header(SHAPE, angle=30), 13, -4), (100, 110))
-    stamps = cut_field(cutting(tmp_path), "A", X, Y)
+    stamps = field_stamps(cutting(tmp_path), X, Y)
     expect(stamps, 0, noise_image(0, SHAPE), X, Y)
     expect(stamps, 1, pixels, X + 13, Y - 4)
     field = read_field(cutting(tmp_path), "A")
@@ -124,12 +167,12 @@ def test_a_band_shifted_by_whole_pixels_is_cut_at_the_same_sky(tmp_path: Path):
 def test_over_the_edge_of_any_band_is_over_the_edge(tmp_path: Path):
     two_bands(tmp_path, shifted(tan_header(SHAPE, angle=30), 30, 0))
     x, y = np.array([40.0, 10.0, 2.0]), np.array([45.0, 45.0, 45.0])
-    stamps = cut_field(cutting(tmp_path, edge="reject"), "A", x, y)
+    stamps = field_stamps(cutting(tmp_path, edge="reject"), x, y)
     assert [reason and reason[0] for reason in stamps.reasons] == ["edge" if v + 30 > 72 or v < 8 else None for v in x]
     x = np.array([45.0])
-    (reason,) = cut_field(cutting(tmp_path, edge="reject"), "A", x, x).reasons
+    (reason,) = field_stamps(cutting(tmp_path, edge="reject"), x, x).reasons
     assert reason == ("edge", "the stamp reaches over the edge of band r")
-    padded = cut_field(cutting(tmp_path), "A", np.array([60.0]), x)
+    padded = field_stamps(cutting(tmp_path), np.array([60.0]), x)
     assert padded.bad.tolist() == [[0, 1]]  # band r has no pixel there
 
 
@@ -166,24 +209,24 @@ def test_bands_that_do_not_fit_are_refused(tmp_path: Path, what: str):
     with pytest.raises(ImageError) as caught:
         read_field(cutting(tmp_path), "A")
     assert caught.value.reason == "different_grids"
-    stamps = cut_field(cutting(tmp_path), "A", *INSIDE)
+    stamps = field_stamps(cutting(tmp_path), *INSIDE)
     assert stamps.reasons == [("different_grids", str(caught.value))] * INSIDE.shape[1]
 
 
 def test_resampling_is_only_done_where_it_has_to_be(tmp_path: Path):
     pytest.importorskip("reproject")
     pixels = two_bands(tmp_path, shifted(tan_header(SHAPE, angle=30), 3, 2))
-    expect(cut_field(cutting(tmp_path, resample=True), "A", *INSIDE), 1, pixels, INSIDE[0] + 3, INSIDE[1] + 2)
+    expect(field_stamps(cutting(tmp_path, resample=True), *INSIDE), 1, pixels, INSIDE[0] + 3, INSIDE[1] + 2)
     (tmp_path / "A_r.fits").unlink()
     write_image(tmp_path / "A_r.fits", np.full((300, 300), 7.0), tan_header((300, 300), angle=77))
-    stamps = cut_field(cutting(tmp_path, resample=True), "A", *INSIDE)
+    stamps = field_stamps(cutting(tmp_path, resample=True), *INSIDE)
     assert stamps.reasons == [None] * INSIDE.shape[1]
     np.testing.assert_allclose(stamps.pixels[..., 1], 7, rtol=1e-4)
     np.testing.assert_array_equal(stamps.bad, 0)
     (tmp_path / "A_r.fits").unlink()
     write_image(tmp_path / "A_r.fits", np.full((30, 30), 7.0), tan_header((30, 30), angle=77))
     x, y = np.array([40.0, 70.0]), np.array([45.0, 80.0])
-    stamps = cut_field(cutting(tmp_path, resample=True, edge="reject"), "A", x, y)
+    stamps = field_stamps(cutting(tmp_path, resample=True, edge="reject"), x, y)
     assert stamps.reasons == [None, ("edge", "the stamp reaches over the edge of band r")]
 
 
@@ -198,7 +241,7 @@ def test_weights_and_masks_make_nan(tmp_path: Path):
         with fits.open(tmp_path / f"A_{band}.aux.fits", mode="update") as hdus:
             hdus["DQ"].data[:, 40], hdus["DQ"].data[:, 41] = 4, 2
     aux = {"weight": "{field}_{band}.aux.fits", "mask": "{field}_{band}.aux.fits"}
-    hidden = cut_field(cutting(tmp_path, **aux, weight_ext="WHT", mask_ext="DQ", mask_bits="4"), "A", *INSIDE)
+    hidden = field_stamps(cutting(tmp_path, **aux, weight_ext="WHT", mask_ext="DQ", mask_bits="4"), *INSIDE)
     for band in range(2):
         pixels = noise_image(band, SHAPE)
         pixels[30 + band], pixels[:, 40] = np.nan, np.nan
@@ -206,7 +249,7 @@ def test_weights_and_masks_make_nan(tmp_path: Path):
     np.testing.assert_allclose(hidden.bad, np.isnan(hidden.pixels).mean(axis=(1, 2)))
     assert hidden.bad.max() > 0.1
     (tmp_path / "A_r.aux.fits").unlink()
-    stamps = cut_field(cutting(tmp_path, **aux, weight_ext="WHT"), "A", *INSIDE)
+    stamps = field_stamps(cutting(tmp_path, **aux, weight_ext="WHT"), *INSIDE)
     assert {reason for reason, _ in stamps.reasons} == {"no_weight"}
 
 
@@ -216,7 +259,7 @@ def test_stamps_of_objects_of_their_own_follow_the_wcs_of_the_first_band(tmp_pat
     write_image(tmp_path / "a_r.fits", noise_image(1, (30, 30)), shifted(header, 2, 5))
     write_image(tmp_path / "b_g.fits", noise_image(0, (20, 20)))
     write_image(tmp_path / "b_r.fits", noise_image(1, (30, 30)))
-    stamps = cut_objects(cutting(tmp_path, "{id}_{band}.fits"), ["a", "b"])
+    (stamps,) = cut_objects(cutting(tmp_path, "{id}_{band}.fits"), ["a", "b"])
     np.testing.assert_array_equal(stamps.pixels[0, ..., 0], noise_image(0, (20, 20))[2:18, 2:18])
     np.testing.assert_array_equal(stamps.pixels[0, ..., 1], noise_image(1, (30, 30))[7:23, 4:20])
     assert stamps.reasons[0] is None

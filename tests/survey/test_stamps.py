@@ -4,6 +4,7 @@ from astropy.nddata import Cutout2D
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astrokeras.survey import stamps as module
 from astrokeras.survey.stamps import SLAB_GAP, cut, fits_inside, inside, sky_level_and_noise, slabs, window_start
 
 SHAPE = (40, 50)
@@ -73,13 +74,43 @@ def test_sky_of_a_stamp_with_a_bright_object_is_the_sky():
     stamps[:, 8:24, 8:24] += 1000
     stamps[:, 0, ::5] = np.nan
     stamps[0] = np.nan
-    level, noise = sky_level_and_noise(stamps)
+    level, noise = (values[:, 0] for values in sky_level_and_noise(stamps[..., None]))
     assert np.isnan([level[0], noise[0]]).all()
     pixels = 32**2 - 24**2
     # Standard errors of a normal sample's median and of 1.4826 MAD: 1.2533 and 1.17 sigma over the root of the number.
     assert level[1:].mean() == pytest.approx(50, abs=5 * 1.2533 * 3 / np.sqrt(pixels * 199))
     assert noise[1:].mean() == pytest.approx(3, rel=0.02)
     assert noise[1:].std() == pytest.approx(1.17 * 3 / np.sqrt(pixels), rel=0.25)
+
+
+@given(st.integers(4, 19), st.integers(1, 3), st.integers(0, 99), st.sampled_from(["f4", "f8"]))
+def test_sky_is_the_median_and_its_absolute_deviation_to_the_last_bit(size: int, bands: int, seed: int, dtype: str):
+    rng = np.random.default_rng(seed)
+    stamps = rng.normal(3, 2, (6, size, size, bands)).astype(dtype)
+    stamps[rng.random(stamps.shape) < 0.3] = 2.5  # many alike
+    stamps[:2][rng.random(stamps[:2].shape) < 0.4] = np.nan
+    level, noise = sky_level_and_noise(stamps)
+    width = max(1, size // 8)
+    border = np.pad(np.zeros((size - 2 * width,) * 2, dtype=bool), width, constant_values=True)
+    values = np.moveaxis(stamps[:, border], 1, -1)
+    expected = np.nanmedian(values, axis=-1)
+    np.testing.assert_array_equal(level, expected)
+    np.testing.assert_array_equal(noise, 1.4826 * np.nanmedian(np.abs(values - expected[..., None]), axis=-1))
+    assert level.dtype == noise.dtype == dtype
+
+
+def test_stamps_are_cut_into_an_array_that_does_not_lie_in_one_piece(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BYTES_AT_ONCE", 3 * 4 * 6**2)  # three stamps
+    x0, y0 = np.arange(-3, 8), np.arange(-2, 9)
+    pixels = PIXELS.copy()
+    pixels[9, 9] = np.nan
+    out, reference = np.zeros((11, 6, 6, 2), dtype=np.float32), np.empty((11, 6, 6), dtype=np.float32)
+    bad = cut(pixels, x0, y0, 6, out[..., 1], scale=2.0)
+    expected = [cut(pixels, x0[i : i + 1], y0[i : i + 1], 6, reference[i : i + 1], scale=2.0)[0] for i in range(11)]
+    np.testing.assert_array_equal(out[..., 1], reference)
+    np.testing.assert_array_equal(bad, expected)
+    assert 0 < np.count_nonzero(bad) < 11
+    assert not out[..., 0].any()
 
 
 @given(st.lists(st.integers(-50, 3000), min_size=1, max_size=60), st.integers(4, 64), st.none() | st.integers(1, 500))

@@ -1,0 +1,83 @@
+"""The records of one task: a file for each split that has any."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from astrokeras.records.done import Part
+from astrokeras.records.example import encode
+from astrokeras.records.task import Work
+from astrokeras.records.tfrecord import Writer
+
+
+class Parts:
+    """Files under names of their own, written piece by piece; none of them is left where something goes wrong."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._files: dict[str, _File] = {}
+
+    def __enter__(self) -> "Parts":
+        return self
+
+    def __exit__(self, kind: type | None, *error: object) -> None:
+        if kind:
+            for file in self._files.values():
+                file.writer.drop()
+
+    def add(self, work: Work, stamps: np.ndarray, kept: np.ndarray) -> None:
+        """Write the stamps ``[N, S, S, B]`` of `work` that are `kept` (bool ``[N]``), each to its split's file."""
+        for index, split in enumerate(work.split_names):
+            chosen = np.flatnonzero(kept & (work.split == index))
+            if len(chosen):
+                if split not in self._files:
+                    self._files[split] = _File(self._work, split)
+                self._files[split].add(work, stamps, chosen)
+
+    def close(self) -> dict[str, Part]:
+        """What has been written, by split, once it is on the disk."""
+        return {split: self._files[split].close() for split in self._work.split_names if split in self._files}
+
+
+class _File:
+    """One of the files, and what it counts."""
+
+    def __init__(self, work: Work, split: str) -> None:
+        # No two attempts share a name, not even one that goes on after its parent was killed.
+        self._name = f"{split}-{work.task.index:06d}-{uuid.uuid4().hex}"
+        self.writer = Writer(part_path(work.directory, self._name))
+        self._labels = np.zeros(work.n_classes + 1, dtype=np.int64)
+        self._magnitudes = np.zeros(work.magnitudes.shape[1], dtype=np.int64)
+
+    def add(self, work: Work, stamps: np.ndarray, chosen: np.ndarray) -> None:
+        for record in _records(work, stamps, chosen):
+            self.writer.add(record)
+        self._labels += np.bincount(work.labels[chosen] + 1, minlength=work.n_classes + 1)
+        self._magnitudes += np.isfinite(work.magnitudes[chosen]).sum(axis=0)
+
+    def close(self) -> Part:
+        return Part(self._name, self.writer.close(), self._labels[1:].tolist(), self._magnitudes.tolist())
+
+
+def part_path(directory: str | Path, name: str) -> Path:
+    """The file with the records of a task for one split, until it gets its final name."""
+    return Path(directory) / "parts" / name
+
+
+def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[bytes]:
+    for i in chosen:
+        carried = {name: values[i].astype("<f8").tobytes() for name, values in work.columns.items()}
+        if work.cutting.valid:
+            carried["valid"] = np.isfinite(stamps[i]).astype(np.uint8).tobytes()
+        yield encode(
+            {
+                "id": str(work.ids[i]).encode(),
+                "image": stamps[i].astype("<f4", copy=False).view(np.uint8),
+                "magnitudes": work.magnitudes[i],
+                "magnitude_errors": work.magnitude_errors[i],
+                "label": work.labels[i : i + 1],
+                **carried,
+            }
+        )
