@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from astrokeras.config import ExportConfig, FinetuneConfig, PretrainConfig
+from astrokeras.errors import Stopped
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
@@ -49,11 +51,12 @@ def options(place: Path, name: str) -> PretrainConfig:
 
 def run(config: PretrainConfig, monkeypatch: pytest.MonkeyPatch, stop_at: int | None = None) -> list[list[np.ndarray]]:
     """Pre-trains with those losses; the weights of the encoder at each validation."""
-    validated = []
+    validated, whole = [], Trainer._validate
 
     def validate(self: Trainer, moment: Moment) -> Scores:
         if moment.epoch == stop_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGTERM)
+            return whole(self, moment)
         validated.append(self.model.encoder.get_weights())
         return {"loss": LOSSES[moment.epoch]}
 
@@ -94,9 +97,9 @@ def test_a_resumed_run_ends_the_same_and_tries_no_precision(
     place: Path, kept: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ):
     config = options(place, "resumed")
-    with pytest.raises(KeyboardInterrupt):
-        run(config, monkeypatch, stop_at=2)
-    # The trained steps of the third epoch are lost; those of the second, its average and best weights are not.
+    with pytest.raises(Stopped):
+        run(config, monkeypatch, stop_at=1)
+    # It ended while the average was in use, but the weights to go on with are the others.
     monkeypatch.setattr(precision, "choose", None)
     run(dataclasses.replace(config, resume=True), monkeypatch)
     for ours, theirs in zip(weights(place / "resumed"), kept, strict=True):
