@@ -9,6 +9,7 @@ import keras
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.backbones import needs_three_channels
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
 from astrokeras.models.stretch import stretch_kind
@@ -63,9 +64,11 @@ def find_start(config: PretrainConfig, records: Records, report: Callable[[str],
     )
     options = {name: getattr(config, name) for name in ("backbone", "size", "resize", "stretch")}
     if not imagenet:
+        needs_three_channels(config.backbone)  # raises where there is none of this name
         return Start(config, {"kind": "scratch"}, lambda: build_encoder(records, **options))
-    record = imagenet_record(config.imagenet_weights, config.backbone)
     weights = config.imagenet_weights or "imagenet"
+    build_encoder(records, weights=weights, **options)  # weights that can't be had are told of before any work is done
+    record = imagenet_record(config.imagenet_weights, config.backbone)
     return Start(config, record, lambda: build_encoder(records, weights=weights, **options))
 
 

@@ -33,10 +33,8 @@ def rate_schedule(
     """The learning rate by step: a straight rise, then half a cosine down to 0 at the last step, or a constant.
 
     Raises:
-        UsageError: the warm-up does not fit into the steps, or there is no such schedule.
+        UsageError: the warm-up does not fit into the steps.
     """
-    if schedule not in _LOWEST:
-        raise unknown("schedule", schedule, _LOWEST)
     rise, lowest = warm_up_steps(warm_up, steps), _LOWEST[schedule]
     left = max(1, steps - rise)
     if rise == 0:
@@ -44,6 +42,24 @@ def rate_schedule(
     return keras.optimizers.schedules.CosineDecay(
         learning_rate / rise, left, alpha=lowest, warmup_target=learning_rate, warmup_steps=rise
     )
+
+
+def check_options(config: PretrainConfig, steps: int) -> None:
+    """Makes sure that the options of the optimizer can be meant, before any work is done.
+
+    Raises:
+        UsageError: an unknown name, a warm-up that does not fit into the steps, gradients clipped to nothing, or an
+            average that keeps none or all of itself.
+    """
+    if config.optimizer not in _KINDS:
+        raise unknown("optimizer", config.optimizer, _KINDS)
+    if config.schedule not in _LOWEST:
+        raise unknown("schedule", config.schedule, _LOWEST)
+    warm_up_steps(config.warm_up, steps)
+    if config.clip_norm is not None and config.clip_norm <= 0:
+        raise UsageError(f"--clip-norm {config.clip_norm:g}: expected a length above 0; leave it out to clip nothing")
+    if config.average is not None and not 0 < config.average < 1:
+        raise UsageError(f"--average {config.average:g}: expected a decay between 0 and 1, as 0.999")
 
 
 def make_optimizer(config: PretrainConfig, steps: int, *, replicas: int = 1) -> keras.optimizers.Optimizer:
@@ -59,12 +75,9 @@ def make_optimizer(config: PretrainConfig, steps: int, *, replicas: int = 1) -> 
         replicas: devices that share a batch.
 
     Raises:
-        UsageError: an unknown name, a warm-up that does not fit into the steps, gradients clipped to nothing.
+        UsageError: see `check_options`.
     """
-    if config.optimizer not in _KINDS:
-        raise unknown("optimizer", config.optimizer, _KINDS)
-    if config.clip_norm is not None and config.clip_norm <= 0:
-        raise UsageError(f"--clip-norm {config.clip_norm:g}: expected a length above 0; leave it out to clip nothing")
+    check_options(config, steps)
     kind = _KINDS[config.optimizer]
     if config.clip_norm is not None and replicas > 1:
         # TensorFlow is not there with every backend.

@@ -27,6 +27,16 @@ _ROUNDS, _SECONDS, _STEPS = 5, 0.4, (4, 64)
 Fit = Callable[[int], None]
 
 
+def check_precision(asked: str) -> None:
+    """Makes sure that there is such a precision.
+
+    Raises:
+        UsageError: there is not.
+    """
+    if asked not in ("auto", *POLICIES):
+        raise unknown("precision", asked, ("auto", *POLICIES))
+
+
 def half_precision() -> str:
     """The half precision that the device computes in: bfloat16, or float16 on GPUs before compute capability 8."""
     return "float16" if _capability() < 8 else "bfloat16"
@@ -72,10 +82,9 @@ def choose(
     Raises:
         UsageError: an unknown precision.
     """
+    check_precision(asked)
     if asked in POLICIES:
         return {"precision": asked}
-    if asked != "auto":
-        raise unknown("precision", asked, ("auto", *POLICIES))
     if not_tried is not None:
         report(f"--precision auto: float32, {not_tried}")
         return {"precision": "float32", "trial": {"not_tried": not_tried}}

@@ -26,6 +26,8 @@ from astrokeras.training.files import CannotWrite, write_atomically
 from astrokeras.training.initial import WORDS, check_same_start, find_start
 from astrokeras.training.loop import Bar, NonFinite, Trainer, no_bar
 from astrokeras.training.nonfinite import NONFINITE, explain
+from astrokeras.training.optimizer import check_options
+from astrokeras.training.precision import check_precision
 from astrokeras.training.progress import head, line, show_epoch, summary, write_history
 from astrokeras.training.run import check_out, check_same, create_run, write_run
 from astrokeras.training.signals import Signals
@@ -133,6 +135,8 @@ def _pretrain(
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation(config.augment, Facts.of(records), breaks)
     source = engine.source(records, config.size, augment, fields_of(asked))
+    check_options(config, config.epochs * source.steps(config.batch_size))
+    check_precision(config.precision)
     tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)

@@ -57,9 +57,11 @@ def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
     for ours, theirs in zip(network.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(WeightsUnavailable, match="there is no weights file"):
-        found(records, init="imagenet", imagenet_weights=str(tmp_path / "none.h5"), resize=32).build()
+        found(records, init="imagenet", imagenet_weights=str(tmp_path / "none.h5"), resize=32)
     with pytest.raises(UsageError, match="'compact' has no ImageNet weights"):
-        found(records, init="imagenet", backbone="compact").build()
+        found(records, init="imagenet", backbone="compact")
+    with pytest.raises(UsageError, match="backbone 'compacr' is unknown; did you mean compact"):
+        found(records, backbone="compacr")
     with pytest.raises(UsageError, match="--imagenet-weights was given, but --init is scratch"):
         found(records, imagenet_weights=str(file))
 

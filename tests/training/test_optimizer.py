@@ -48,6 +48,7 @@ def test_schedule_rises_and_falls(warm_up: float, rise: int, schedule: str):
         ({"schedule": "cosines"}, "schedule 'cosines' is unknown; did you mean cosine"),
         ({"optimizer": "adamv"}, "optimizer 'adamv' is unknown; did you mean adamw"),
         ({"clip_norm": 0.0}, "expected a length above 0"),
+        ({"average": 1.0}, "expected a decay between 0 and 1"),
     ],
 )
 def test_options_that_make_no_sense(options: dict, message: str):
