@@ -63,7 +63,8 @@ class Trainer:
         self.asked = (config.batch_size, model.fields, model.n_draws, config.seed)
         self.steps = source.steps(config.batch_size)
         self.steps_since, self._saved_at = 0, time.monotonic()
-        self.best = None if config.patience is None else BestWeights(checkpoints.directory)
+        kept = BestWeights(Checkpoints(checkpoints.directory / "best"))
+        self.best = None if config.patience is None else kept
 
     def epoch(self, moment: Moment) -> Moment:
         """Does the epoch that a moment is in, or what is left of it, and writes the checkpoint after it.

@@ -31,7 +31,7 @@ from astrokeras.training.precision import check_precision
 from astrokeras.training.progress import head, line, show_epoch, summary, write_history
 from astrokeras.training.run import check_out, check_same, create_run, write_run
 from astrokeras.training.signals import Signals
-from astrokeras.training.stopping import BestWeights, check_patience, is_over
+from astrokeras.training.stopping import check_patience, is_over
 
 _STAMPS_SHOWN = 16
 
@@ -61,6 +61,13 @@ def _earlier(config: PretrainConfig, records: Records) -> dict[str, Any] | None:
 def _inputs(config: PretrainConfig) -> list[str]:
     """What the run reads."""
     return [config.records, *([] if config.init in WORDS else [config.init])]
+
+
+def _check(config: PretrainConfig, source: Source) -> None:
+    """Refuses options that can't be meant, before any work is done."""
+    check_options(config, config.epochs * source.steps(config.batch_size))
+    check_precision(config.precision)
+    check_patience(config.patience, source.records)
 
 
 def _resolved(parts: Parts, model: PretextModel, precision: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +134,6 @@ def _pretrain(
 ) -> dict[str, Any]:
     start = find_start(config, records, report)
     config = start.config
-    check_patience(config.patience, records)
     earlier = _earlier(config, records)
     if earlier:
         check_same_start(config.out, earlier.get("init"), start.record)
@@ -135,8 +141,7 @@ def _pretrain(
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation(config.augment, Facts.of(records), breaks)
     source = engine.source(records, config.size, augment, fields_of(asked))
-    check_options(config, config.epochs * source.steps(config.batch_size))
-    check_precision(config.precision)
+    _check(config, source)
     tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
@@ -173,30 +178,31 @@ def _pretrain(
             trainer = Trainer(model, config, source, checkpoints, signals, engine.meter(model), bar)
             if moment is None:
                 trainer.save(begun)
+            elif trainer.best:
+                trainer.best.forget_after(moment.epoch)
             history = _train(trainer, engine, begun, board, simple, path, report)
     finally:
         board.close()
-    kept = _write_models(path, parts, model, history, report)
+    kept = _write_models(path, trainer, engine, history, report)
     legend = "; ".join(task.legend for task in tasks.values())
     result = {**summary(history, simple, kept), "legend": legend}
     return write_run(path, "pretrain", config, records, result, **further)["result"]
 
 
-def _write_models(
-    path: Path, parts: Parts, model: PretextModel, history: History, report: Callable[[str], None]
-) -> int:
+def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History, report: Callable[[str], None]) -> int:
     """The encoder and what predicts the tasks' targets, in float32; the epoch, from 1, whose weights they have."""
-    kept, weights = len(history), model.averaged()
-    if parts.start.config.patience is not None:
-        with parts.engine.scope():
-            kept = BestWeights(path / "checkpoints").restore(model, history)
+    model, kept = trainer.model, len(history)
+    weights = model.averaged()
+    if trainer.best:
+        with engine.scope():
+            kept = trainer.best.restore(model, history)
         weights = contextlib.nullcontext()  # they were the average when they were written
         report(f"the weights are those of epoch {kept}, which has the lowest validation loss")
     with weights:
         encoder = recast(model.encoder, "float32")
-        write_atomically(path / "encoder.keras", encoder.save)
-        if (whole := predictor(model, encoder)) is not None:
-            write_atomically(path / "model.keras", whole.save)
+    write_atomically(path / "encoder.keras", encoder.save)
+    if (whole := predictor(model, encoder)) is not None:
+        write_atomically(path / "model.keras", whole.save)
     return kept
 
 

@@ -3,18 +3,14 @@
 What is decided follows from the history alone, so that a resumed run decides as an undisturbed one.
 """
 
-import json
 import math
-from pathlib import Path
 
 import keras
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.training.checkpoint import History
-from astrokeras.training.files import digest, write_atomically, write_json
-
-_KEEP = 2  # the machine may go down after the newest was written and before the epoch counts
+from astrokeras.training.checkpoint import Checkpoints, History, Moment
+from astrokeras.training.state import take
 
 
 def check_patience(patience: int | None, records: Records) -> None:
@@ -42,26 +38,25 @@ def is_over(history: History, patience: int | None) -> bool:
 
 
 class BestWeights:
-    """The weights of the epochs that were the best when they were done: ``best-00007.weights.h5``, and a checksum.
+    """The weights of the epochs that were the best when they were done.
 
     Args:
-        directory: where; it is made.
+        checkpoints: where; in a directory of their own.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
 
     def keep(self, model: keras.Model, history: History) -> None:
         """Writes the weights if the last epoch is the best."""
-        if best_epoch(history) < len(history):
-            return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        path = self._path(len(history))
-        write_atomically(path, model.save_weights)
-        write_json(path.with_suffix("").with_suffix(".json"), {"sha256": digest(path)})
-        for old in sorted(self.directory.glob("best-*.json"), reverse=True)[_KEEP:]:
-            old.with_suffix(".weights.h5").unlink(missing_ok=True)
-            old.unlink()
+        if best_epoch(history) == len(history):
+            self.checkpoints.save(take(model), Moment(history))
+
+    def forget_after(self, epoch: int) -> None:
+        """Drops what was written of later epochs, which a run that goes on from this one does again."""
+        for manifest in self.checkpoints.directory.glob("epoch-*.json"):
+            if int(manifest.name.split("-")[1]) > epoch:
+                manifest.unlink()
 
     def restore(self, model: keras.Model, history: History) -> int:
         """Gives the model the weights of the best epoch, whose number is returned.
@@ -69,18 +64,10 @@ class BestWeights:
         Raises:
             AstrokerasError: they are missing or damaged.
         """
-        best = best_epoch(history)
-        path = self._path(best)
-        try:
-            whole = json.loads(path.with_suffix("").with_suffix(".json").read_text())["sha256"] == digest(path)
-        except (OSError, ValueError, KeyError, TypeError):
-            whole = False
-        if not whole:
+        moment, best = self.checkpoints.restore(model), best_epoch(history)
+        if moment is None or moment.epoch != best:
             raise AstrokerasError(
-                f"the weights of the best epoch, {path}, are missing or damaged; repeat the run with --overwrite"
+                f"the weights of the best epoch, {best}, in {self.checkpoints.directory} are missing or damaged; "
+                "repeat the run with --overwrite"
             )
-        model.load_weights(path)
         return best
-
-    def _path(self, epoch: int) -> Path:
-        return self.directory / f"best-{epoch:05d}.weights.h5"

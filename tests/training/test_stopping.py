@@ -6,6 +6,7 @@ import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
+from astrokeras.training.checkpoint import Checkpoints
 from astrokeras.training.stopping import BestWeights, best_epoch, check_patience, is_over
 
 
@@ -33,22 +34,24 @@ def test_patience_needs_a_validation_split():
 
 def test_weights_of_the_best_epoch_come_back_and_damage_is_found(tmp_path: Path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    best = BestWeights(tmp_path / "checkpoints")
+    model.compile("sgd", "mse")
+    model.optimizer.build(model.trainable_variables)
+    best = BestWeights(Checkpoints(tmp_path / "best"))
     losses, states = [], []
     for loss in (5, 3, 4, 2, 1, 9):
         losses.append(loss)
         model.set_weights([np.full_like(one, len(losses)) for one in model.get_weights()])
         states.append(model.get_weights())
         best.keep(model, history(*losses))
-    assert sorted(path.name for path in best.directory.iterdir()) == [
-        *("best-00004.json", "best-00004.weights.h5", "best-00005.json", "best-00005.weights.h5")
-    ]
     assert best.restore(model, history(*losses)) == 5
     np.testing.assert_array_equal(model.get_weights()[0], states[4][0])
     # A run that goes on from before the newest knows nothing of it.
+    best.forget_after(4)
     assert best.restore(model, history(*losses[:4])) == 4
     np.testing.assert_array_equal(model.get_weights()[0], states[3][0])
-    file = best.directory / "best-00005.weights.h5"
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(AstrokerasError, match=r"best-00005.* are missing or damaged"):
+    with pytest.raises(AstrokerasError, match=r"the best epoch, 5, in .* are missing or damaged"):
         best.restore(model, history(*losses))
+    for file in (tmp_path / "best").glob("epoch-00004*.npz"):
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(AstrokerasError, match=r"all checkpoints .* are damaged"):
+        best.restore(model, history(*losses[:4]))
