@@ -23,7 +23,7 @@ _TRAIN_HELPS = {
     "out": "Run directory to make.",
     "epochs": "Passes over the training records.",
     "batch_size": "Records a step, over all devices together.",
-    "learning_rate": "Peak of the AdamW learning rate (short warm-up, cosine decay).",
+    "learning_rate": "Peak of the learning rate.",
     "size": "Crop the stamps to the middle SIZE pixels.  [default: as converted]",
     "resize": "Enlarge or shrink stamps to RESIZE pixels inside the encoder.",
     "stretch": "auto (asinh for fluxes, linear for JPEG and PNG levels), asinh or linear.",
@@ -288,7 +288,17 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
     {
         "task": "What the network learns to predict, as in rotation or 'magnitudes(loss=huber)'; once for each task.",
         "task_weight": "Weights of the tasks' losses, as in 1,0.3.  [default: 1 each]",
-        "backbone": "compact, or any network of keras.applications, as in mobilenet_v2.",
+        "init": "Weights to start from: scratch, imagenet, or the directory of an earlier run.",
+        "imagenet_weights": "With --init imagenet: file of the weights.  [default: Keras's own download]",
+        "backbone": "compact, or any network of keras.applications.  [default: compact, mobilenet_v2 or as --init RUN]",
+        "optimizer": "adamw, lamb (large batches) or sgd (Nesterov's momentum of 0.9).",
+        "weight_decay": "Decoupled weight decay, times the learning rate a step.",
+        "warm_up": "Rise of the learning rate: a share of the steps below 1, or their number.",
+        "schedule": "What follows: half a cosine down to 0, or the same rate on.",
+        "clip_norm": "Longest gradient, over all weights; longer ones are shortened.  [default: as they are]",
+        "average": "Use the weights' moving average over the steps, with this decay, as in 0.999.  [default: none]",
+        "patience": "Stop after this many epochs without a lower validation loss, and keep the best.  [default: never]",
+        "precision": "float32, bfloat16, float16, or what trains clearly faster here (auto).",
         "deterministic": "Use only operations that give the same bits every time (slower on GPUs).",
         "checkpoint_every": "Steps between checkpoints within an epoch.  [default: every 10 minutes]",
         "resume": "Go on from the last whole checkpoint.",
@@ -296,6 +306,11 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
     },
     arguments=("records",),
     repeated=("task",),
+    choices={
+        "optimizer": ("adamw", "lamb", "sgd"),
+        "schedule": ("cosine", "constant"),
+        "precision": ("auto", "float32", "bfloat16", "float16"),
+    },
 )
 def pretrain_command(as_json: bool, **values: Any) -> str:
     """Pre-train an encoder on a task that needs no labels."""

@@ -10,6 +10,7 @@ from typing import Any
 
 DEFAULT_SPLITS = "train=0.8,val=0.1,test=0.1"
 DEFAULT_SPLIT_BY = "id"
+DEFAULT_IMAGENET_BACKBONE = "mobilenet_v2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +92,20 @@ class PretrainConfig:
     out: str
     task: tuple[str, ...] = ("magnitudes",)
     task_weight: tuple[str, ...] = ()
-    backbone: str = "compact"
+    init: str = "scratch"
+    imagenet_weights: str | None = None
+    backbone: str | None = None
     epochs: int = 20
     batch_size: int = 64
     learning_rate: float = 1e-3
+    optimizer: str = "adamw"
+    weight_decay: float = 0.004
+    warm_up: float = 0.05
+    schedule: str = "cosine"
+    clip_norm: float | None = None
+    average: float | None = None
+    patience: int | None = None
+    precision: str = "float32"
     size: int | None = None
     resize: int | None = None
     stretch: str = "auto"
@@ -118,7 +129,7 @@ class FinetuneConfig:
     repeats: int = 3
     mode: str = "two-phase"
     backbone: str | None = None
-    imagenet_backbone: str = "mobilenet_v2"
+    imagenet_backbone: str = DEFAULT_IMAGENET_BACKBONE
     imagenet_weights: str | None = None
     epochs: int = 30
     min_steps: int = 200

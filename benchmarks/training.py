@@ -107,7 +107,8 @@ def plain(config: PretrainConfig) -> np.ndarray:
     asked = module.parse_tasks(config.task)
     source = engine.source(records, None, None, module.fields_of(asked))
     tasks = module.fit_tasks(asked, source, lambda _: None)
-    model = module._build(config, engine, source, tasks, None, source.steps(config.batch_size))
+    start = module.find_start(config, records, lambda _: None)
+    model = module.Parts(start, engine, source, tasks, None).build("float32")
     splits = {}
     for split in ("train", "val"):
         flux = np.concatenate([flux for flux, _ in source.stamps(split, 256, ())])

@@ -11,11 +11,11 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
+from astrokeras.models.stretch import stretch_kind
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.directory import Records
+from astrokeras.training.initial import WORDS, ancestors, check_bands, imagenet_record, lineage, run_record
 from astrokeras.training.run import load_run
-
-_WORDS = {"scratch", "imagenet"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Arm:
         name: what tables and directories call it.
         init: what stood behind ``--init``.
         backbone: name of the network.
+        start: what it goes back to, see `training.initial.Start.record`.
         build: gives the encoder as it is before fine-tuning, for a seed.
         random: whether the seed matters to `build`.
     """
@@ -33,6 +34,7 @@ class Arm:
     name: str
     init: str
     backbone: str
+    start: dict
     build: Callable[[int], keras.Model]
     random: bool
 
@@ -44,14 +46,16 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
         UsageError: an initialisation is named twice.
         AstrokerasError: a run directory is none, or was made for other bands; or no arm is left.
     """
-    resolved = [init if init in _WORDS else str(Path(init).resolve()) for init in config.init]
+    resolved = [init if init in WORDS else str(Path(init).resolve()) for init in config.init]
     if len(set(resolved)) < len(resolved):
         raise UsageError(f"--init {' --init '.join(config.init)}: each initialisation can stand there once")
-    runs = {init: load_run(init, finished=True) for init in config.init if init not in _WORDS}
+    runs = {init: load_run(init, finished=True) for init in config.init if init not in WORDS}
     for init, run in runs.items():
         _check_run(init, run, records)
-        _warn_of_leak(init, run, records, report)
-    options = _shared_options(config, runs)
+    starts = {init: run_record(init, run) for init, run in runs.items()}
+    for init, start in starts.items():
+        _warn_of_leak(init, start, records, report)
+    options = _shared_options(config, runs, records)
     size = options["size"] or records.size
     first = next(iter(runs.values()), None)
     scratch_backbone = config.backbone or (first["options"]["backbone"] if first else "compact")
@@ -62,7 +66,7 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
         elif init == "imagenet":
             arm = _imagenet(config, records, options, report)
         else:
-            arm = _pretrained(init, runs[init], size, taken={arm.name for arm in arms})
+            arm = _pretrained(init, starts[init], size, taken={arm.name for arm in arms})
         if arm:
             arms.append(arm)
     if not arms:
@@ -70,16 +74,19 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
     return arms
 
 
-def _shared_options(config: FinetuneConfig, runs: dict[str, dict]) -> dict:
+def _shared_options(config: FinetuneConfig, runs: dict[str, dict], records: Records) -> dict:
     """Size, resize and stretch, which all arms share: those of the pre-training runs, or as asked for without any.
 
     Raises:
         UsageError: the runs differ, or were made otherwise than asked for; an encoder brings its own.
     """
-    asked = {"size": config.size, "resize": config.resize, "stretch": config.stretch}
+    stretch = config.stretch and stretch_kind(records.unit, config.stretch)
+    asked = {"size": config.size, "resize": config.resize, "stretch": stretch}
     for name, value in asked.items():
         for init, run in runs.items():
             own = run["options"][name] or (run["records"]["size"] if name == "size" else None)
+            if name == "stretch":
+                own = stretch_kind(records.unit, own)
             if asked[name] is None:
                 asked[name] = own
             elif asked[name] != own:
@@ -91,23 +98,26 @@ def _shared_options(config: FinetuneConfig, runs: dict[str, dict]) -> dict:
     return asked | {"stretch": asked["stretch"] or "auto"}
 
 
-def _warn_of_leak(init: str, run: dict, records: Records, report: Callable[[str], None]) -> None:
-    """Say so where a run was pre-trained on other records, whose training objects may be test objects here."""
-    if run["records"]["fingerprint"] == records.fingerprint:
-        return
-    try:
-        others = Records.load(run["records"]["path"])
-        seen = set(read_columns(others, "train")["id"])
-    except AstrokerasError:
-        report(
-            f"WARNING: {init} was pre-trained on other records; make sure that none of its objects is tested on here"
-        )
-        return
-    both = len(seen & set(read_columns(records, "test")["id"]))
-    if both:
-        report(
-            f"WARNING: {both} test objects were among those that {init} was pre-trained on (by id); it has seen them"
-        )
+def _warn_of_leak(init: str, start: dict, records: Records, report: Callable[[str], None]) -> None:
+    """Say so where a run, or one that it goes back to, has seen what it should not have.
+
+    That is objects of the test split here, of other records, or labels, which no budget of this comparison counts.
+    """
+    for run in ancestors(start):
+        who = init if run is start else f"{run['path']}, which {init} started from,"
+        if run["command"] == "finetune" and run["mode"] != "frozen":
+            report(f"WARNING: {who} was trained on labels; its arm has seen more of them than the budgets say")
+        if run["records"]["fingerprint"] == records.fingerprint:
+            continue
+        try:
+            others = Records.load(run["records"]["path"])
+            seen = set(read_columns(others, "train")["id"])
+        except AstrokerasError:
+            report(f"WARNING: {who} was trained on other records; make sure that none of its objects is tested on here")
+            continue
+        both = len(seen & set(read_columns(records, "test")["id"]))
+        if both:
+            report(f"WARNING: {both} test objects were among those that {who} was trained on (by id); it has seen them")
 
 
 def _check_run(init: str, run: dict, records: Records) -> None:
@@ -115,10 +125,7 @@ def _check_run(init: str, run: dict, records: Records) -> None:
         raise AstrokerasError(
             f"--init {init}: that is a {run['command']} run, expected scratch, imagenet or a pretrain run"
         )
-    there, here = run["records"], {"bands": list(records.bands), "unit": records.unit}
-    for what, value in here.items():
-        if there[what] != value:
-            raise AstrokerasError(f"--init {init} was pre-trained on {what} {there[what]}, these records have {value}")
+    check_bands(init, run, records)
 
 
 def _scratch(records: Records, backbone: str, options: dict) -> Arm:
@@ -127,7 +134,7 @@ def _scratch(records: Records, backbone: str, options: dict) -> Arm:
         return build_encoder(records, backbone=backbone, **options)
 
     build(0)  # an unknown backbone, or one that needs larger stamps, is refused before any work is done
-    return Arm("scratch", "scratch", backbone, build, random=True)
+    return Arm("scratch", "scratch", backbone, {"kind": "scratch"}, build, random=True)
 
 
 def _imagenet(config: FinetuneConfig, records: Records, options: dict, report: Callable[[str], None]) -> Arm | None:
@@ -141,18 +148,19 @@ def _imagenet(config: FinetuneConfig, records: Records, options: dict, report: C
     except WeightsUnavailable as error:
         report(f"WARNING: the imagenet arm is left out: {error}")
         return None
-    return Arm("imagenet", "imagenet", backbone, build, random=False)
+    start = imagenet_record(config.imagenet_weights, backbone)
+    return Arm("imagenet", "imagenet", backbone, start, build, random=False)
 
 
-def _pretrained(init: str, run: dict, size: int, taken: set[str]) -> Arm:
+def _pretrained(init: str, start: dict, size: int, taken: set[str]) -> Arm:
     file = Path(init) / "encoder.keras"
     side = load_model(file).input_shape[1]
     if side != size:
         raise UsageError(
             f"--init {init} was pre-trained on stamps of {side} pixels, the arms use {size}; give --size {side}"
         )
-    plain = name = Path(init).resolve().name.replace(".", "-")  # no name of a file in the run directory
+    plain = name = "-from-".join(lineage(start)).replace(".", "-")  # no name of a file in the run directory
     number = 2
-    while name in taken | _WORDS | {"tensorboard"}:
+    while name in taken | WORDS | {"tensorboard"}:
         name, number = f"{plain}-{number}", number + 1
-    return Arm(name, init, run["options"]["backbone"], lambda _: load_model(file), random=False)
+    return Arm(name, init, start["backbone"], start, lambda _: load_model(file), random=False)

@@ -22,6 +22,7 @@ from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training.classify import Schedule, Trainer
 from astrokeras.training.files import write_atomically
+from astrokeras.training.initial import lineage
 from astrokeras.training.progress import write_history
 from astrokeras.training.run import create_run, write_run
 from astrokeras.training.strategy import check_batch_size, make_strategy
@@ -75,7 +76,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
         )
     _copy_winner(out, winner)
     write_reports(out, rows, results, exams[0], config, records)
-    write_run(out, "finetune", config, records, {"rows": rows, "winner": winner})
+    starts = {arm.name: arm.start for arm in arms}
+    write_run(out, "finetune", config, records, {"rows": rows, "winner": winner, "starts": starts})
     result = {"rows": rows, "winner": winner, "table": comparison_table(rows, exams[0])}
     report(f"comparison in {out}/comparison.html; watch it with tensorboard --logdir {out}/tensorboard")
     return result
@@ -141,7 +143,8 @@ def _keep(
     directory.mkdir(parents=True)
     write_atomically(directory / "model.keras", model.save)
     result = {
-        "arm": arm.name, "init": arm.init, "backbone": arm.backbone, "budget": draw_.budget, "repeat": draw_.repeat,
+        "arm": arm.name, "init": arm.init, "started_from": ", ".join(lineage(arm.start)[1:]), "backbone": arm.backbone,
+        "budget": draw_.budget, "repeat": draw_.repeat,
         "labels": int(draw_.select.sum()), "directory": place, "seconds": round(outcome.seconds, 2),
         **{f"{split}_{name}": v for split, metrics in outcome.metrics.items() for name, v in metrics.items()},
     }  # fmt: skip

@@ -21,6 +21,7 @@ from astrokeras.survey.tables import markdown
 from astrokeras.training.files import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
+_SHARED = ("arm", "init", "started_from", "backbone", "budget", "labels")  # of all repeats
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>astrokeras: $title</title><style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -51,7 +52,7 @@ def summarise(results: list[dict]) -> list[dict]:
     rows = []
     for arm, budget in dict.fromkeys((r["arm"], r["budget"]) for r in results):
         mine = [r for r in results if (r["arm"], r["budget"]) == (arm, budget)]
-        row = {key: mine[0][key] for key in ("arm", "init", "backbone", "budget", "labels")} | {"repeats": len(mine)}
+        row = {key: mine[0][key] for key in _SHARED} | {"repeats": len(mine)}
         for split in ("test", "val"):
             for name in METRICS:
                 if f"{split}_{name}" in mine[0]:
@@ -100,6 +101,8 @@ def footnote(rows: list[dict], exam: Exam) -> str:
     ]
     if len({row["backbone"] for row in rows}) > 1:
         sentences.append("Arms differ in their network too (backbone), not only in where it starts from.")
+    for arm, before in dict.fromkeys((row["arm"], row["started_from"]) for row in rows if row["started_from"]):
+        sentences.append(f"The pre-training of {arm} went on from {before}: its gain is that of both together.")
     if any(row["budget"] == "all" for row in rows):
         sentences.append("Of all labels there is one draw only: its spread is that of random starts, if there is any.")
     return " ".join(sentences)

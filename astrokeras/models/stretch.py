@@ -91,14 +91,20 @@ class Stretch(keras.layers.Layer):
         return {**super().get_config(), "kind": self.kind, "sky": self.sky, "noise": self.noise}
 
 
-def stretch_for(records: Records, kind: str) -> Stretch:
-    """The stretch of these records; ``auto`` is asinh for fluxes and a plain scaling for display images.
+def stretch_kind(unit: str, kind: str) -> str:
+    """The curve that is meant: ``auto`` is asinh for fluxes and a plain scaling for display images.
 
     A linear stretch of display images is that scaling too.
+    """
+    if unit == "display" and kind in ("auto", "linear"):
+        return "display"
+    return "asinh" if kind == "auto" else kind
+
+
+def stretch_for(records: Records, kind: str) -> Stretch:
+    """The stretch of these records, see `stretch_kind`.
 
     Raises:
         UsageError: there is no stretch of this name.
     """
-    if records.unit == "display" and kind in ("auto", "linear"):
-        kind = "display"
-    return Stretch("asinh" if kind == "auto" else kind, records.sky, records.noise, name="stretch")
+    return Stretch(stretch_kind(records.unit, kind), records.sky, records.noise, name="stretch")

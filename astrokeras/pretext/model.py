@@ -1,7 +1,9 @@
 """The network that is pre-trained: one encoder, any number of tasks."""
 
+import contextlib
 import functools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -9,6 +11,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
+from astrokeras.models.averaging import WeightAverage, averaged_variables
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
 from astrokeras.pretext.base import Scores, Task
@@ -46,6 +49,7 @@ class PretextModel(keras.Model):
         tasks: fitted tasks by name.
         weights: of each task's loss in the sum.
         augment: changes the flux in training, where the source of the batches has not done it.
+        average: the decay of an average of the weights over the steps, see `WeightAverage`; None for none.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class PretextModel(keras.Model):
         tasks: Mapping[str, Task],
         weights: Mapping[str, float],
         augment: Chain | None = None,
+        average: float | None = None,
     ) -> None:
         # Views are raw flux and stay float32 whatever the precision of the network.
         super().__init__(name="pretext", dtype="float32", autocast=False)
@@ -67,6 +72,7 @@ class PretextModel(keras.Model):
         # Behind a function, or Keras would take these models for layers of this one.
         self._compiled = functools.cache(self._compile)
         self.means = {name: keras.metrics.Mean(name=f"{name}_loss") for name in tasks} if len(tasks) > 1 else {}
+        self.average = None if average is None else WeightAverage(averaged_variables(self), average)
         self.built = True
 
     @property
@@ -88,6 +94,8 @@ class PretextModel(keras.Model):
 
     def call(self, batch: Mapping[str, KerasTensor], training: bool = False) -> dict[str, dict[str, Any]]:
         """By task: ``target``, ``prediction`` and ``loss`` [N]."""
+        if training and self.average is not None:
+            self.average.step()
         flux = ops.cast(batch["flux"], "float32")
         fields = dict(batch)
         draws = fields.pop("draws", None)
@@ -108,6 +116,10 @@ class PretextModel(keras.Model):
             loss = task.loss(targets[name], prediction)
             results[name] = {"target": targets[name], "prediction": prediction, "loss": ops.cast(loss, "float32")}
         return results
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """A time in which the weights are their average, if there is one."""
+        return contextlib.nullcontext() if self.average is None else self.average.in_use()
 
     def before_epoch(self, split: str, epoch: int, source: Source, batch_size: int) -> None:
         """Lets the tasks renew what they make for a split, see `Task.before_epoch`."""
@@ -203,15 +215,19 @@ def baselines(model: PretextModel, source: Source, split: str) -> dict[str, Scor
     return found
 
 
-def predictor(model: PretextModel) -> keras.Model | None:
+def predictor(model: PretextModel, encoder: keras.Model) -> keras.Model | None:
     """What the tasks predict for a stamp as it is: flux [N, S, S, B] to the prediction, by name if several.
 
     Only tasks that look at one view can say something about a stamp alone; None if there are none.
+
+    Args:
+        model: brings the heads.
+        encoder: that of the model, or its like in another precision.
     """
     single = [name for name, task in model.tasks.items() if task.n_views == 1]
     if not single:
         return None
-    flux = keras.Input(model.encoder.input_shape[1:], dtype="float32", name="flux")
-    embedding = model.encoder(flux)
+    flux = keras.Input(encoder.input_shape[1:], dtype="float32", name="flux")
+    embedding = encoder(flux)
     outputs = {name: model.heads[name]([embedding]) for name in single}
     return keras.Model(flux, outputs if len(single) > 1 else outputs[single[0]], name="_".join(single))

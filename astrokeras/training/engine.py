@@ -7,13 +7,13 @@ is not imported: the records are read into memory and one device is used.
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import UsageError
-from astrokeras.pipeline.arrays import Arrays
+from astrokeras.pipeline.arrays import Arrays, Batches
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
 from astrokeras.pretext.replicas import Replicas
@@ -44,6 +44,9 @@ class Engine(Protocol):
 
     def source(self, records: Records, size: int | None, augment: Chain | None, fields: Sequence[str]) -> Source:
         """The batches of a records directory."""
+
+    def repeat(self, batch: tuple[Any], steps: int) -> Any:
+        """A batch of a source that many times, from memory, for `keras.Model.fit`."""
 
     def board(self, directory: Path) -> Board:
         """What shows the curves."""
@@ -89,6 +92,12 @@ class TensorFlowEngine:
 
         return Stream(records, size, augment)
 
+    def repeat(self, batch: tuple[Any], steps: int) -> Any:
+        """See `Engine.repeat`."""
+        import tensorflow as tf  # noqa: PLC0415
+
+        return tf.data.Dataset.from_tensors(batch).repeat(steps)
+
     def board(self, directory: Path) -> Board:
         """See `Engine.board`."""
         from astrokeras.training.tensorboard import TensorBoard  # noqa: PLC0415
@@ -133,6 +142,10 @@ class ArrayEngine:
         """See `Engine.source`."""
         splits = ["train", "val"] if records.counts.get("val", 0) else ["train"]
         return Arrays.load(records, splits, fields, size)
+
+    def repeat(self, batch: tuple[Any], steps: int) -> Any:
+        """See `Engine.repeat`."""
+        return Batches(steps, lambda _: batch[0])
 
     def board(self, directory: Path) -> Board:
         """See `Engine.board`."""

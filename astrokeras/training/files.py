@@ -1,5 +1,6 @@
 """Writing files whole or not at all."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -50,3 +51,9 @@ def remove_unfinished(directory: Path) -> None:
     """Removes what processes that were killed while writing have left."""
     for path in directory.glob(f"{_TEMPORARY}*"):
         path.unlink()
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

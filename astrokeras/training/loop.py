@@ -17,6 +17,7 @@ from astrokeras.training.checkpoint import Checkpoints, Moment
 from astrokeras.training.meter import Meter
 from astrokeras.training.signals import Signals
 from astrokeras.training.state import is_finite, take
+from astrokeras.training.stopping import BestWeights
 
 # What a history holds about a training's pace, which no repetition gives again.
 SPEEDS = ("images_per_second", "input_wait")
@@ -62,6 +63,8 @@ class Trainer:
         self.asked = (config.batch_size, model.fields, model.n_draws, config.seed)
         self.steps = source.steps(config.batch_size)
         self.steps_since, self._saved_at = 0, time.monotonic()
+        kept = BestWeights(Checkpoints(checkpoints.directory / "best"))
+        self.best = None if config.patience is None else kept
 
     def epoch(self, moment: Moment) -> Moment:
         """Does the epoch that a moment is in, or what is left of it, and writes the checkpoint after it.
@@ -75,13 +78,26 @@ class Trainer:
             if self.signals.caught or self.due():
                 self.save(moment)
             self.stop_if_asked(moment)
-        validation = {f"val_{name}": value for name, value in self._validate(moment).items()}
-        scores = dict(moment.trained)
-        speed = {name: scores.pop(name) for name in SPEEDS if name in scores}
-        row = {"epoch": moment.epoch + 1, **scores, **validation, **speed}
-        moment = Moment([*moment.history, row])
+        try:
+            with self.model.averaged():
+                row = self._row(moment, self._validate(moment))
+                history = [*moment.history, row]
+                if self.best:
+                    self.best.keep(self.model, history)
+        except _Caught:
+            self.save(moment)
+            raise self.signals.stopped(str(moment)) from None
+        moment = Moment(history)
         self.save(moment)
         return moment
+
+    @staticmethod
+    def _row(moment: Moment, validation: Scores) -> dict[str, float]:
+        """The line of the history for an epoch that is done."""
+        scores = dict(moment.trained)
+        speed = {name: scores.pop(name) for name in SPEEDS if name in scores}
+        validation = {f"val_{name}": value for name, value in validation.items()}
+        return {"epoch": moment.epoch + 1, **scores, **validation, **speed}
 
     def save(self, moment: Moment) -> None:
         """Writes a checkpoint.
@@ -141,7 +157,7 @@ class Trainer:
         self.model.before_epoch("val", moment.epoch, self.source, self.config.batch_size)
         batches = self.source.evaluation("val", *self.asked)
         padded = len(batches) * self.config.batch_size
-        watch = _WatchValidation(self, moment)
+        watch = _WatchValidation(self.signals)
         scores = self.model.evaluate(batches, verbose=0, return_dict=True, callbacks=[watch])
         scores = {name: float(value) for name, value in scores.items()}
         # Keras divides the weighted sum by the number of examples, those of weight 0 included.
@@ -193,15 +209,18 @@ class _Watch(keras.callbacks.Callback):
             self.saving += time.perf_counter() - start
 
 
-class _WatchValidation(keras.callbacks.Callback):
-    """Ends a validation where a signal comes; the training before it is saved."""
+class _Caught(Exception):
+    """A signal came while the weights may be others than those to be saved."""
 
-    def __init__(self, trainer: Trainer, moment: Moment) -> None:
+
+class _WatchValidation(keras.callbacks.Callback):
+    """Ends a validation where a signal comes."""
+
+    def __init__(self, signals: Signals) -> None:
         super().__init__()
-        self.trainer, self.moment = trainer, moment
+        self.signals = signals
 
     def on_test_batch_end(self, batch: int, logs: Scores | None = None) -> None:
         """Stops if asked."""
-        if self.trainer.signals.caught:
-            self.trainer.save(self.moment)
-            self.trainer.stop_if_asked(self.moment)
+        if self.signals.caught:
+            raise _Caught

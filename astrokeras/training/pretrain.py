@@ -1,5 +1,6 @@
 """Pre-training: pretext tasks on an encoder, from records to a run directory."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,55 +10,30 @@ import numpy as np
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.models.encoder import build_encoder
-from astrokeras.pipeline.augment import Chain, Facts, augmentation
+from astrokeras.models.precision import recast
+from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext.base import Scores, Task
-from astrokeras.pretext.model import PretextModel, baselines, check_weights, predictor
+from astrokeras.pretext.base import Scores
+from astrokeras.pretext.model import PretextModel, baselines, predictor
 from astrokeras.pretext.registry import fields_of, fit_tasks, get_task, parse_tasks
 from astrokeras.records.directory import Records
 from astrokeras.training.board import Board
+from astrokeras.training.build import Parts, find_precision
 from astrokeras.training.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.damage import named_if_damaged
 from astrokeras.training.engine import Engine, open_engine
 from astrokeras.training.files import CannotWrite, write_atomically
+from astrokeras.training.initial import WORDS, check_same_start, find_start
 from astrokeras.training.loop import Bar, NonFinite, Trainer, no_bar
 from astrokeras.training.nonfinite import NONFINITE, explain
-from astrokeras.training.optimizer import make_optimizer
+from astrokeras.training.optimizer import check_options
+from astrokeras.training.precision import check_precision
 from astrokeras.training.progress import head, line, show_epoch, summary, write_history
 from astrokeras.training.run import check_out, check_same, create_run, write_run
 from astrokeras.training.signals import Signals
+from astrokeras.training.stopping import check_patience, is_over
 
-# Small networks are bound by the overhead of a step; Keras can't do this with several replicas.
-_STEPS_PER_EXECUTION = 8
 _STAMPS_SHOWN = 16
-
-
-def _steps_per_execution(config: PretrainConfig, steps: int) -> int:
-    """As many as are worth it, but checkpoints lie between executions."""
-    return min(_STEPS_PER_EXECUTION, steps, config.checkpoint_every or steps)
-
-
-def _build(
-    config: PretrainConfig, engine: Engine, source: Source, tasks: dict[str, Task], augment: Chain | None, steps: int
-) -> PretextModel:
-    """The model, ready to train; inside the scope of the strategy."""
-    weights = check_weights(list(tasks), config.task_weight)
-    for task in tasks.values():
-        task.replicas = engine.replicas
-    encoder = build_encoder(
-        source.records, backbone=config.backbone, size=config.size, resize=config.resize, stretch=config.stretch
-    )
-    weights = dict(zip(tasks, weights, strict=True))
-    model = PretextModel(encoder, tasks, weights, augment=None if engine.augments else augment)
-    model.compile(
-        optimizer=make_optimizer(config.learning_rate, config.epochs * steps),
-        jit_compile=engine.jit_compile,
-        steps_per_execution=_steps_per_execution(config, steps) if engine.replicas.count == 1 else 1,
-    )
-    # A checkpoint can only be restored into an optimizer that has its variables.
-    model.optimizer.build(model.trainable_variables)
-    return model
 
 
 def _show_start(board: Board, config: PretrainConfig, source: Source, model: PretextModel) -> None:
@@ -78,19 +54,32 @@ def _earlier(config: PretrainConfig, records: Records) -> dict[str, Any] | None:
     if config.resume and out.is_dir() and any(out.iterdir()):
         # After a divergence a smaller rate is what mends it.
         return check_same(out, config, records, ("learning_rate",) if (out / NONFINITE).exists() else ())
-    check_out(out, overwrite=config.overwrite, inputs=[config.records])
+    check_out(out, overwrite=config.overwrite, inputs=_inputs(config))
     return None
 
 
-def _resolved(model: PretextModel, source: Source, augment: Chain | None, engine: Engine, steps: int) -> dict[str, Any]:
+def _inputs(config: PretrainConfig) -> list[str]:
+    """What the run reads."""
+    return [config.records, *([] if config.init in WORDS else [config.init])]
+
+
+def _check(config: PretrainConfig, source: Source) -> None:
+    """Refuses options that can't be meant, before any work is done."""
+    check_options(config, config.epochs * source.steps(config.batch_size))
+    check_precision(config.precision)
+    check_patience(config.patience, source.records)
+
+
+def _resolved(parts: Parts, model: PretextModel, precision: dict[str, Any]) -> dict[str, Any]:
     """What the options that leave a choice became, for ``run.json``."""
     return {
-        "augment": str(augment) if augment else "none",
-        "size": source.size,
+        "augment": str(parts.augment) if parts.augment else "none",
+        "size": parts.source.size,
         "stretch": model.encoder.get_layer("stretch").kind,
-        "replicas": engine.replicas.count,
-        "steps_per_epoch": steps,
+        "replicas": parts.engine.replicas.count,
+        "steps_per_epoch": parts.source.steps(parts.start.config.batch_size),
         "steps_per_execution": model.steps_per_execution,
+        "precision": precision,
     }
 
 
@@ -109,7 +98,8 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
     """Pre-trains an encoder and writes the run directory.
 
     Writes ``run.json``, ``encoder.keras``, ``model.keras``, ``history.csv``, ``checkpoints/`` and
-    ``tensorboard/``. The weights are those after the last epoch. There is no ``model.keras`` if no task predicts
+    ``tensorboard/``. The weights are those after the last epoch, or with ``patience`` those of the best; with
+    ``average`` their average. There is no ``model.keras`` if no task predicts
     anything of one unaltered stamp.
 
     Args:
@@ -142,29 +132,36 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
 def _pretrain(
     config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar
 ) -> dict[str, Any]:
+    start = find_start(config, records, report)
+    config = start.config
     earlier = _earlier(config, records)
+    if earlier:
+        check_same_start(config.out, earlier.get("init"), start.record)
     asked = parse_tasks(config.task)
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation(config.augment, Facts.of(records), breaks)
     source = engine.source(records, config.size, augment, fields_of(asked))
+    _check(config, source)
     tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
-    steps = source.steps(config.batch_size)
+    parts = Parts(start, engine, source, tasks, augment)
+    precision = find_precision(parts, earlier, report)
     with engine.scope():
-        model = _build(config, engine, source, tasks, augment, steps)
+        model = parts.build(precision["precision"])
     path = Path(config.out)
     if earlier is None:
-        create_run(path, overwrite=config.overwrite, inputs=[config.records])
+        create_run(path, overwrite=config.overwrite, inputs=_inputs(config))
     checkpoints = Checkpoints(path / "checkpoints")
     with engine.scope():
         moment = checkpoints.restore(model) if earlier else None
     if moment:
         report(f"resuming after {moment}")
-    start = moment or Moment([])
+    begun = moment or Moment([])
     further = {
-        "resolved": _resolved(model, source, augment, engine, steps),
-        "changed": _changed(earlier, config, start),
+        "init": start.record,
+        "resolved": _resolved(parts, model, precision),
+        "changed": _changed(earlier, config, begun),
     }
     write_run(path, "pretrain", config, records, **further)
     if records.counts.get("val", 0) == 0:
@@ -180,16 +177,33 @@ def _pretrain(
         with Signals() as signals:
             trainer = Trainer(model, config, source, checkpoints, signals, engine.meter(model), bar)
             if moment is None:
-                trainer.save(start)
-            history = _train(trainer, engine, start, board, simple, path, report)
+                trainer.save(begun)
+            elif trainer.best:
+                trainer.best.forget_after(moment.epoch)
+            history = _train(trainer, engine, begun, board, simple, path, report)
     finally:
         board.close()
-    write_atomically(path / "encoder.keras", model.encoder.save)
-    if (whole := predictor(model)) is not None:
-        write_atomically(path / "model.keras", whole.save)
+    kept = _write_models(path, trainer, engine, history, report)
     legend = "; ".join(task.legend for task in tasks.values())
-    result = {**summary(history, simple), "legend": legend}
+    result = {**summary(history, simple, kept), "legend": legend}
     return write_run(path, "pretrain", config, records, result, **further)["result"]
+
+
+def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History, report: Callable[[str], None]) -> int:
+    """The encoder and what predicts the tasks' targets, in float32; the epoch, from 1, whose weights they have."""
+    model, kept = trainer.model, len(history)
+    weights = model.averaged()
+    if trainer.best:
+        with engine.scope():
+            kept = trainer.best.restore(model, history)
+        weights = contextlib.nullcontext()  # they were the average when they were written
+        report(f"the weights are those of epoch {kept}, which has the lowest validation loss")
+    with weights:
+        encoder = recast(model.encoder, "float32")
+    write_atomically(path / "encoder.keras", encoder.save)
+    if (whole := predictor(model, encoder)) is not None:
+        write_atomically(path / "model.keras", whole.save)
+    return kept
 
 
 def _train(
@@ -200,7 +214,7 @@ def _train(
     model, config = trainer.model, trainer.config
     if moment.history:  # the file may lack the last epoch
         write_history(path / "history.csv", moment.history)
-    while moment.epoch < config.epochs:
+    while moment.epoch < config.epochs and not is_over(moment.history, config.patience):
         trainer.stop_if_asked(moment)
         try:
             moment = trainer.epoch(moment)

@@ -64,12 +64,12 @@ def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) 
     board.flush()
 
 
-def summary(history: History, baselines: dict[str, Scores]) -> dict[str, Any]:
-    """What goes into ``run.json``: the scores of the last epoch, the baselines, the usual pace."""
-    last = history[-1]
-    validation = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
+def summary(history: History, baselines: dict[str, Scores], kept: int) -> dict[str, Any]:
+    """What goes into ``run.json``: the scores of the epoch `kept` (from 1), the baselines, the usual pace."""
+    row = history[kept - 1]
+    validation = {name.removeprefix("val_"): value for name, value in row.items() if name.startswith("val_")}
     # The first epoch of a process includes the tracing of the graph.
     usual = history[1:] or history
     speeds = {name: [row[name] for row in usual if name in row] for name in SPEEDS}
     pace = {name: float(np.median(values)) for name, values in speeds.items() if values}
-    return {"val": validation, **baselines, "epochs": len(history), **pace}
+    return {"val": validation, **baselines, "epochs": len(history), "epoch_kept": kept, **pace}

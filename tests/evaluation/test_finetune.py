@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training.classify import predict
 from astrokeras.training.pretrain import pretrain
+from astrokeras.training.run import load_run
 from tests.synthetic import write_records
 
 
@@ -220,6 +222,33 @@ def test_a_run_that_has_seen_the_test_objects_is_told(place, tmp_path):
     lines.clear()
     make_arms(options(place, init=(str(place / "magnitudes"),)), Records.load(place / "records"), lines.append)
     assert lines == []
+
+
+def test_what_a_run_goes_back_to_is_named_and_judged(place, tmp_path):
+    """The run went on from one that had been trained on labels, and that from one that has seen test objects."""
+    shutil.copytree(place / "magnitudes", tmp_path / "again")
+    run = load_run(tmp_path / "again")
+    records = run["records"]
+    elsewhere = {"path": "/gone", "name": "x", "fingerprint": "x"}
+    first = {
+        "kind": "run",
+        "path": "/runs/first",
+        "command": "pretrain",
+        "records": elsewhere,
+        "init": {"kind": "scratch"},
+    }
+    classes = {"kind": "run", "path": "/runs/v1.0", "command": "finetune", "records": records, "init": first}
+    for mode, told in (("full", True), ("frozen", False)):
+        content = {**run, "init": {**classes, "mode": mode}}
+        (tmp_path / "again" / "run.json").write_text(json.dumps(content))
+        lines = []
+        (arm,) = make_arms(
+            options(place, init=(str(tmp_path / "again"),)), Records.load(place / "records"), lines.append
+        )
+        assert arm.name == "again-from-v1-0-from-first"
+        assert any("/runs/v1.0, which" in line and "was trained on labels" in line for line in lines) == told
+        assert sum("/runs/first, which" in line and "trained on other records" in line for line in lines) == 1
+        assert len(lines) == 1 + told
 
 
 def test_a_diverging_training_leaves_nothing(place, tmp_path):

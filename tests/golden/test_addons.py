@@ -9,6 +9,7 @@ from keras import ops
 
 from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.augmentations.resampling import resample
+from astrokeras.training.lamb import Lamb
 
 BANDS = ("g", "r")
 
@@ -114,10 +115,12 @@ def test_our_square_is_their_cutout(golden: dict[str, np.ndarray]):
     np.testing.assert_array_equal(np.isnan(erased), golden["cutout"] == 0)
 
 
-def keras_lamb(golden: dict[str, np.ndarray], **options) -> dict[str, np.ndarray]:
+def lamb_steps(
+    golden: dict[str, np.ndarray], kind: type[keras.optimizers.Lamb], excluded: tuple[str, ...] = ("bias",), **options
+) -> dict[str, np.ndarray]:
     variables = {name: keras.Variable(golden[f"start_{name}"], name=name) for name in ("kernel", "bias")}
-    optimizer = keras.optimizers.Lamb(float(golden["rate"]), epsilon=1e-6, **options)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer = kind(float(golden["rate"]), epsilon=1e-6, **options)
+    optimizer.exclude_from_weight_decay(var_names=list(excluded))
     optimizer.build(list(variables.values()))
     path = {name: [] for name in variables}
     for step in range(len(golden["gradient_bias"])):
@@ -130,8 +133,15 @@ def keras_lamb(golden: dict[str, np.ndarray], **options) -> dict[str, np.ndarray
 
 def test_lamb_without_decay_is_keras_lamb(golden: dict[str, np.ndarray]):
     """With the same epsilon: the default is 1e-6 there and 1e-7 in Keras."""
-    for name, path in keras_lamb(golden).items():
+    for name, path in lamb_steps(golden, keras.optimizers.Lamb).items():
         np.testing.assert_allclose(path, golden[f"lamb_{name}"], rtol=1e-5, atol=1e-6)
+
+
+def test_our_lamb_is_theirs_with_decay_and_without(golden: dict[str, np.ndarray]):
+    for name, path in lamb_steps(golden, Lamb, excluded=()).items():
+        np.testing.assert_allclose(path, golden[f"lamb_{name}"], rtol=1e-5, atol=1e-6)
+    for name, path in lamb_steps(golden, Lamb, weight_decay=float(golden["decay"])).items():
+        np.testing.assert_allclose(path, golden[f"lamb_decay_{name}"], rtol=1e-5, atol=1e-6)
 
 
 def lamb(golden: dict[str, np.ndarray], name: str, *, inside: bool, adapt: bool, decay: float) -> np.ndarray:
@@ -164,7 +174,7 @@ def test_lamb_decays_otherwise_than_keras_lamb(golden: dict[str, np.ndarray]):
         "kernel": {"inside": False, "adapt": True, "decay": decay},
         "bias": {"inside": False, "adapt": True, "decay": 0},
     }
-    successor = keras_lamb(golden, weight_decay=decay)
+    successor = lamb_steps(golden, keras.optimizers.Lamb, weight_decay=decay)
     for name in ("kernel", "bias"):
         np.testing.assert_allclose(
             lamb(golden, name, **theirs[name]), golden[f"lamb_decay_{name}"], rtol=1e-4, atol=1e-5

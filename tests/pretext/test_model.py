@@ -66,13 +66,15 @@ def test_baselines_have_the_names_of_the_scores(source: harness.Arrays):
 
 def test_the_predictor_knows_the_tasks_of_one_view(source: harness.Arrays):
     flux = np.nan_to_num(source.splits["val"]["image"])
-    assert predictor(harness.make_model(["rotation"], source)) is None
+    model = harness.make_model(["rotation"], source)
+    assert predictor(model, model.encoder) is None
     model = harness.make_model(["magnitudes", "rotation"], source)
-    single = predictor(model)
+    single = predictor(model, model.encoder)
     assert single.name == "magnitudes"
     expected = model.heads["magnitudes"]([model.encoder(flux)])
     np.testing.assert_allclose(single.predict(flux, verbose=0), expected, rtol=1e-3, atol=1e-3)
-    both = predictor(harness.make_model(["magnitudes", "masked_bands"], source)).predict(flux, verbose=0)
+    model = harness.make_model(["magnitudes", "masked_bands"], source)
+    both = predictor(model, model.encoder).predict(flux, verbose=0)
     assert {name: len(values) for name, values in both.items()} == {"magnitudes": len(flux), "masked_bands": len(flux)}
 
 

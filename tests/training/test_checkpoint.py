@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.training.checkpoint import Checkpoints, Moment
 from astrokeras.training.optimizer import make_optimizer
@@ -18,7 +19,7 @@ def make_model(width: int = 3) -> keras.Model:
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Dense(width), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
     model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(1)])
-    model.compile(optimizer=make_optimizer(1e-2, 8), loss="mse")
+    model.compile(optimizer=make_optimizer(PretrainConfig("", "", learning_rate=1e-2), 8), loss="mse")
     model.optimizer.build(model.trainable_variables)
     return model
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from astrokeras.config import PretrainConfig
+from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
+from astrokeras.training.run import write_run
 from tests.synthetic import write_records
 
 _ROOT = Path(__file__).parents[2]
@@ -36,7 +39,14 @@ def test_pretrains_on_jax(tmp_path: Path):
     pytest.importorskip("jax")
     records = write_records(tmp_path / "records", counts={"train": 64, "val": 21})
     out = tmp_path / "run"
+    # An encoder of TensorFlow's, whose BatchNormalization layers are synchronized, to go on from.
+    (tmp_path / "first").mkdir()
+    build_encoder(records, backbone="compact").save(tmp_path / "first" / "encoder.keras")
+    config = PretrainConfig(str(records.path), "", backbone="compact")
+    write_run(tmp_path / "first", "pretrain", config, records, {"epochs": 1})
     command = ["pretrain", str(records.path), "--out", str(out), "--batch-size", "16", "--epochs", "2", "--json"]
+    command += ["--init", str(tmp_path / "first"), "--optimizer", "lamb", "--clip-norm", "1", "--average", "0.9"]
+    command += ["--patience", "1", "--precision", "bfloat16"]
     done = astrokeras(*command, "--task", "magnitudes(loss=huber,weights=errors)", "--task", "masked_bands")
     assert done.returncode == 0, done.stderr
     assert "backend jax: one device, records in memory, no TensorBoard" in done.stderr

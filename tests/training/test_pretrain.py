@@ -157,7 +157,7 @@ def test_a_run_that_finds_the_disk_full_goes_on_and_ends_the_same_to_the_bit(
 def test_choices_that_were_left_open_are_written_down(undisturbed: tuple[PretrainConfig, dict, list[str]]):
     assert load_run(undisturbed[0].out)["resolved"] == {
         **{"augment": "dihedral", "size": 16, "stretch": "asinh", "replicas": 1},
-        **{"steps_per_epoch": 10, "steps_per_execution": 8},
+        **{"steps_per_epoch": 10, "steps_per_execution": 8, "precision": {"precision": "float32"}},
     }
 
 

@@ -16,7 +16,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
 
 
 def test_what_is_written_can_be_read(records: Records, tmp_path: Path):
-    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), seed=5)
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), backbone="compact", seed=5)
     path = create_run(config.out)
     write_run(path, "pretrain", config, records)
     with pytest.raises(AstrokerasError, match="has not finished; go on with --resume"):

@@ -1,0 +1,204 @@
+"""Where an encoder starts from: random weights, ImageNet's, or those of an earlier run."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, PretrainConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.backbones import needs_three_channels
+from astrokeras.models.encoder import build_encoder
+from astrokeras.models.saving import load_model
+from astrokeras.models.stretch import stretch_kind
+from astrokeras.records.directory import Records
+from astrokeras.training.files import digest
+from astrokeras.training.run import load_run
+
+WORDS = {"scratch", "imagenet"}
+# How much noisier or quieter than what an encoder was stretched for new records may be before it is worth a word.
+_FACTOR = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A start, ready to be built.
+
+    Attributes:
+        config: the options, those that follow from the start filled in.
+        record: what it is, for ``run.json``: ``kind`` (one of `WORDS` or ``run``), and of a run its ``path``,
+            ``command``, ``task`` or ``mode``, ``records``, the encoder's ``sha256`` and, under ``init``, what it
+            started from itself.
+        build: gives the encoder.
+    """
+
+    config: PretrainConfig
+    record: dict[str, Any]
+    build: Callable[[], keras.Model]
+
+
+def find_start(config: PretrainConfig, records: Records, report: Callable[[str], None]) -> Start:
+    """What `config` says to start from.
+
+    An earlier run brings its backbone, crop, resizing and stretch: an encoder is everything from raw flux to features,
+    and goes on as it is.
+
+    Args:
+        config: the options.
+        records: what is trained on.
+        report: gets a warning where the records differ much from what the encoder was stretched for.
+
+    Raises:
+        UsageError: options that the start contradicts or does not look at.
+        AstrokerasError: no such run, one for other bands, or weights that cannot be had.
+    """
+    if config.imagenet_weights is not None and config.init != "imagenet":
+        raise UsageError(f"--imagenet-weights was given, but --init is {config.init}; say --init imagenet")
+    if config.init not in WORDS:
+        return _from_run(config, records, report)
+    imagenet = config.init == "imagenet"
+    config = dataclasses.replace(
+        config, backbone=config.backbone or (DEFAULT_IMAGENET_BACKBONE if imagenet else "compact")
+    )
+    options = {name: getattr(config, name) for name in ("backbone", "size", "resize", "stretch")}
+    if not imagenet:
+        needs_three_channels(config.backbone)  # raises where there is none of this name
+        return Start(config, {"kind": "scratch"}, lambda: build_encoder(records, **options))
+    weights = config.imagenet_weights or "imagenet"
+    build_encoder(records, weights=weights, **options)  # weights that can't be had are told of before any work is done
+    record = imagenet_record(config.imagenet_weights, config.backbone)
+    return Start(config, record, lambda: build_encoder(records, weights=weights, **options))
+
+
+def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], None]) -> Start:
+    run = load_run(config.init, finished=True)
+    if run["command"] not in ("pretrain", "finetune"):
+        raise AstrokerasError(
+            f"--init {config.init}: that is a {run['command']} run, expected scratch, imagenet, or a pretrain or "
+            "finetune run"
+        )
+    check_bands(config.init, run, records)
+    file = Path(config.init) / "encoder.keras"
+    encoder = load_model(file)
+    own = _options_of(encoder, run)
+    for name, value in own.items():
+        asked = getattr(config, name)
+        if name == "stretch":
+            asked = None if asked == "auto" else stretch_kind(records.unit, asked)
+        if asked not in (None, value):
+            raise UsageError(
+                f"--{name} {asked}: --init {config.init} brings {name} {value or 'none'} in its encoder; leave it out"
+            )
+    if own["size"] > records.size:
+        raise UsageError(
+            f"--init {config.init} sees stamps of {own['size']} px, those in {records.path} have {records.size}; "
+            f"convert with --size {own['size']} or more"
+        )
+    _warn_of_other_sky(encoder, config.init, records, report)
+    return Start(dataclasses.replace(config, **own), run_record(config.init, run), lambda: load_model(file))
+
+
+def _options_of(encoder: keras.Model, run: dict[str, Any]) -> dict[str, Any]:
+    """What an encoder was built with, by the names of the options."""
+    layers = {layer.name: layer for layer in encoder.layers}
+    return {
+        "backbone": _backbone_of(run),
+        "size": encoder.input_shape[1],
+        "resize": layers["resize"].height if "resize" in layers else None,
+        "stretch": encoder.get_layer("stretch").kind,
+    }
+
+
+def _winner(run: dict[str, Any]) -> dict[str, Any]:
+    """The line of a fine-tuning run's comparison whose encoder it kept."""
+    return next(row for row in run["result"]["rows"] if row["arm"] == run["result"]["winner"]["arm"])
+
+
+def _backbone_of(run: dict[str, Any]) -> str:
+    return run["options"]["backbone"] if run["command"] == "pretrain" else _winner(run)["backbone"]
+
+
+def _warn_of_other_sky(encoder: keras.Model, init: str, records: Records, report: Callable[[str], None]) -> None:
+    stretch = encoder.get_layer("stretch")
+    if stretch.kind == "display":
+        return
+    for band, sky, noise, old_sky, old_noise in zip(
+        records.bands, records.sky, records.noise, stretch.sky, stretch.noise, strict=True
+    ):
+        if abs(sky - old_sky) > old_noise or not 1 / _FACTOR <= noise / old_noise <= _FACTOR:
+            report(
+                f"WARNING: the sky of {records.path} is {sky:.3g} ± {noise:.3g} in {band}, that of {init} was "
+                f"{old_sky:.3g} ± {old_noise:.3g}; its encoder keeps its stretch"
+            )
+
+
+def check_bands(init: str, run: dict[str, Any], records: Records) -> None:
+    """Makes sure that a run was made for the bands and the unit of these records.
+
+    Raises:
+        AstrokerasError: it was not.
+    """
+    there, here = run["records"], {"bands": list(records.bands), "unit": records.unit}
+    for what, value in here.items():
+        if there[what] != value:
+            how = "pre-trained" if run["command"] == "pretrain" else "fine-tuned"
+            raise AstrokerasError(f"--init {init} was {how} on {what} {there[what]}, these records have {value}")
+
+
+def imagenet_record(weights: str | None, backbone: str) -> dict[str, Any]:
+    """What stands in ``run.json`` of a start from ImageNet weights."""
+    record: dict[str, Any] = {"kind": "imagenet", "backbone": backbone, "weights": weights}
+    if weights is not None and Path(weights).is_file():
+        record["sha256"] = digest(Path(weights))
+    return record
+
+
+def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
+    """What stands in ``run.json`` of a start from a run: with all that it started from itself."""
+    file = Path(init) / "encoder.keras"
+    if run["command"] == "pretrain":
+        before = run.get("init") or {"kind": "scratch"}
+    else:
+        before = (run["result"].get("starts") or {}).get(_winner(run)["arm"]) or {"kind": _winner(run)["init"]}
+    return {
+        "kind": "run",
+        "path": str(Path(init).resolve()),
+        "command": run["command"],
+        "backbone": _backbone_of(run),
+        "task": run["options"].get("task"),
+        "mode": run["options"].get("mode"),
+        "records": {name: run["records"][name] for name in ("path", "name", "fingerprint")},
+        "sha256": digest(file) if file.is_file() else None,
+        "init": before,
+    }
+
+
+def ancestors(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The runs that a start goes back to, the last one first."""
+    while record and record["kind"] == "run":
+        yield record
+        record = record["init"]
+
+
+def lineage(record: dict[str, Any]) -> list[str]:
+    """A start in words, the last one first: names of runs, and ``imagenet`` if that was the first."""
+    names = []
+    while record:
+        if record["kind"] != "scratch":
+            names.append(Path(record["path"]).name if record["kind"] == "run" else record["kind"])
+        record = record.get("init")
+    return names
+
+
+def check_same_start(path: Path, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+    """Makes sure that a run to be resumed starts from the same weights still.
+
+    Raises:
+        AstrokerasError: they have changed.
+    """
+    before = (old or {}).get("sha256")
+    if before != new.get("sha256"):
+        what = new.get("path") or new.get("weights")
+        raise AstrokerasError(f"cannot resume {path}: {what} has changed since it was started; use --overwrite")

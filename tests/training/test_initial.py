@@ -1,0 +1,130 @@
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from astrokeras.config import FinetuneConfig, PretrainConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.applications import WeightsUnavailable
+from astrokeras.models.encoder import build_encoder
+from astrokeras.records.directory import Records
+from astrokeras.training.initial import Start, ancestors, check_same_start, find_start, lineage, run_record
+from astrokeras.training.run import load_run, write_run
+from tests.synthetic import write_records
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 8}, size=20)
+
+
+@pytest.fixture(scope="module")
+def runs(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs as the commands leave them: ``first``, ``second`` that went on from it, ``classes`` that fine-tuned that."""
+    path = tmp_path_factory.mktemp("runs")
+    result = {"rows": [{"arm": "second", "backbone": "compact", "init": "second"}], "winner": {"arm": "second"}}
+    for number, name in enumerate(("first", "second", "classes")):
+        out = path / name
+        out.mkdir()
+        keras.utils.set_random_seed(number)
+        build_encoder(records, backbone="compact", size=16, resize=18, stretch="linear").save(out / "encoder.keras")
+        if name == "classes":
+            starts = {"second": run_record(path / "second", load_run(path / "second"))}
+            write_run(out, "finetune", FinetuneConfig("", ""), records, {**result, "starts": starts})
+            continue
+        config = PretrainConfig("", "", backbone="compact", size=16, resize=18, stretch="linear")
+        start = {"kind": "imagenet"} if number == 0 else run_record(path / "first", load_run(path / "first"))
+        write_run(out, "pretrain", config, records, {"epochs": 1}, init=start)
+    return path
+
+
+def found(records: Records, lines: list[str] | None = None, **options: object) -> Start:
+    return find_start(PretrainConfig(str(records.path), "", **options), records, (lines or []).append)
+
+
+def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
+    start = found(records)
+    assert (start.config.backbone, start.record) == ("compact", {"kind": "scratch"})
+    assert start.build().input_shape == (None, 20, 20, 3)
+    file = tmp_path / "mobilenet.weights.h5"
+    original = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
+    original.save_weights(file)
+    start = found(records, init="imagenet", imagenet_weights=str(file), resize=32)
+    assert start.config.backbone == start.record["backbone"] == "mobilenet_v2"
+    network = start.build().get_layer("mobilenet_v2_backbone").get_layer("mobilenet_v2")
+    for ours, theirs in zip(network.get_weights(), original.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(WeightsUnavailable, match="there is no weights file"):
+        found(records, init="imagenet", imagenet_weights=str(tmp_path / "none.h5"), resize=32)
+    with pytest.raises(UsageError, match="'compact' has no ImageNet weights"):
+        found(records, init="imagenet", backbone="compact")
+    with pytest.raises(UsageError, match="backbone 'compacr' is unknown; did you mean compact"):
+        found(records, backbone="compacr")
+    with pytest.raises(UsageError, match="--imagenet-weights was given, but --init is scratch"):
+        found(records, imagenet_weights=str(file))
+
+
+def test_a_run_brings_its_network_and_what_it_goes_back_to(records: Records, runs: Path):
+    start = found(records, init=str(runs / "classes"))
+    assert dataclasses.asdict(start.config) | {"records": "", "init": ""} == dataclasses.asdict(
+        PretrainConfig("", "", init="", backbone="compact", size=16, resize=18, stretch="linear")
+    )
+    keras.utils.set_random_seed(2)
+    original = build_encoder(records, backbone="compact", size=16, resize=18, stretch="linear")
+    for ours, theirs in zip(start.build().get_weights(), original.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert lineage(start.record) == ["classes", "second", "first", "imagenet"]
+    assert [run["command"] for run in ancestors(start.record)] == ["finetune", "pretrain", "pretrain"]
+    assert lineage(found(records).record) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "vgg16"}, "brings backbone compact in its encoder"),
+        ({"size": 20}, "brings size 16"),
+        ({"resize": 32}, "brings resize 18"),
+        ({"stretch": "asinh"}, "brings stretch linear"),
+    ],
+)
+def test_what_a_run_brings_cannot_be_asked_for_otherwise(records: Records, runs: Path, options: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        found(records, init=str(runs / "first"), **options)
+    same = {"backbone": "compact", "size": 16, "resize": 18, "stretch": "linear"}
+    assert found(records, init=str(runs / "first"), **same).config.resize == 18
+
+
+def test_runs_for_other_records_are_no_start(records: Records, runs: Path, tmp_path: Path):
+    other = write_records(tmp_path / "bands", counts={"train": 4}, size=20, bands=("J", "H"))
+    with pytest.raises(AstrokerasError, match=r"was pre-trained on bands \['g', 'r', 'i'\], these records have"):
+        found(other, init=str(runs / "first"))
+    small = write_records(tmp_path / "small", counts={"train": 4}, size=12)
+    with pytest.raises(UsageError, match=r"sees stamps of 16 px, those in .* have 12"):
+        found(small, init=str(runs / "first"))
+    with pytest.raises(AstrokerasError, match="nowhere is not a run directory"):
+        found(records, init="nowhere")
+
+
+def test_another_sky_is_told(records: Records, runs: Path):
+    lines: list[str] = []
+    report = lines.append
+    config = PretrainConfig("", "", init=str(runs / "first"))
+    find_start(config, records, report)
+    assert lines == []
+    noisy = Records(records.path, {**records.content, "noise": [10.0, 30.0, 10.0]})
+    find_start(config, noisy, report)
+    assert len(lines) == 1
+    assert "is 50 ± 30 in r, that of" in lines[0]
+    lines.clear()
+    find_start(config, Records(records.path, {**records.content, "sky": [50.0, 50.0, 0.0]}), report)
+    assert "is 0 ± 10 in i" in lines[0]
+
+
+def test_a_start_that_has_changed_cannot_be_resumed(records: Records, runs: Path):
+    record = found(records, init=str(runs / "first")).record
+    check_same_start("run", record, dict(record))
+    check_same_start("run", {"kind": "scratch"}, {"kind": "scratch"})
+    with pytest.raises(AstrokerasError, match=r"cannot resume run: .*first has changed since it was started"):
+        check_same_start("run", {**record, "sha256": "0"}, record)
