@@ -16,7 +16,6 @@ noise 0.68 of its variance on average, and correlates neighbours.
 import numpy as np
 from keras import KerasTensor, ops
 
-
 # `ops.where` takes several times as long as arithmetic on TensorFlow's CPU kernels (70 against 15 µs for a stamp of
 # 64×64×5): what is missing is masked by factors here, and becomes NaN by 0 / 0.
 
