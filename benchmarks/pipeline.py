@@ -114,12 +114,16 @@ def compare(records: Records, augments: list[str], size: int | None, runs: int) 
             (seconds(lambda: reference(records)), seconds(lambda augment=augment: ours(records, augment, size)))
             for _ in range(runs)
         ]
-        rates = [stamps / statistics.median(pair[i][0] for pair in pairs) for i in (0, 1)]
         elapsed, processor = (statistics.median(theirs[i] / mine[i] for theirs, mine in pairs) for i in (0, 1))
-        table[augment] = {"elapsed": elapsed, "processor": processor, "reference": rates[0], "ours": rates[1]}
+        theirs, mine = ([statistics.median(pair[who][i] for pair in pairs) / stamps for i in (0, 1)] for who in (0, 1))
+        table[augment] = {
+            "elapsed": elapsed, "processor": processor, "stamps/s": 1 / mine[0], "µs/stamp": 1e6 * mine[1],
+            "reference stamps/s": 1 / theirs[0], "reference µs/stamp": 1e6 * theirs[1],
+        }  # fmt: skip
         print(
-            f"{augment}: {elapsed:.2f} of the reference ({processor:.2f} in processor time), "
-            f"{rates[1]:.0f} stamps/s; reference {rates[0]:.0f}",
+            f"{augment}: {elapsed:.2f} of the reference ({processor:.2f} in processor time); ours "
+            f"{1 / mine[0]:.0f} stamps/s, {1e6 * mine[1]:.0f} µs of processor time a stamp; "
+            f"reference {1 / theirs[0]:.0f} stamps/s, {1e6 * theirs[1]:.0f} µs",
             flush=True,
         )
     return table
@@ -167,7 +171,7 @@ def main() -> None:
             memory(directory, arguments.memory, (arguments.augment or ["dihedral"])[0])
         else:
             records = make_records(directory / "records", arguments.records)
-            print(json.dumps(compare(records, augments, arguments.size, arguments.runs), indent=2))
+            print(json.dumps(compare(records, augments, arguments.size, arguments.runs), indent=2, ensure_ascii=False))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
