@@ -75,8 +75,13 @@ class Blur(Augmentation):
         """See `Augmentation.apply`."""
         matrix = gaussian_matrix((draws[:, 0] * self.numbers["pixels"]) ** 2, flux.shape[1])
         total, weight = ops.split(along_axes(with_weights(flux), matrix, matrix), 2, axis=-1)
-        good = ops.isfinite(flux)
-        return ops.where(good, ops.cast(total / ops.where(good, weight, 1.0), flux.dtype), float("nan"))
+        good = ops.cast(ops.isfinite(flux), "float32")
+        return ops.cast(total * good / (weight * good), flux.dtype)
+
+
+def _without(flux: KerasTensor, gone: KerasTensor) -> KerasTensor:
+    """NaN where pixels are gone, given in any shape that goes with [N, S, S, B]; `ops.where` on all takes longer."""
+    return flux + ops.cast(ops.where(gone, float("nan"), 0.0), flux.dtype)
 
 
 @AUGMENTATIONS.register("erase")
@@ -99,7 +104,7 @@ class Erase(Augmentation):
         place = np.arange(side, dtype=np.float32)
         inside = ops.logical_and(place >= first[..., None], place < first[..., None] + float(erased))
         square = ops.logical_and(inside[:, 0, :, None], inside[:, 1, None, :])
-        return ops.where(square[..., None], float("nan"), flux)
+        return _without(flux, square[..., None])
 
 
 @AUGMENTATIONS.register("drop_band")
@@ -118,4 +123,4 @@ class DropBand(Augmentation):
         """See `Augmentation.apply`."""
         # Where all would go, the one with the largest draw stays: each as likely.
         kept = ops.logical_or(draws >= self.numbers["probability"], draws == ops.max(draws, axis=1, keepdims=True))
-        return ops.where(kept[:, None, None, :], flux, float("nan"))
+        return _without(flux, ops.logical_not(kept)[:, None, None, :])

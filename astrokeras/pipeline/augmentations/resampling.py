@@ -4,10 +4,10 @@ Both use the cubic convolution of Keys 1981 (IEEE Transactions on Acoustics, Spe
 work on the pixels that are there: a constant stays that constant up to the edge of a hole, and a pixel of the result is
 NaN where missing pixels, or what lies off the stamp, carry more than half of its weight.
 
-What is turned is sampled. That conserves the flux of what the pixels sample well: over angles and places the error is
-at most 0.5 % (0.1 % rms) for a Gaussian of FWHM 2 pixels, 0.2 % (0.04 %) for 2.5, 0.03 % (0.005 %) for 4. What is
-scaled or shifted along the axes is interpolated in its sums up to the edges of the pixels, so that a pixel of the
-result holds all the light that falls on it: flux is conserved whatever the sampling.
+What is turned (but by quarters) is sampled. That conserves the flux of what the pixels sample well: over angles and
+places the error is at most 0.5 % (0.1 % rms) for a Gaussian of FWHM 2 pixels, 0.2 % (0.04 %) for 2.5, 0.03 % (0.005 %)
+for 4. What is scaled or shifted along the axes is interpolated in its sums up to the edges of the pixels, so that a pixel
+of the result holds all the light that falls on it: flux is conserved whatever the sampling.
 
 Neither widens the point spread function (its variance stays to 0.02 square pixels). Turning or shifting leaves white
 noise 0.68 of its variance on average, and correlates neighbours.
@@ -16,13 +16,24 @@ noise 0.68 of its variance on average, and correlates neighbours.
 import numpy as np
 from keras import KerasTensor, ops
 
+# `ops.where` takes several times as long as arithmetic on TensorFlow's CPU kernels (70 against 15 µs for a stamp of
+# 64×64×5): what is missing is masked by factors here, and becomes NaN by 0 / 0.
+
+
+def _near(u: KerasTensor) -> KerasTensor:
+    """The kernel of cubic convolution with a = -1/2 (Keys 1981, equation 15) at distances of 0 to 1."""
+    return (1.5 * u - 2.5) * u * u + 1.0
+
+
+def _far(u: KerasTensor) -> KerasTensor:
+    """The same at distances of 1 to 2."""
+    return ((-0.5 * u + 2.5) * u - 4.0) * u + 2.0
+
 
 def _cubic(distance: KerasTensor) -> KerasTensor:
-    """The kernel of cubic convolution with a = -1/2 (Keys 1981, equation 15)."""
+    """The same at any distance."""
     u = ops.abs(distance)
-    near = (1.5 * u - 2.5) * u * u + 1.0
-    far = ((-0.5 * u + 2.5) * u - 4.0) * u + 2.0
-    return ops.where(u < 1.0, near, ops.where(u < 2.0, far, 0.0))
+    return ops.where(u < 1.0, _near(u), ops.where(u < 2.0, _far(u), 0.0))
 
 
 def _cubic_step(distance: KerasTensor) -> KerasTensor:
@@ -34,15 +45,15 @@ def _cubic_step(distance: KerasTensor) -> KerasTensor:
 def with_weights(flux: KerasTensor) -> KerasTensor:
     """Flux with 0 where it is missing, and beside it the weights, 0 there and 1 elsewhere: [..., B] -> [..., 2 B]."""
     values = ops.cast(flux, "float32")
-    good = ops.isfinite(values)
-    return ops.concatenate([ops.where(good, values, 0.0), ops.cast(good, "float32")], axis=-1)
+    good = ops.cast(ops.isfinite(values), "float32")
+    return ops.concatenate([ops.divide_no_nan(values, good), good], axis=-1)
 
 
 def weighted_mean(sums: KerasTensor) -> KerasTensor:
     """Mean of the pixels that are there, from sums of what `with_weights` gives; NaN below half of the weight."""
     total, weight = ops.split(sums, 2, axis=-1)
-    known = weight >= 0.5
-    return ops.where(known, total / ops.where(known, weight, 1.0), float("nan"))
+    known = ops.cast(weight >= 0.5, "float32")
+    return total * known / (weight * known)
 
 
 def resample(flux: KerasTensor, matrix: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
@@ -76,8 +87,10 @@ def resample(flux: KerasTensor, matrix: KerasTensor, offset: KerasTensor, side: 
 def _tap(corner: KerasTensor, fraction: KerasTensor, step: int, side: int) -> tuple[KerasTensor, KerasTensor]:
     """A pixel near each place along one axis, and its weight: 0 off the stamp."""
     index = corner + step
-    inside = ops.logical_and(index >= 0, index < side)
-    return ops.clip(index, 0, side - 1), ops.where(inside, _cubic(fraction - float(step)), 0.0)
+    inside = ops.cast(ops.logical_and(index >= 0, index < side), "float32")
+    distance = ops.abs(fraction - float(step))
+    weight = _near(distance) if step in (0, 1) else _far(distance)
+    return ops.clip(index, 0, side - 1), weight * inside
 
 
 def axis_matrix(factor: KerasTensor, offset: KerasTensor, source: int, side: int) -> KerasTensor:

@@ -203,6 +203,21 @@ def test_at_once_is_one_after_the_other(spec: str):
     np.testing.assert_allclose(once[2], variance, atol=0.06)
 
 
+@pytest.mark.parametrize("spec", ["dihedral|shift(2)", "shift(2)|dihedral", "shift(3,whole=yes)|dihedral|dihedral"])
+@pytest.mark.parametrize("size", [12, 13])
+def test_quarter_turns_and_a_shift_are_one_after_the_other_to_every_pixel(spec: str, size: int):
+    """Also of what is badly sampled: the shift is interpolated as it is alone, the turn is exact."""
+    flux = np.random.default_rng(0).normal(size=(40, size, size))
+    flux[::3, 4, 5] = np.nan
+    chain = augmentation(spec, FACTS)
+    draws = np.random.default_rng(5).random((40, chain.n_draws))
+    stepwise, start = flux, 0
+    for step in chain.steps:
+        stepwise = run(str(step), stepwise, draws[:, start : start + step.n_draws])
+        start += step.n_draws
+    np.testing.assert_allclose(run(spec, flux, draws), stepwise, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("spec", ["rotate", "shift(2)", "zoom(0.8,1.2,keep=surface)"])
 def test_a_constant_stays_itself_around_a_hole_and_the_hole_stays(spec: str):
     flux = np.full((30, 21, 21), 7.0)
