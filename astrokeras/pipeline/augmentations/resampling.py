@@ -6,8 +6,8 @@ NaN where missing pixels, or what lies off the stamp, carry more than half of it
 
 What is turned (but by quarters) is sampled. That conserves the flux of what the pixels sample well: over angles and
 places the error is at most 0.5 % (0.1 % rms) for a Gaussian of FWHM 2 pixels, 0.2 % (0.04 %) for 2.5, 0.03 % (0.005 %)
-for 4. What is scaled or shifted along the axes is interpolated in its sums up to the edges of the pixels, so that a pixel
-of the result holds all the light that falls on it: flux is conserved whatever the sampling.
+for 4. What is scaled or shifted along the axes is interpolated in its sums up to the edges of the pixels, so that a
+pixel of the result holds all the light that falls on it: flux is conserved whatever the sampling.
 
 Neither widens the point spread function (its variance stays to 0.02 square pixels). Turning or shifting leaves white
 noise 0.68 of its variance on average, and correlates neighbours.
