@@ -144,7 +144,8 @@ def command(name: str, **options: Any) -> Callable:
             # Results alone go to stdout, whatever the libraries print while they work.
             with contextlib.redirect_stdout(sys.stderr):
                 result = function(**values)
-            click.echo(result)
+            if result:
+                click.echo(result)
 
         return cli.command(name, **options)(_shared_options(call))
 
@@ -286,6 +287,7 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
 @options_of(
     config.PretrainConfig,
     {
+        **_TRAIN_HELPS,
         "task": "What the network learns to predict, as in rotation or 'magnitudes(loss=huber)'; once for each task.",
         "task_weight": "Weights of the tasks' losses, as in 1,0.3.  [default: 1 each]",
         "init": "Weights to start from: scratch, imagenet, or the directory of an earlier run.",
@@ -299,10 +301,11 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
         "average": "Use the weights' moving average over the steps, with this decay, as in 0.999.  [default: none]",
         "patience": "Stop after this many epochs without a lower validation loss, and keep the best.  [default: never]",
         "precision": "float32, bfloat16, float16, or what trains clearly faster here (auto).",
+        "devices": "auto, cpu:N or gpu:N; multi-worker by TF_CONFIG or Slurm, once for each worker.",
+        "worker_timeout": "Seconds that a worker waits for the others when it starts.",
         "deterministic": "Use only operations that give the same bits every time (slower on GPUs).",
         "checkpoint_every": "Steps between checkpoints within an epoch.  [default: every 10 minutes]",
         "resume": "Go on from the last whole checkpoint.",
-        **_TRAIN_HELPS,
     },
     arguments=("records",),
     repeated=("task",),
@@ -314,12 +317,15 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
 )
 def pretrain_command(as_json: bool, **values: Any) -> str:
     """Pre-train an encoder on a task that needs no labels."""
+    if values["devices"] == "multi-worker":
+        # A lost worker is our line to tell, not some ten of TensorFlow's.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _import_keras(tensorflow=False)
     from astrokeras.training.describe import describe  # noqa: PLC0415
     from astrokeras.training.pretrain import pretrain  # noqa: PLC0415
 
     result = pretrain(config.PretrainConfig(**values), report, bar)
-    return _show(result, describe(result), as_json)
+    return _show(result, describe(result), as_json) if result else ""
 
 
 @command("finetune")

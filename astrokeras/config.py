@@ -111,6 +111,7 @@ class PretrainConfig:
     stretch: str = "auto"
     augment: str = "default"
     devices: str = "auto"
+    worker_timeout: float = 300.0
     deterministic: bool = False
     checkpoint_every: int | None = None
     resume: bool = False

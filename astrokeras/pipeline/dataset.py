@@ -26,6 +26,8 @@ _BUFFER_BYTES = 256 * 2**20
 _PARALLEL_SHARDS = 16
 _READ_BATCH = 1024
 _TRAIN = "train"
+# The part of a batch for who trains alone: the first of one.
+WHOLE = (0, 1)
 # Seeds are below 2**31, so that a key with another upper half is never that of another run.
 _TASK_DRAWS = 2**32
 
@@ -138,6 +140,7 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     select: np.ndarray | None = None,
     augment: Chain | None = None,
     first_step: int = 0,
+    part: tuple[int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """Shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
 
@@ -153,6 +156,7 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         select: which records to use, one boolean a record in record order.
         augment: changes the flux of a batch. It sees what the records have around the crop, as far as it needs it.
         first_step: leave out the batches before this one of the first epoch; their records are read, not parsed.
+        part: ``(i, n)`` for the i-th of n equal parts of every batch; the other records are read, not parsed.
 
     Shapes:
         (flux [batch_size, size, size, B] float32, dict of fields)
@@ -199,16 +203,24 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     parse = _batch_parser(records, fields, side, augment.margin(side) if augment else 0)
 
     def prepare(step: tf.Tensor, serialized: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        features = parse(serialized)
+        features = parse(tf.nest.map_structure(lambda values: part_of(values, batch_size, part), serialized))
         flux = features.pop("image")
         if augment is not None:
-            flux = augment(flux, _draw(seed, step, batch_size, augment.n_draws), side)
+            draws = _draw(seed, step, batch_size, augment.n_draws)
+            flux = augment(flux, part_of(draws, batch_size, part), side)
         return flux, features
 
     dataset = tf.data.Dataset.range(first, last).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
     dataset = dataset.enumerate(start=first * steps + first_step).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     count = (last - first) * steps - first_step
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+def part_of(values: tf.Tensor, batch_size: int, part: tuple[int, int]) -> tf.Tensor:
+    """The rows [batch_size / n, ...] of one part of a batch [batch_size, ...]."""
+    index, count = part
+    rows = batch_size // count
+    return values if count == 1 else values[index * rows : (index + 1) * rows]
 
 
 def _draw(key: int, step: tf.Tensor, count: int | tf.Tensor, n_draws: int) -> tf.Tensor:
@@ -244,6 +256,7 @@ def evaluation_batches(
     fields: Sequence[str] = ("magnitudes",),
     size: int | None = None,
     select: np.ndarray | None = None,
+    part: tuple[int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """Batches in the order of the records; the last one is filled up with copies that weigh nothing.
 
@@ -261,5 +274,7 @@ def evaluation_batches(
         return features.pop("image"), features, tf.cast(position < count, tf.float32)
 
     dataset = padded.enumerate().batch(batch_size, drop_remainder=True)
+    if part != WHOLE:
+        dataset = dataset.map(lambda *batch: tf.nest.map_structure(lambda rows: part_of(rows, batch_size, part), batch))
     dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)

@@ -8,7 +8,9 @@ import tensorflow as tf
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.pipeline.dataset import (
+    WHOLE,
     evaluation_batches,
+    part_of,
     read_columns,
     steps_per_epoch,
     training_batches,
@@ -23,15 +25,17 @@ from astrokeras.records.directory import Records
 _TRAINING, _VALIDATION, _TRAINING_PARTNERS, _VALIDATION_PARTNERS = range(1, 5)
 
 
-def _with_draws(dataset: tf.data.Dataset, first: int, seed: int, stream: int, n_draws: int) -> tf.data.Dataset:
+def _with_draws(
+    dataset: tf.data.Dataset, first: int, seed: int, stream: int, n_draws: int, batch_size: int, part: tuple[int, int]
+) -> tf.data.Dataset:
     """The batches with uniform numbers for each example, which depend on nothing but seed, stream and step."""
     if n_draws == 0:
         return dataset
 
     def add(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         key = tf.random.fold_in(tf.constant([seed, stream], tf.int64), step)
-        draws = tf.random.stateless_uniform([tf.shape(batch["flux"])[0], n_draws], key)
-        return {**batch, "draws": draws}
+        draws = tf.random.stateless_uniform([batch_size, n_draws], key)
+        return {**batch, "draws": part_of(draws, batch_size, part)}
 
     return dataset.enumerate(first).map(add, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -44,9 +48,14 @@ class Stream:
         size: crop to the middle this many pixels.
         augment: changes the flux of a training batch.
 
+    Attributes:
+        part: which part of each batch to give for training and evaluation, see `dataset.training_batches`.
+
     Raises:
         UsageError: `size` does not fit.
     """
+
+    part = WHOLE
 
     def __init__(self, records: Records, size: int | None = None, augment: Chain | None = None) -> None:
         self.records = records
@@ -101,8 +110,9 @@ class Stream:
         return batches.map(complete, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _with_partners(
-        self, batches: tf.data.Dataset, split: str, fields: Sequence[str], first: int, seed: int, stream: int
-    ) -> tf.data.Dataset:
+        self, batches: tf.data.Dataset, split: str, fields: Sequence[str], first: int, seed: int, stream: int,
+        batch_size: int, part: tuple[int, int],
+    ) -> tf.data.Dataset:  # fmt: skip
         """The batches with `PARTNER` if it is asked for; drawn as in `_with_draws`."""
         if PARTNER not in fields:
             return batches
@@ -114,7 +124,7 @@ class Stream:
 
         def add(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             key = tf.random.fold_in(tf.constant([seed, stream], tf.int64), step)
-            draws = tf.random.stateless_uniform(tf.shape(batch[POSITION]), key)
+            draws = part_of(tf.random.stateless_uniform([batch_size], key), batch_size, part)
             serialized = tf.ensure_shape(tf.numpy_function(look, [batch[POSITION], draws], tf.string), [None])
             partner = tf.ensure_shape(parse(serialized)["image"], batch["flux"].shape)
             return {**batch, PARTNER: partner}
@@ -138,18 +148,19 @@ class Stream:
             size=self.size,
             augment=self.augment,
             first_step=first_step,
+            part=self.part,
         ).map(lambda flux, features: {"flux": flux, **features})
         first = epoch * self.steps(batch_size) + first_step
-        batches = self._with_partners(batches, "train", fields, first, seed, _TRAINING_PARTNERS)
+        batches = self._with_partners(batches, "train", fields, first, seed, _TRAINING_PARTNERS, batch_size, self.part)
         batches = self._complete(batches, "train", fields)
-        return _as_inputs(_with_draws(batches, first, seed, _TRAINING, n_draws))
+        return _as_inputs(_with_draws(batches, first, seed, _TRAINING, n_draws, batch_size, self.part))
 
     def evaluation(
         self, split: str, batch_size: int, fields: Sequence[str], n_draws: int, seed: int
     ) -> tf.data.Dataset:
         """See `Source.evaluation`."""
-        batches = self._evaluation(split, batch_size, fields, seed=seed)
-        return _as_inputs(_with_draws(batches, 0, seed, _VALIDATION, n_draws))
+        batches = self._evaluation(split, batch_size, fields, seed=seed, part=self.part)
+        return _as_inputs(_with_draws(batches, 0, seed, _VALIDATION, n_draws, batch_size, self.part))
 
     def stamps(
         self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
@@ -160,13 +171,13 @@ class Stream:
             yield batch["flux"][real], {field: batch[field][real] for field in fields}
 
     def _evaluation(
-        self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None, seed: int = 0
-    ) -> tf.data.Dataset:
-        stored = self._stored(fields)
-        batches = evaluation_batches(self.records, split, batch_size, fields=stored, size=self.size, select=select).map(
-            lambda flux, features, weight: {"flux": flux, "weight": weight, **features}
-        )
-        batches = self._with_partners(batches, split, fields, 0, seed, _VALIDATION_PARTNERS)
+        self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None, seed: int = 0,
+        part: tuple[int, int] = WHOLE,
+    ) -> tf.data.Dataset:  # fmt: skip
+        batches = evaluation_batches(
+            self.records, split, batch_size, fields=self._stored(fields), size=self.size, select=select, part=part
+        ).map(lambda flux, features, weight: {"flux": flux, "weight": weight, **features})
+        batches = self._with_partners(batches, split, fields, 0, seed, _VALIDATION_PARTNERS, batch_size, part)
         return self._complete(batches, split, fields)
 
 

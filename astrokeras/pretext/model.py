@@ -134,12 +134,16 @@ class PretextModel(keras.Model):
     def _answers(self, name: str, split: str, source: Source, batch_size: int) -> np.ndarray:
         """What the head of a task of one view predicts for the unaltered stamps of a split, [N, ...]."""
         whole = self._compiled(name)
-        return np.concatenate([whole.predict_on_batch(flux) for flux, _ in source.stamps(split, batch_size, ())])
+        found = np.concatenate([whole.predict_on_batch(flux) for flux, _ in source.stamps(split, batch_size, ())])
+        return self.tasks[name].replicas.same(found)
 
     def _compile(self, name: str) -> keras.Model:
         """The encoder with one head: a model of its own, which Keras compiles."""
         flux = keras.Input(self.encoder.input_shape[1:], dtype="float32")
         return keras.Model(flux, self.heads[name]([self.encoder(flux)]))
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing, since all is built: with TensorFlow, Keras would average a first batch over replicas and drop it."""
 
     def compute_loss(
         self,

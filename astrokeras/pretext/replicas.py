@@ -5,6 +5,7 @@ compares examples (negatives, variances over the batch) has to see the whole bat
 one.
 """
 
+import numpy as np
 from keras import KerasTensor
 
 
@@ -24,3 +25,7 @@ class Replicas:
     def index(self) -> KerasTensor | int:
         """Which replica this is, from 0: its examples are rows ``index * n`` to ``(index + 1) * n`` of `gather`."""
         return 0
+
+    def same(self, values: np.ndarray) -> np.ndarray:
+        """Outside a training step: makes what every process has, alike but for rounding, the same to the bit."""
+        return values

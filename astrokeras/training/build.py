@@ -72,11 +72,15 @@ def find_precision(parts: Parts, earlier: dict[str, Any] | None, report: Callabl
     """What to compute in, see `choose`; a run that goes on has chosen."""
     if earlier and (chosen := earlier.get("resolved", {}).get("precision")):
         return chosen
-    config = parts.start.config
+    config, not_tried = parts.start.config, None
+    if config.deterministic:
+        not_tried = "since a trial's outcome would differ from time to time"
+    elif parts.engine.workers.count > 1:
+        not_tried = "since a trial's outcome would differ from worker to worker"
     return choose(
         config.precision,
         parts.trial,
         batch_size=config.batch_size,
-        not_tried="since a trial's outcome would differ from time to time" if config.deterministic else None,
+        not_tried=not_tried,
         report=report,
     )

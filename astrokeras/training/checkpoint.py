@@ -16,7 +16,8 @@ import numpy as np
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.training.files import CannotWrite, remove_unfinished, write_atomically, write_json
-from astrokeras.training.state import State, put
+from astrokeras.training.state import State, blank, check, put
+from astrokeras.training.workers import Workers
 
 History = list[dict[str, Any]]
 
@@ -57,14 +58,15 @@ def _state_path(manifest: Path) -> Path:
 
 
 class Checkpoints:
-    """The checkpoints in one directory.
+    """The checkpoints in one directory, which the first worker reads and writes for all.
 
     A checkpoint is ``epoch-00007-step-00000120.npz`` (the state as `state.take` gives it) and a manifest of the same
     name, ``.json`` (its checksum and the `Moment`). The manifest is written last: a state without one doesn't count.
     """
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, workers: Workers | None = None) -> None:
         self.directory = Path(directory)
+        self.workers = workers or Workers()
 
     def save(self, state: State, moment: Moment) -> None:
         """Writes the state of a model and removes all but the two newest.
@@ -72,6 +74,9 @@ class Checkpoints:
         Raises:
             CannotWrite: those that were there are as they were.
         """
+        self.workers.share(lambda: self._save(state, moment))
+
+    def _save(self, state: State, moment: Moment) -> None:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -90,17 +95,33 @@ class Checkpoints:
         Raises:
             AstrokerasError: there are checkpoints and all are damaged, or the model is another.
         """
+        state = blank(model)
+
+        def newest() -> dict[str, Any] | None:
+            nonlocal state
+            found = self._newest(model)
+            if found is None:
+                return None
+            moment, state = found
+            return dataclasses.asdict(moment)
+
+        moment = self.workers.share(newest)
+        if moment is None:
+            return None
+        put(model, {name: self.workers.same(value) for name, value in sorted(state.items())})
+        return Moment(**moment)
+
+    def _newest(self, model: keras.Model) -> tuple[Moment, State] | None:
         manifests = self._manifests()
         for manifest in manifests:
             found = self._whole(manifest)
             if found is None:
                 continue
-            moment, state = found
             try:
-                put(model, state)
+                check(model, found[1])
             except AstrokerasError:
                 raise AstrokerasError(f"the checkpoint {_state_path(manifest)} is of another model") from None
-            return moment
+            return found
         if manifests:
             raise AstrokerasError(f"all checkpoints in {self.directory} are damaged; start again with --overwrite")
         return None

@@ -5,13 +5,14 @@ is not imported: the records are read into memory and one device is used.
 """
 
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 
-from astrokeras.config import PretrainConfig
+from astrokeras.config import PretrainConfig, as_dict
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.arrays import Arrays, Batches
 from astrokeras.pipeline.augment import Chain
@@ -19,7 +20,13 @@ from astrokeras.pipeline.source import Source
 from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.directory import Records
 from astrokeras.training.board import Board
+from astrokeras.training.cluster import MULTI_WORKER, find_cluster
 from astrokeras.training.meter import BetweenSteps, Meter
+from astrokeras.training.run import versions
+from astrokeras.training.workers import Workers
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Engine(Protocol):
@@ -27,6 +34,7 @@ class Engine(Protocol):
 
     Attributes:
         replicas: the devices that share a batch.
+        workers: the processes that do.
         augments: whether the source augments its batches; the model has to do it otherwise.
         jit_compile: what Keras's `compile` gets.
         notes: what the user should know, a line each.
@@ -34,6 +42,7 @@ class Engine(Protocol):
     """
 
     replicas: Replicas
+    workers: Workers
     augments: bool
     jit_compile: bool
     notes: tuple[str, ...]
@@ -48,6 +57,9 @@ class Engine(Protocol):
     def repeat(self, batch: tuple[Any], steps: int) -> Any:
         """A batch of a source that many times, from memory, for `keras.Model.fit`."""
 
+    def fed(self, source: Source) -> Source:
+        """The source for `fit` and `evaluate`: of each batch it gives what this process takes."""
+
     def board(self, directory: Path) -> Board:
         """What shows the curves."""
 
@@ -56,31 +68,37 @@ class Engine(Protocol):
 
 
 class TensorFlowEngine:
-    """Streams on the devices of a `tf.distribute` strategy."""
+    """Streams on the devices of a `tf.distribute` strategy, all of this process."""
 
+    workers = Workers()
     augments = True
     # XLA makes convolutions several times slower on CPUs, and fails with several replicas.
     jit_compile = False
     notes = ()
 
-    def __init__(self, devices: str, batch_size: int, deterministic: bool) -> None:
+    def __init__(self, config: PretrainConfig) -> None:
         # TensorFlow is not there with every backend.
         import tensorflow as tf  # noqa: PLC0415
 
         from astrokeras.training.replicas import replicas_of  # noqa: PLC0415
-        from astrokeras.training.strategy import check_batch_size, make_strategy  # noqa: PLC0415
+        from astrokeras.training.strategy import check_batch_size  # noqa: PLC0415
 
-        self.strategy = make_strategy(devices)
-        self.deterministic = deterministic
-        if deterministic:
+        self.deterministic = config.deterministic
+        self.strategy = self._start(config)
+        if config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        check_batch_size(batch_size, self.strategy)
-        self.replicas = replicas_of(self.strategy)
+        check_batch_size(config.batch_size, self.strategy)
+        self.replicas = replicas_of(self.strategy, self.workers)
         errors = tf.errors
         self.input_errors = (
             errors.DataLossError, errors.NotFoundError, errors.InvalidArgumentError, errors.FailedPreconditionError,
             errors.OutOfRangeError, errors.UnknownError, errors.PermissionDeniedError,
         )  # fmt: skip
+
+    def _start(self, config: PretrainConfig) -> "tf.distribute.Strategy":
+        from astrokeras.training.strategy import make_strategy  # noqa: PLC0415
+
+        return make_strategy(config.devices)
 
     def scope(self) -> contextlib.AbstractContextManager:
         """See `Engine.scope`."""
@@ -98,6 +116,10 @@ class TensorFlowEngine:
 
         return tf.data.Dataset.from_tensors(batch).repeat(steps)
 
+    def fed(self, source: Source) -> Source:
+        """See `Engine.fed`; Keras gives every device of the process its part."""
+        return source
+
     def board(self, directory: Path) -> Board:
         """See `Engine.board`."""
         from astrokeras.training.tensorboard import TensorBoard  # noqa: PLC0415
@@ -114,21 +136,60 @@ class TensorFlowEngine:
         return model.train_function
 
 
+def _facts(config: PretrainConfig) -> dict[str, Any]:
+    """What all workers have to have alike; the same records may lie elsewhere for each."""
+    options = {f"--{name.replace('_', '-')}": value for name, value in as_dict(config).items() if name != "records"}
+    return {**options, **versions(), "fingerprint of the records": Records.load(config.records).fingerprint}
+
+
+class MultiWorkerEngine(TensorFlowEngine):
+    """Streams on the devices of several processes, see `multi_worker.py`."""
+
+    def _start(self, config: PretrainConfig) -> "tf.distribute.Strategy":
+        from astrokeras.training.multi_worker import start  # noqa: PLC0415
+
+        self.cluster = find_cluster(os.environ)
+        strategy, self.workers = start(self.cluster, _facts(config), config.worker_timeout)
+        self.notes = (f"{len(self.cluster.workers)} workers, {strategy.num_replicas_in_sync} devices in all",)
+        return strategy
+
+    def fed(self, source: Source) -> Source:
+        """See `Engine.fed`."""
+        from astrokeras.training.multi_worker import WorkerStream  # noqa: PLC0415
+
+        return WorkerStream(source, self.strategy, self.cluster)
+
+    def board(self, directory: Path) -> Board:
+        """See `Engine.board`; the first worker's shows the scores of all."""
+        return super().board(directory) if self.workers.first else Board()
+
+    def meter(self, model: keras.Model) -> Meter | None:
+        """See `Engine.meter`; there is none."""
+        from astrokeras.training.multi_worker import step_function  # noqa: PLC0415
+
+        model.train_function = step_function(model, self.strategy, model.train_step)
+        model.test_function = step_function(model, self.strategy, model.test_step)
+        return None
+
+
 class ArrayEngine:
     """Arrays in memory on one device."""
 
     replicas = Replicas()
+    workers = Workers()
     augments = False
     jit_compile = True
     input_errors = (ValueError, OSError)
 
-    def __init__(self, devices: str, batch_size: int, deterministic: bool) -> None:
+    def __init__(self, config: PretrainConfig) -> None:
         backend = keras.backend.backend()
-        if devices != "auto":
-            raise UsageError(f"--devices {devices}: the {backend} backend takes the device it finds; leave it auto")
-        if batch_size < 1:
-            raise UsageError(f"--batch-size {batch_size} must be positive")
-        if deterministic and keras.distribution.list_devices() != keras.distribution.list_devices("cpu"):
+        if config.devices != "auto":
+            raise UsageError(
+                f"--devices {config.devices}: the {backend} backend takes the device it finds; leave it auto"
+            )
+        if config.batch_size < 1:
+            raise UsageError(f"--batch-size {config.batch_size} must be positive")
+        if config.deterministic and keras.distribution.list_devices() != keras.distribution.list_devices("cpu"):
             raise UsageError(
                 f"--deterministic: with the {backend} backend on CPUs alone; leave it out, or set JAX_PLATFORMS=cpu"
             )
@@ -147,6 +208,10 @@ class ArrayEngine:
         """See `Engine.repeat`."""
         return Batches(steps, lambda _: batch[0])
 
+    def fed(self, source: Source) -> Source:
+        """See `Engine.fed`."""
+        return source
+
     def board(self, directory: Path) -> Board:
         """See `Engine.board`."""
         return Board()
@@ -163,5 +228,6 @@ def open_engine(config: PretrainConfig) -> Engine:
         UsageError: the devices or the batch size are none that it can work with.
         AstrokerasError: there are not as many devices.
     """
-    kind = TensorFlowEngine if keras.backend.backend() == "tensorflow" else ArrayEngine
-    return kind(config.devices, config.batch_size, config.deterministic)
+    if keras.backend.backend() != "tensorflow":
+        return ArrayEngine(config)
+    return (MultiWorkerEngine if config.devices == MULTI_WORKER else TensorFlowEngine)(config)

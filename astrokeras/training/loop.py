@@ -18,6 +18,7 @@ from astrokeras.training.meter import Meter
 from astrokeras.training.signals import Signals
 from astrokeras.training.state import is_finite, take
 from astrokeras.training.stopping import BestWeights
+from astrokeras.training.workers import Workers
 
 # What a history holds about a training's pace, which no repetition gives again.
 SPEEDS = ("images_per_second", "input_wait")
@@ -52,18 +53,21 @@ class Trainer:
         signals: looked at after every execution of steps.
         meter: of the time that is spent waiting for batches, if there is one.
         bar: shows how far an epoch is: given a label and the number of steps, what to call with numbers of steps done.
+        workers: the processes that train together.
+        fed: gives this process its part of the source's batches.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a training consists of
         self, model: PretextModel, config: PretrainConfig, source: Source, checkpoints: Checkpoints, signals: Signals,
-        meter: Meter | None = None, bar: Bar = no_bar,
+        meter: Meter | None = None, bar: Bar = no_bar, workers: Workers | None = None, fed: Source | None = None,
     ) -> None:  # fmt: skip
         self.model, self.config, self.source = model, config, source
         self.checkpoints, self.signals, self.meter, self.bar = checkpoints, signals, meter, bar
+        self.workers, self.fed = workers or Workers(), fed or source
         self.asked = (config.batch_size, model.fields, model.n_draws, config.seed)
         self.steps = source.steps(config.batch_size)
         self.steps_since, self._saved_at = 0, time.monotonic()
-        kept = BestWeights(Checkpoints(checkpoints.directory / "best"))
+        kept = BestWeights(Checkpoints(checkpoints.directory / "best", self.workers))
         self.best = None if config.patience is None else kept
 
     def epoch(self, moment: Moment) -> Moment:
@@ -75,7 +79,7 @@ class Trainer:
         """
         if moment.trained is None:
             moment = Moment(moment.history, self.steps, self._train(moment))
-            if self.signals.caught or self.due():
+            if self.pausing():
                 self.save(moment)
             self.stop_if_asked(moment)
         try:
@@ -121,8 +125,12 @@ class Trainer:
 
     def stop_if_asked(self, moment: Moment) -> None:
         """Ends the run, whose state at this moment is saved, if a signal came."""
-        if self.signals.caught:
+        if self.workers.any(self.signals.caught):
             raise self.signals.stopped(str(moment))
+
+    def pausing(self) -> bool:
+        """Whether a checkpoint is to be written within the epoch, on account of any worker."""
+        return self.workers.any(self.signals.caught or self.due())
 
     def _train(self, moment: Moment) -> Scores:
         """Trains for the rest of an epoch; the loss and metrics over all of it, and the speed of this part."""
@@ -132,7 +140,7 @@ class Trainer:
             counted = [keras.ops.convert_to_numpy(one) for one in self.model.metrics_variables]
         else:
             self.model.before_epoch("train", moment.epoch, self.source, self.config.batch_size)
-        batches = self.source.training(moment.epoch, *self.asked, first_step=moment.step)
+        batches = self.fed.training(moment.epoch, *self.asked, first_step=moment.step)
         meters = self.meter.callbacks if self.meter else []
         with self.bar(f"epoch {moment.epoch + 1}/{self.config.epochs}", self.steps) as advance:
             advance(moment.step)
@@ -141,7 +149,10 @@ class Trainer:
                 self.meter.waited = 0.0
             start = time.perf_counter()
             # The meter comes last: what it waits for begins when a checkpoint is written.
-            fitted = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch, *meters])
+            fitted = self.model.fit(
+                batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch, *meters],
+                steps_per_epoch=self.steps - moment.step,
+            )  # fmt: skip
             elapsed = time.perf_counter() - start - watch.saving
         scores = self._in_order({name: float(values[-1]) for name, values in fitted.history.items()})
         scores["images_per_second"] = (self.steps - moment.step) * self.config.batch_size / elapsed
@@ -155,13 +166,13 @@ class Trainer:
         if count == 0:
             return {}
         self.model.before_epoch("val", moment.epoch, self.source, self.config.batch_size)
-        batches = self.source.evaluation("val", *self.asked)
-        padded = len(batches) * self.config.batch_size
-        watch = _WatchValidation(self.signals)
-        scores = self.model.evaluate(batches, verbose=0, return_dict=True, callbacks=[watch])
+        batches = self.fed.evaluation("val", *self.asked)
+        steps = -(-count // self.config.batch_size)
+        watch = _WatchValidation(self)
+        scores = self.model.evaluate(batches, verbose=0, return_dict=True, callbacks=[watch], steps=steps)
         scores = {name: float(value) for name, value in scores.items()}
         # Keras divides the weighted sum by the number of examples, those of weight 0 included.
-        scores["loss"] *= padded / count
+        scores["loss"] *= steps * self.config.batch_size / count
         return self._in_order(scores)
 
     def _in_order(self, scores: Scores) -> Scores:
@@ -201,7 +212,7 @@ class _Watch(keras.callbacks.Callback):
             raise NonFinite(f"the loss became {loss}", self.moment.epoch, first, self.step - 1)
         self.advance(self.step - before)
         trainer.steps_since += self.step - before
-        if self.step < trainer.steps and (trainer.signals.caught or trainer.due()):
+        if self.step < trainer.steps and trainer.pausing():
             start = time.perf_counter()
             moment = Moment(self.moment.history, self.step)
             trainer.save(moment)
@@ -216,11 +227,11 @@ class _Caught(Exception):
 class _WatchValidation(keras.callbacks.Callback):
     """Ends a validation where a signal comes."""
 
-    def __init__(self, signals: Signals) -> None:
+    def __init__(self, trainer: Trainer) -> None:
         super().__init__()
-        self.signals = signals
+        self.trainer = trainer
 
     def on_test_batch_end(self, batch: int, logs: Scores | None = None) -> None:
         """Stops if asked."""
-        if self.signals.caught:
+        if self.trainer.workers.any(self.trainer.signals.caught):
             raise _Caught

@@ -56,7 +56,8 @@ def explain(
         with scope():
             moment = trainer.checkpoints.restore(model)
         found = _look(error, trainer)
-        if not found.bad.all() or not trainer.checkpoints.drop_newest():
+        useless = bool(found.bad.all())
+        if not trainer.workers.share(lambda useless=useless: useless and trainer.checkpoints.drop_newest()):
             break
     diverged = not found.bad.any() or found.bad.all()
     ids = ids_at(source.records, "train", found.rows if diverged else found.rows[found.bad])
@@ -69,7 +70,8 @@ def explain(
         "ids": ids,
         "checkpoint": {"epoch": moment.epoch, "step": moment.step},
     }
-    write_json(file, content)
+    if trainer.workers.first:
+        write_json(file, content)
     what = f"{error.what} at step {found.step + 1} of epoch {error.epoch + 1}"
     listed = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
     if not diverged:

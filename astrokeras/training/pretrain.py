@@ -58,6 +58,10 @@ def _earlier(config: PretrainConfig, records: Records) -> dict[str, Any] | None:
     return None
 
 
+def _say_nothing(line: str) -> None:
+    """What the workers after the first report."""
+
+
 def _inputs(config: PretrainConfig) -> list[str]:
     """What the run reads."""
     return [config.records, *([] if config.init in WORDS else [config.init])]
@@ -109,7 +113,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
 
     Returns:
         The result in ``run.json``: ``val`` scores, those of each baseline, ``epochs``, ``images_per_second``,
-        ``input_wait``, and in ``legend`` what the scores are.
+        ``input_wait``, and in ``legend`` what the scores are. Empty on all workers but the first.
 
     Raises:
         AstrokerasError: the records, the run directory or the devices don't allow it, or the loss is not finite.
@@ -122,19 +126,29 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
     engine = open_engine(config)
     keras.utils.set_random_seed(config.seed)
     records = Records.load(config.records)
+    if not engine.workers.first:
+        report, bar = _say_nothing, no_bar
     try:
-        with named_if_damaged(records, engine.input_errors):
+        with named_if_damaged(records, engine.input_errors), engine.workers.guard():
             return _pretrain(config, engine, records, report, bar)
     except CannotWrite as error:
         raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error
 
 
+def _baselines(model: PretextModel, source: Source, report: Callable[[str], None]) -> dict[str, Scores]:
+    if source.records.counts.get("val", 0) == 0:
+        report(f"the validation split of {source.records.path} is empty: no validation")
+        return {}
+    return baselines(model, source, "val")
+
+
 def _pretrain(
     config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar
 ) -> dict[str, Any]:
+    workers = engine.workers
     start = find_start(config, records, report)
     config = start.config
-    earlier = _earlier(config, records)
+    earlier = workers.share(lambda: _earlier(config, records))
     if earlier:
         check_same_start(config.out, earlier.get("init"), start.record)
     asked = parse_tasks(config.task)
@@ -151,8 +165,8 @@ def _pretrain(
         model = parts.build(precision["precision"])
     path = Path(config.out)
     if earlier is None:
-        create_run(path, overwrite=config.overwrite, inputs=_inputs(config))
-    checkpoints = Checkpoints(path / "checkpoints")
+        workers.share(lambda: str(create_run(path, overwrite=config.overwrite, inputs=_inputs(config))))
+    checkpoints = Checkpoints(path / "checkpoints", workers)
     with engine.scope():
         moment = checkpoints.restore(model) if earlier else None
     if moment:
@@ -163,19 +177,17 @@ def _pretrain(
         "resolved": _resolved(parts, model, precision),
         "changed": _changed(earlier, config, begun),
     }
-    write_run(path, "pretrain", config, records, **further)
-    if records.counts.get("val", 0) == 0:
-        report(f"the validation split of {records.path} is empty: no validation")
-        simple = {}
-    else:
-        simple = baselines(model, source, "val")
+    workers.share(lambda: write_run(path, "pretrain", config, records, **further))
+    simple = _baselines(model, source, report) if workers.first else {}
     for row in head(model.score_names, simple):
         report(row)
     board = engine.board(path / "tensorboard")
     try:
-        _show_start(board, config, source, model)
+        if workers.first:
+            _show_start(board, config, source, model)
         with Signals() as signals:
-            trainer = Trainer(model, config, source, checkpoints, signals, engine.meter(model), bar)
+            meter, fed = engine.meter(model), engine.fed(source)
+            trainer = Trainer(model, config, source, checkpoints, signals, meter, bar, workers, fed)
             if moment is None:
                 trainer.save(begun)
             elif trainer.best:
@@ -185,8 +197,13 @@ def _pretrain(
         board.close()
     kept = _write_models(path, trainer, engine, history, report)
     legend = "; ".join(task.legend for task in tasks.values())
-    result = {**summary(history, simple, kept), "legend": legend}
-    return write_run(path, "pretrain", config, records, result, **further)["result"]
+
+    def finish() -> dict[str, Any]:
+        result = {**summary(history, simple, kept), "legend": legend}
+        return write_run(path, "pretrain", config, records, result, **further)["result"]
+
+    result = workers.share(finish)
+    return result if workers.first else {}
 
 
 def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History, report: Callable[[str], None]) -> int:
@@ -200,9 +217,13 @@ def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History
         report(f"the weights are those of epoch {kept}, which has the lowest validation loss")
     with weights:
         encoder = recast(model.encoder, "float32")
-    write_atomically(path / "encoder.keras", encoder.save)
-    if (whole := predictor(model, encoder)) is not None:
-        write_atomically(path / "model.keras", whole.save)
+
+    def write() -> None:
+        write_atomically(path / "encoder.keras", encoder.save)
+        if (whole := predictor(model, encoder)) is not None:
+            write_atomically(path / "model.keras", whole.save)
+
+    trainer.workers.share(write)
     return kept
 
 
@@ -212,7 +233,8 @@ def _train(
 ) -> History:  # fmt: skip
     """All epochs from a moment on; the history of all there are."""
     model, config = trainer.model, trainer.config
-    if moment.history:  # the file may lack the last epoch
+    workers = trainer.workers
+    if moment.history and workers.first:  # the file may lack the last epoch
         write_history(path / "history.csv", moment.history)
     while moment.epoch < config.epochs and not is_over(moment.history, config.patience):
         trainer.stop_if_asked(moment)
@@ -220,7 +242,8 @@ def _train(
             moment = trainer.epoch(moment)
         except NonFinite as error:
             raise explain(error, trainer, engine.scope, path) from error
-        write_history(path / "history.csv", moment.history)
+        if workers.first:
+            write_history(path / "history.csv", moment.history)
         show_epoch(board, moment.history[-1], simple)
         report(line(moment.history[-1], config.epochs, model.score_names))
     return moment.history

@@ -21,7 +21,7 @@ from astrokeras.training.files import write_json
 
 RUN_FILE = "run.json"
 # They say where and whether, not what: a resumed run may differ in them.
-_NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices", "checkpoint_every")
+_NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices", "worker_timeout", "checkpoint_every")
 
 
 def versions() -> dict[str, str]:

@@ -28,17 +28,33 @@ def take(model: keras.Model) -> State:
     return {name: np.array(keras.ops.convert_to_numpy(one)) for name, one in _variables(model).items()}
 
 
+def blank(model: keras.Model) -> State:
+    """Arrays like those of `take`, without the values."""
+    return {
+        name: np.zeros(tuple(one.shape), keras.backend.standardize_dtype(one.dtype))
+        for name, one in _variables(model).items()
+    }
+
+
+def check(model: keras.Model, state: State) -> None:
+    """Makes sure that a state is one of a model that was built like this one.
+
+    Raises:
+        AstrokerasError: it is another model's.
+    """
+    mine = {name: (value.shape, value.dtype) for name, value in blank(model).items()}
+    if mine != {name: (value.shape, value.dtype) for name, value in state.items()}:
+        raise AstrokerasError("the state is of another model")
+
+
 def put(model: keras.Model, state: State) -> None:
     """Gives a model the state of one that was built alike; inside the scope of the strategy.
 
     Raises:
         AstrokerasError: it is another model's; the model is as it was.
     """
-    variables = _variables(model)
-    mine = {name: (tuple(one.shape), keras.backend.standardize_dtype(one.dtype)) for name, one in variables.items()}
-    if mine != {name: (value.shape, value.dtype.name) for name, value in state.items()}:
-        raise AstrokerasError("the state is of another model")
-    for name, variable in variables.items():
+    check(model, state)
+    for name, variable in _variables(model).items():
         variable.assign(state[name])
 
 

@@ -54,6 +54,8 @@ class BestWeights:
 
     def forget_after(self, epoch: int) -> None:
         """Drops what was written of later epochs, which a run that goes on from this one does again."""
+        if not self.checkpoints.workers.first:
+            return
         for manifest in self.checkpoints.directory.glob("epoch-*.json"):
             if int(manifest.name.split("-")[1]) > epoch:
                 manifest.unlink()

@@ -5,6 +5,7 @@ import re
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.training.cluster import MULTI_WORKER
 
 _MOST_CPUS = 64
 
@@ -49,7 +50,7 @@ def _gpus(count: int) -> tf.distribute.Strategy:
 
 
 def make_strategy(devices: str) -> tf.distribute.Strategy:
-    """The strategy for ``auto`` (all GPUs, otherwise the CPU), ``cpu:N`` or ``gpu:N``.
+    """The strategy for ``auto`` (all GPUs, otherwise the CPU), ``cpu:N`` or ``gpu:N``, all of one process.
 
     ``cpu:N`` splits the CPU into N logical devices. Call this before anything else uses TensorFlow.
 
@@ -60,6 +61,11 @@ def make_strategy(devices: str) -> tf.distribute.Strategy:
     if devices == "auto":
         found = len(tf.config.list_physical_devices("GPU"))
         return _gpus(found) if found else tf.distribute.get_strategy()
+    if devices == MULTI_WORKER:
+        raise UsageError(
+            f"--devices {devices}: this command runs on one machine (pretrain runs on several); "
+            "expected auto, cpu:N or gpu:N"
+        )
     parts = re.fullmatch(r"(cpu|gpu):([1-9]\d*)", devices)
     if parts is None:
         raise UsageError(f"--devices {devices}: expected auto, cpu:N or gpu:N with N from 1")

@@ -14,6 +14,7 @@ from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pretext.base import Task
 from astrokeras.pretext.model import PretextModel
 from astrokeras.pretext.registry import fit_tasks, parse_tasks
+from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.directory import Records
 
 SIZE = 24
@@ -77,10 +78,14 @@ def small_encoder(source: Arrays) -> keras.Model:
     return keras.Model(flux, keras.layers.Flatten(name="embedding")(x), name="encoder")
 
 
-def make_model(specs: list[str], source: Arrays, weights: Mapping[str, float] | None = None) -> PretextModel:
+def make_model(
+    specs: list[str], source: Arrays, weights: Mapping[str, float] | None = None, replicas: Replicas | None = None
+) -> PretextModel:
     """A model of fitted tasks; the same initial weights each time."""
     keras.utils.set_random_seed(0)
     tasks = fit_tasks(parse_tasks(specs), source)
+    for task in tasks.values():
+        task.replicas = replicas or task.replicas
     return PretextModel(small_encoder(source), tasks, weights or dict.fromkeys(tasks, 1.0))
 
 

@@ -42,6 +42,11 @@ def test_devices_that_make_no_sense(devices: str):
         make_strategy(devices)
 
 
+def test_several_machines_are_for_pretraining():
+    with pytest.raises(UsageError, match="this command runs on one machine"):
+        make_strategy("multi-worker")
+
+
 def test_batches_must_be_divisible():
     strategy = make_strategy("cpu:2")
     check_batch_size(4, strategy)
