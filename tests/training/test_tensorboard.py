@@ -33,7 +33,7 @@ def test_everything_can_be_read_back(records: Records, tmp_path: Path):
     points = [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in validation.Tensors("mae")]
     assert points == [(1, 0.5), (2, 0.25)]
     train = EventAccumulator(str(tmp_path / "train")).Reload()
-    assert b'"backbone": "compact"' in train.Tensors("options")[0].tensor_proto.string_val[0]
+    assert b'"optimizer": "adamw"' in train.Tensors("options")[0].tensor_proto.string_val[0]
     width, height, *images = tf.make_ndarray(train.Tensors("stamps")[0].tensor_proto)
     assert (int(width), int(height), len(images)) == (16, 16, 2)
     assert any("convolution" in node.name for node in train.Graph().node)
