@@ -1,12 +1,13 @@
 """How fast `astrokeras pretrain` trains, against plain `model.fit` on tensors in memory, and how much memory it takes.
 
-    python benchmarks/training.py                       # speed: medians of runs that take turns with the reference
+    python benchmarks/training.py                       # speed: medians of epochs that take turns with the reference
     python benchmarks/training.py --memory 2000 8000 32000    # peak memory of a process against the number of records
 
 Speed: the same network, compiled alike, on the same stamps (64×64 in 5 bands). The reference is Keras's `fit` with
-`validation_data`, both held in memory, without augmentation, checkpoints, history, curves. Both are timed from the end
-of the first epoch to the end of the last, so that start-up and the tracing of graphs are left out, but validation,
-checkpoints and whatever begins and ends an epoch are not.
+`validation_data`, both held in memory, without augmentation, checkpoints, history, curves. Both train in one process,
+an epoch in turn, while the other stands still; an epoch is all that there is from one turn to the next, so that
+validation, checkpoints and whatever begins and ends an epoch are in it, and start-up and the first epoch, in which
+graphs are traced, are not.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -68,39 +71,77 @@ def make_records(path: Path, count: int) -> Records:
     return Records.load(path)
 
 
-def _now() -> np.ndarray:
-    return np.array([time.perf_counter(), time.process_time()])
+class Turns:
+    """Lets two threads, 0 and 1, work in turn; 0 begins."""
+
+    def __init__(self) -> None:
+        self.turn: int | None = 0
+        self.changed = threading.Condition()
+
+    def wait(self, who: int) -> None:
+        """Until it is this one's turn."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.turn in {who, None})
+
+    def hand_over(self, who: int) -> None:
+        """To the other one."""
+        with self.changed:
+            self.turn = None if self.turn is None else 1 - who
+            self.changed.notify_all()
+
+    def end(self) -> None:
+        """From here on nobody waits."""
+        with self.changed:
+            self.turn = None
+            self.changed.notify_all()
 
 
-def _each(ends: list[np.ndarray]) -> np.ndarray:
-    return (ends[-1] - ends[0]) / (len(ends) - 1)
+class Clock:
+    """What each epoch of one of the two takes, from when it gets its turn to when it hands over."""
+
+    def __init__(self, turns: Turns, who: int) -> None:
+        self.turns, self.who, self.epochs = turns, who, []
+        self._began = self._now()
+
+    @staticmethod
+    def _now() -> np.ndarray:
+        return np.array([time.perf_counter(), time.process_time()])
+
+    def start(self) -> None:
+        """Waits for the turn."""
+        self.turns.wait(self.who)
+        self._began = self._now()
+
+    def lap(self) -> None:
+        """An epoch is done: seconds on the wall and of all processors are noted while the other stands still."""
+        self.epochs.append(self._now() - self._began)
+        self.turns.hand_over(self.who)
+        self.start()
 
 
-def ours(config: PretrainConfig) -> tuple[np.ndarray, dict]:
-    """Seconds an epoch of `pretrain`, on the wall and of all processors, and its result."""
-    ends = []
+class Laps(keras.callbacks.Callback):
+    """Takes turns at the ends of epochs."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102 - Keras's
+        self.clock.lap()
+
+
+def ours(config: PretrainConfig, clock: Clock) -> dict:
+    """Trains by `pretrain`; its result."""
 
     def report(line: str) -> None:
         if line.split(maxsplit=1)[0].count("/") == 1:
-            ends.append(_now())
+            clock.lap()
 
-    result = module.pretrain(config, report)
-    return _each(ends), result
-
-
-class Ends(keras.callbacks.Callback):
-    """The times at which epochs end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.times = []
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102 - Keras's
-        self.times.append(_now())
+    return module.pretrain(config, report)
 
 
-def plain(config: PretrainConfig) -> np.ndarray:
-    """The same of `fit` with the network of `pretrain`, on what its batches hold, in memory."""
+def plain(config: PretrainConfig) -> Callable[[Clock], None]:
+    """What trains the same network by `fit` on what the batches of `pretrain` hold, in memory."""
     engine = module.open_engine(config)
     keras.utils.set_random_seed(config.seed)
     records = Records.load(config.records)
@@ -113,39 +154,55 @@ def plain(config: PretrainConfig) -> np.ndarray:
     for split in ("train", "val"):
         flux = np.concatenate([flux for flux, _ in source.stamps(split, 256, ())])
         splits[split] = {"flux": flux, **source.columns(split, model.fields)}
-    ends = Ends()
-    model.fit(
-        splits["train"], batch_size=config.batch_size, epochs=config.epochs, verbose=0, callbacks=[ends],
-        validation_data=(splits["val"],), validation_batch_size=config.batch_size,
-    )  # fmt: skip
-    return _each(ends.times)
+
+    def fit(clock: Clock) -> None:
+        model.fit(
+            splits["train"], batch_size=config.batch_size, epochs=config.epochs, verbose=0, callbacks=[Laps(clock)],
+            validation_data=(splits["val"],), validation_batch_size=config.batch_size,
+        )  # fmt: skip
+
+    return fit
 
 
 def speed(options: argparse.Namespace) -> dict:
-    """The ratio of the medians."""
+    """The medians of the ratios of an epoch to the one of the other that follows it."""
     with tempfile.TemporaryDirectory() as directory:
         records = make_records(Path(directory) / "records", options.records)
-        found = {"pretrain": [], "fit": [], "input_wait": []}
-        for run in range(options.runs):
-            config = PretrainConfig(
-                records=str(records.path), out=f"{directory}/run-{run}", backbone=options.backbone,
-                batch_size=options.batch_size, epochs=options.epochs, deterministic=options.deterministic,
-            )  # fmt: skip
-            seconds, result = ours(config)
-            found["pretrain"].append(seconds)
-            found["input_wait"].append(result["input_wait"])
-            found["fit"].append(plain(config))
-            print({name: np.round(values[-1], 3).tolist() for name, values in found.items()}, file=sys.stderr)
-    (ours_wall, ours_all), (fit_wall, fit_all) = (np.median(found[name], axis=0) for name in ("pretrain", "fit"))
+        config = PretrainConfig(
+            records=str(records.path), out=f"{directory}/run", backbone=options.backbone,
+            batch_size=options.batch_size, epochs=options.epochs + 1, deterministic=options.deterministic,
+        )  # fmt: skip
+        fit = plain(config)
+        turns = Turns()
+        clocks = Clock(turns, 0), Clock(turns, 1)
+
+        def reference() -> None:
+            clocks[1].start()
+            fit(clocks[1])
+            turns.end()
+
+        thread = threading.Thread(target=reference, daemon=True)
+        thread.start()
+        result = ours(config, clocks[0])
+        turns.end()
+        thread.join()
+    # Graphs are traced in the first.
+    pretrain, plainly = (np.array(clock.epochs)[1:] for clock in clocks)
     images = records.count("train")
+    for row in np.hstack([pretrain, plainly]).round(2).tolist():
+        print("pretrain {} s ({} of processors), fit {} ({})".format(*row), file=sys.stderr)
+    of_plain = np.median(plainly / pretrain, axis=0)
     return {
         "backbone": options.backbone,
-        "records": options.records,
-        "images_per_second": {"pretrain": images / ours_wall, "fit": images / fit_wall},
-        "of_plain_fit": fit_wall / ours_wall,
-        "of_plain_fit_in_processor_time": fit_all / ours_all,
-        "input_wait": float(np.median(found["input_wait"])),
-    }
+        "stamps_per_epoch": images,
+        "epochs": options.epochs,
+        "images_per_second": {
+            "pretrain": images / np.median(pretrain, axis=0)[0], "fit": images / np.median(plainly, axis=0)[0],
+        },
+        "of_plain_fit": of_plain[0],
+        "of_plain_fit_in_processor_time": of_plain[1],
+        "input_wait": result["input_wait"],
+    }  # fmt: skip
 
 
 def memory(options: argparse.Namespace) -> dict:
@@ -181,10 +238,9 @@ def memory(options: argparse.Namespace) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="compact")
-    parser.add_argument("--records", type=int, default=5120)
+    parser.add_argument("--records", type=int, default=10240)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=7, help="those that are timed")
     parser.add_argument("--deterministic", action="store_true", help="both of them")
     parser.add_argument("--memory", type=int, nargs="+", metavar="RECORDS")
     options = parser.parse_args()

@@ -8,6 +8,7 @@ replicas breaks `tf.distribute`. Neither yields ids: strings must not reach a mo
 The stretch is not here but in the model (`models/stretch.py`).
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -207,13 +208,25 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         flux = features.pop("image")
         if augment is not None:
             draws = _draw(seed, step, batch_size, augment.n_draws)
-            flux = augment(flux, part_of(draws, batch_size, part), side)
+            flux = compiled(augment, side)(flux, part_of(draws, batch_size, part))
         return flux, features
 
     dataset = tf.data.Dataset.range(first, last).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
     dataset = dataset.enumerate(start=first * steps + first_step).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     count = (last - first) * steps - first_step
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+@functools.lru_cache(maxsize=16)
+def compiled(augment: Chain, size: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The augmentation by XLA, which goes through the pixels once where TensorFlow does so for each operation.
+
+    The same function every time, so that it is compiled once, not in every epoch.
+
+    Shapes:
+        as `Chain.__call__` has them
+    """
+    return tf.function(lambda flux, draws: augment(flux, draws, size), jit_compile=True, autograph=False)
 
 
 def part_of(values: tf.Tensor, batch_size: int, part: tuple[int, int]) -> tf.Tensor:

@@ -6,6 +6,7 @@ from keras import ops
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.augment import PROPERTIES, Chain, Facts, augmentation
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS
+from astrokeras.pipeline.dataset import compiled
 from astrokeras.pretext.base import TASKS
 from astrokeras.pretext.registry import get_task  # noqa: F401 - registers them
 
@@ -68,10 +69,11 @@ def test_shape_type_and_missing_pixels(spec: str):
 def test_eager_and_tf_data_agree(spec: str):
     chain, flux = made(spec), stamps()
     numbers = draws(16, chain.n_draws)
-    dataset = tf.data.Dataset.from_tensor_slices((flux, numbers)).batch(16).map(chain)
-    inside = dataset.get_single_element()
-    assert inside.shape[1:] == flux.shape[1:]
-    np.testing.assert_allclose(inside, chain(flux, numbers), rtol=1e-5, atol=1e-3)
+    batches = tf.data.Dataset.from_tensor_slices((flux, numbers)).batch(16)
+    for function in (chain, compiled(chain, flux.shape[1])):
+        inside = batches.map(function).get_single_element()
+        assert inside.shape[1:] == flux.shape[1:]
+        np.testing.assert_allclose(inside, chain(flux, numbers), rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("spec", [*SPECS.values(), EVERYTHING])
