@@ -192,6 +192,8 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
                 lambda path, first: _read_shard(select, numbered, path, first),
                 cycle_length=min(_PARALLEL_SHARDS, n_shards),
                 block_length=16,
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
             )
         else:
             raw = cached.repeat(repeats)
