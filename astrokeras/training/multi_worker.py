@@ -7,12 +7,10 @@ heartbeats, within seconds all collectives are aborted, and the operation that w
 """
 
 import contextlib
-import faulthandler
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
@@ -21,6 +19,7 @@ import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.stream import Stream
+from astrokeras.training import watchdog
 from astrokeras.training.cluster import Cluster
 from astrokeras.training.rendezvous import meet
 from astrokeras.training.workers import Workers
@@ -48,6 +47,7 @@ def start(
 
     Raises:
         AstrokerasError: some did not come in time, this worker can't have its address, or there are not enough GPUs.
+            Where one is lost after all came, the process ends by itself, see `watchdog.patience`.
         UsageError: the workers are not alike.
     """
     gpus = _own_gpus(cluster)
@@ -59,8 +59,9 @@ def start(
         rpc_layer="grpc",
     )
     meet(cluster, {**facts, "GPUs": gpus}, patience)
+    others = {cluster.name(index): address for index, address in enumerate(cluster.workers) if index != cluster.index}
     # A worker that is lost within the seconds from here on would be waited for without end.
-    with _patience(max(patience, _STARTING)):
+    with watchdog.patience(max(patience, _STARTING), others):
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
         except (tf.errors.OpError, RuntimeError) as error:
@@ -93,17 +94,6 @@ def _own_gpus(cluster: Cluster) -> int:
     each = len(gpus) // count
     tf.config.set_visible_devices(gpus[place * each : (place + 1) * each], "GPU")
     return each
-
-
-@contextlib.contextmanager
-def _patience(seconds: float) -> Iterator[None]:
-    """Ends the process, with 1, if what is within takes longer, deaf to signals and to Python's other threads."""
-    with Path(os.devnull).open("w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
 
 
 class ClusterWorkers(Workers):
