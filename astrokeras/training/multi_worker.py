@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -128,6 +127,11 @@ class ClusterWorkers(Workers):
         """See `Workers.any`."""
         return bool(self._sum(np.full(_HEADER, flag))[0] > 0)
 
+    def most(self, value: float) -> float:
+        """See `Workers.most`."""
+        mine = np.arange(self.count) == self.cluster.index
+        return float(self._sum(np.where(mine, value, 0.0)).max())
+
     def _bytes(self, content: bytes) -> bytes:
         """The first worker's bytes, on all."""
         content = content if self.first else b""
@@ -217,27 +221,3 @@ class WorkerStream(Stream):
         if len(self.strategy.extended.worker_devices) > 1:
             batches = batches.rebatch(batch_size // self.strategy.num_replicas_in_sync, drop_remainder=True)
         return self.strategy.distribute_datasets_from_function(lambda _: batches)
-
-
-def step_function(model: keras.Model, strategy: tf.distribute.Strategy, step: Callable) -> Callable[[Any], dict]:
-    """What Keras makes of `train_step` or `test_step`, for several workers.
-
-    Keras's own would average every score over all workers after each step, one by one, and can't with scalars. Of a
-    step it needs the loss and the names; the scores are taken from the metrics at the end.
-
-    Args:
-        model: compiled.
-        strategy: of the workers.
-        step: the model's `train_step` or `test_step`.
-    """
-    names = ("loss", *model.score_names)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def run(iterator: Any) -> tf.Tensor:
-        losses = strategy.run(lambda batch: step(batch)["loss"], args=(next(iterator),))
-        return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
-
-    def function(iterator: Any) -> dict[str, tf.Tensor]:
-        return dict.fromkeys(names, run(iterator))
-
-    return function
