@@ -76,8 +76,8 @@ class TimedSteps:
 class ReplicatedSteps:
     """A train or test function and `Meter` for the replicas of a strategy: takes an iterator, makes one step.
 
-    Keras's own would average every score over all replicas after each step, one by one, and can't with scalars on several
-    workers. Of a step `fit` needs the loss and the names; the scores are taken from the metrics at the end.
+    Keras's own would average every score over all replicas after each step, one by one, and can't with scalars on
+    several workers. Of a step `fit` needs the loss and the names; the scores are taken from the metrics at the end.
 
     Args:
         model: compiled, with `steps_per_execution` 1.

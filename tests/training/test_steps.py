@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from astrokeras.training.engine import MultiWorkerEngine
 from astrokeras.training.steps import ReplicatedSteps, TimedSteps
 from astrokeras.training.strategy import make_strategy
 
@@ -124,5 +125,7 @@ def test_waiting_of_two_replicas():
 
 
 def test_keras_must_not_count_steps_that_are_not_made():
+    """One worker alone has one replica, but this train function."""
+    assert MultiWorkerEngine.most_steps == 1
     with pytest.raises(ValueError, match="steps_per_execution is 8, expected 1"):
         ReplicatedSteps(compiled(), make_strategy("cpu:2"), lambda batch: {})
