@@ -16,13 +16,10 @@ from astrokeras.training.initial import Start
 from astrokeras.training.optimizer import make_optimizer, scaled
 from astrokeras.training.precision import POLICIES, Fit, choose
 
-# Small networks are bound by the overhead of a step; Keras can't do this with several replicas.
-_STEPS_PER_EXECUTION = 8
 
-
-def _steps_per_execution(config: PretrainConfig, steps: int) -> int:
-    """As many as are worth it, but checkpoints lie between executions."""
-    return min(_STEPS_PER_EXECUTION, steps, config.checkpoint_every or steps)
+def _steps_per_execution(config: PretrainConfig, steps: int, most: int) -> int:
+    """As many as the engine allows, but checkpoints lie between executions."""
+    return min(most, steps, config.checkpoint_every or steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Parts:
         model.compile(
             optimizer=scaled(optimizer) if precision == "float16" else optimizer,
             jit_compile=engine.jit_compile,
-            steps_per_execution=_steps_per_execution(config, steps) if engine.replicas.count == 1 else 1,
+            steps_per_execution=_steps_per_execution(config, steps, engine.most_steps),
         )
         # A checkpoint can only be restored into an optimizer that has its variables.
         model.optimizer.build(model.trainable_variables)

@@ -17,6 +17,7 @@ from astrokeras.errors import UsageError
 from astrokeras.pipeline.arrays import Arrays, Batches
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
+from astrokeras.pretext.model import PretextModel
 from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.directory import Records
 from astrokeras.training.board import Board
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+# Small networks are bound by the overhead of an execution.
+_MOST_STEPS = 8
+
+
 class Engine(Protocol):
     """A way to train.
 
@@ -37,6 +42,7 @@ class Engine(Protocol):
         workers: the processes that do.
         augments: whether the source augments its batches; the model has to do it otherwise.
         jit_compile: what Keras's `compile` gets.
+        most_steps: how many steps an execution may have.
         notes: what the user should know, a line each.
         input_errors: what is raised where records can't be read.
     """
@@ -45,6 +51,7 @@ class Engine(Protocol):
     workers: Workers
     augments: bool
     jit_compile: bool
+    most_steps: int
     notes: tuple[str, ...]
     input_errors: tuple[type[Exception], ...]
 
@@ -63,8 +70,8 @@ class Engine(Protocol):
     def board(self, directory: Path) -> Board:
         """What shows the curves."""
 
-    def meter(self, model: keras.Model) -> Meter | None:
-        """What measures how long a compiled model waits for batches; None where that can't be known."""
+    def meter(self, model: PretextModel) -> Meter:
+        """What measures how long a compiled model waits for batches."""
 
 
 class TensorFlowEngine:
@@ -94,6 +101,11 @@ class TensorFlowEngine:
             errors.DataLossError, errors.NotFoundError, errors.InvalidArgumentError, errors.FailedPreconditionError,
             errors.OutOfRangeError, errors.UnknownError, errors.PermissionDeniedError,
         )  # fmt: skip
+
+    @property
+    def most_steps(self) -> int:
+        """See `Engine`; with several replicas more than one would fail."""
+        return _MOST_STEPS if self.replicas.count == 1 else 1
 
     def _start(self, config: PretrainConfig) -> "tf.distribute.Strategy":
         from astrokeras.training.strategy import make_strategy  # noqa: PLC0415
@@ -126,13 +138,14 @@ class TensorFlowEngine:
 
         return TensorBoard(directory)
 
-    def meter(self, model: keras.Model) -> Meter | None:
-        """See `Engine.meter`; with several devices each is fed by a buffer of its own, which says nothing."""
-        if self.replicas.count > 1:
-            return None
-        from astrokeras.training.steps import TimedSteps  # noqa: PLC0415
+    def meter(self, model: PretextModel) -> Meter:
+        """See `Engine.meter`."""
+        from astrokeras.training.steps import ReplicatedSteps, TimedSteps  # noqa: PLC0415
 
-        model.train_function = TimedSteps(model, self.deterministic)
+        if self.most_steps == 1:
+            model.train_function = ReplicatedSteps(model, self.strategy, model.train_step, self.deterministic)
+        else:
+            model.train_function = TimedSteps(model, self.deterministic)
         return model.train_function
 
 
@@ -144,6 +157,9 @@ def _facts(config: PretrainConfig) -> dict[str, Any]:
 
 class MultiWorkerEngine(TensorFlowEngine):
     """Streams on the devices of several processes, see `multi_worker.py`."""
+
+    # One worker alone has a strategy for several, too.
+    most_steps = 1
 
     def _start(self, config: PretrainConfig) -> "tf.distribute.Strategy":
         from astrokeras.training.multi_worker import start  # noqa: PLC0415
@@ -163,13 +179,12 @@ class MultiWorkerEngine(TensorFlowEngine):
         """See `Engine.board`; the first worker's shows the scores of all."""
         return super().board(directory) if self.workers.first else Board()
 
-    def meter(self, model: keras.Model) -> Meter | None:
-        """See `Engine.meter`; there is none."""
-        from astrokeras.training.multi_worker import step_function  # noqa: PLC0415
+    def meter(self, model: PretextModel) -> Meter:
+        """See `Engine.meter`."""
+        from astrokeras.training.steps import ReplicatedSteps  # noqa: PLC0415
 
-        model.train_function = step_function(model, self.strategy, model.train_step)
-        model.test_function = step_function(model, self.strategy, model.test_step)
-        return None
+        model.test_function = ReplicatedSteps(model, self.strategy, model.test_step, self.deterministic)
+        return super().meter(model)
 
 
 class ArrayEngine:
@@ -179,6 +194,7 @@ class ArrayEngine:
     workers = Workers()
     augments = False
     jit_compile = True
+    most_steps = _MOST_STEPS
     input_errors = (ValueError, OSError)
 
     def __init__(self, config: PretrainConfig) -> None:
@@ -216,7 +232,7 @@ class ArrayEngine:
         """See `Engine.board`."""
         return Board()
 
-    def meter(self, model: keras.Model) -> Meter | None:
+    def meter(self, model: PretextModel) -> Meter:
         """See `Engine.meter`."""
         return BetweenSteps()
 

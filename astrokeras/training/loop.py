@@ -51,7 +51,7 @@ class Trainer:
         source: of the batches.
         checkpoints: where they go.
         signals: looked at after every execution of steps.
-        meter: of the time that is spent waiting for batches, if there is one.
+        meter: of the time that this process spends waiting for batches, if there is one.
         bar: shows how far an epoch is: given a label and the number of steps, what to call with numbers of steps done.
         workers: the processes that train together.
         fed: gives this process its part of the source's batches.
@@ -157,7 +157,8 @@ class Trainer:
         scores = self._in_order({name: float(values[-1]) for name, values in fitted.history.items()})
         scores["images_per_second"] = (self.steps - moment.step) * self.config.batch_size / elapsed
         if self.meter:
-            scores["input_wait"] = self.meter.waited / elapsed
+            # The other workers wait for the one whose batch comes last.
+            scores["input_wait"] = self.workers.most(self.meter.waited / elapsed)
         return scores
 
     def _validate(self, moment: Moment) -> Scores:

@@ -7,20 +7,18 @@ heartbeats, within seconds all collectives are aborted, and the operation that w
 """
 
 import contextlib
-import faulthandler
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.stream import Stream
+from astrokeras.training import watchdog
 from astrokeras.training.cluster import Cluster
 from astrokeras.training.rendezvous import meet
 from astrokeras.training.workers import Workers
@@ -48,6 +46,7 @@ def start(
 
     Raises:
         AstrokerasError: some did not come in time, this worker can't have its address, or there are not enough GPUs.
+            Where one is lost after all came, the process ends by itself, see `watchdog.patience`.
         UsageError: the workers are not alike.
     """
     gpus = _own_gpus(cluster)
@@ -59,8 +58,9 @@ def start(
         rpc_layer="grpc",
     )
     meet(cluster, {**facts, "GPUs": gpus}, patience)
+    others = {cluster.name(index): address for index, address in enumerate(cluster.workers) if index != cluster.index}
     # A worker that is lost within the seconds from here on would be waited for without end.
-    with _patience(max(patience, _STARTING)):
+    with watchdog.patience(max(patience, _STARTING), others):
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
         except (tf.errors.OpError, RuntimeError) as error:
@@ -95,17 +95,6 @@ def _own_gpus(cluster: Cluster) -> int:
     return each
 
 
-@contextlib.contextmanager
-def _patience(seconds: float) -> Iterator[None]:
-    """Ends the process, with 1, if what is within takes longer, deaf to signals and to Python's other threads."""
-    with Path(os.devnull).open("w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-
-
 class ClusterWorkers(Workers):
     """See `Workers`; for outside the strategy's `run` alone.
 
@@ -137,6 +126,11 @@ class ClusterWorkers(Workers):
     def any(self, flag: bool) -> bool:
         """See `Workers.any`."""
         return bool(self._sum(np.full(_HEADER, flag))[0] > 0)
+
+    def most(self, value: float) -> float:
+        """See `Workers.most`."""
+        mine = np.arange(self.count) == self.cluster.index
+        return float(self._sum(np.where(mine, value, 0.0)).max())
 
     def _bytes(self, content: bytes) -> bytes:
         """The first worker's bytes, on all."""
@@ -227,27 +221,3 @@ class WorkerStream(Stream):
         if len(self.strategy.extended.worker_devices) > 1:
             batches = batches.rebatch(batch_size // self.strategy.num_replicas_in_sync, drop_remainder=True)
         return self.strategy.distribute_datasets_from_function(lambda _: batches)
-
-
-def step_function(model: keras.Model, strategy: tf.distribute.Strategy, step: Callable) -> Callable[[Any], dict]:
-    """What Keras makes of `train_step` or `test_step`, for several workers.
-
-    Keras's own would average every score over all workers after each step, one by one, and can't with scalars. Of a
-    step it needs the loss and the names; the scores are taken from the metrics at the end.
-
-    Args:
-        model: compiled.
-        strategy: of the workers.
-        step: the model's `train_step` or `test_step`.
-    """
-    names = ("loss", *model.score_names)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def run(iterator: Any) -> tf.Tensor:
-        losses = strategy.run(lambda batch: step(batch)["loss"], args=(next(iterator),))
-        return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
-
-    def function(iterator: Any) -> dict[str, tf.Tensor]:
-        return dict.fromkeys(names, run(iterator))
-
-    return function

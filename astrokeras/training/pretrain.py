@@ -49,11 +49,18 @@ def _earlier(config: PretrainConfig, records: Records) -> dict[str, Any] | None:
 
     Raises:
         AstrokerasError: it was another, or `out` is taken.
+        UsageError: options differ; after a divergence the learning rate may be smaller.
     """
     out = Path(config.out)
     if config.resume and out.is_dir() and any(out.iterdir()):
-        # After a divergence a smaller rate is what mends it.
-        return check_same(out, config, records, ("learning_rate",) if (out / NONFINITE).exists() else ())
+        run = check_same(out, config, records, ("learning_rate",) if (out / NONFINITE).exists() else ())
+        was = run["options"]["learning_rate"]
+        if config.learning_rate > was:
+            raise UsageError(
+                f"cannot resume {out} with a larger --learning-rate (was {was:g}, is {config.learning_rate:g}): a run "
+                "that diverged goes on with a smaller one"
+            )
+        return run
     check_out(out, overwrite=config.overwrite, inputs=_inputs(config))
     return None
 

@@ -27,6 +27,10 @@ class Workers:
         """Whether the flag is set on any worker."""
         return flag
 
+    def most(self, value: float) -> float:
+        """The largest of the workers' values, none of which is negative, to the precision of float32."""
+        return value
+
     def share(self, make: Callable[[], T]) -> T:
         """What the first worker makes (of what JSON knows), on all; the others don't make it.
 

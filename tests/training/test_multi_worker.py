@@ -19,6 +19,7 @@ from astrokeras.pipeline.source import PARTNER
 from astrokeras.pipeline.stream import Stream
 from astrokeras.records.directory import Records
 from astrokeras.training.engine import open_engine
+from astrokeras.training.loop import SPEEDS
 from astrokeras.training.pretrain import pretrain
 from tests.ports import free_addresses
 from tests.synthetic import write_records
@@ -93,6 +94,10 @@ def test_both_have_the_same_state_after_a_resumed_epoch(workers: Workers):
             np.testing.assert_array_equal(one, other)
 
 
+def test_both_know_the_largest_of_their_values(workers: Workers):
+    assert [workers.arrays("most", index) for index in range(2)] == [[0.75], [0.75]]
+
+
 def test_a_signal_to_one_stops_both(workers: Workers):
     first, second = workers.outputs
     assert "2 workers, 2 devices in all" in first
@@ -128,8 +133,10 @@ def test_what_is_left_goes_on_and_equals_two_replicas(workers: Workers):
     ours, theirs = history(workers.folder / "run"), history(workers.folder / "undisturbed")
     assert len(ours) == len(theirs) == 2
     for row, expected in zip(ours, theirs, strict=True):
-        for name in set(expected) - {"images_per_second"}:
+        for name in set(expected) - set(SPEEDS):
             assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-3, abs=1e-6), name
+        for one in (row, expected):
+            assert 0 <= float(one["input_wait"]) < 1
 
 
 def test_parts_make_up_the_whole_batch(tmp_path: Path):

@@ -206,6 +206,7 @@ def test_two_replicas_equal_one_device(
     with pytest.raises(KeyboardInterrupt):
         pretrain(config, lambda _: None)
     one, two = first_epoch(undisturbed[0].out), first_epoch(config.out)
+    assert set(one) == set(two)
     for name in ("loss", "mae", "mae_g", "mae_r", "mae_i"):
         assert two[name] == pytest.approx(one[name], rel=1e-3), name
         assert two[f"val_{name}"] == pytest.approx(one[f"val_{name}"], rel=1e-2), name

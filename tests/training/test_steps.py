@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astrokeras.training.steps import TimedSteps
+from astrokeras.training.engine import MultiWorkerEngine
+from astrokeras.training.steps import ReplicatedSteps, TimedSteps
+from astrokeras.training.strategy import make_strategy
 
 X = np.random.default_rng(0).normal(size=(88, 4)).astype(np.float32)
 Y = X.sum(axis=1, keepdims=True)
@@ -13,6 +15,8 @@ Y = X.sum(axis=1, keepdims=True)
 
 class Slow(keras.Model):
     """A line whose steps take some time."""
+
+    score_names = ()
 
     def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
@@ -28,9 +32,20 @@ class Slow(keras.Model):
         return super().train_step(data)
 
 
-def compiled(seconds: float = 0.0) -> Slow:
+def compiled(seconds: float = 0.0, steps: int = 8) -> Slow:
     model = Slow(seconds)
-    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse", steps_per_execution=8, jit_compile=False)
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse", steps_per_execution=steps, jit_compile=False)
+    return model
+
+
+def on_two(seconds: float = 0.0, deterministic: bool = False) -> Slow:
+    """With our train function, for two devices."""
+    strategy = make_strategy("cpu:2")
+    with strategy.scope():
+        model = compiled(seconds, steps=1)
+        model(X[:1])
+        model.optimizer.build(model.trainable_variables)
+        model.train_function = ReplicatedSteps(model, strategy, model.train_step, deterministic)
     return model
 
 
@@ -79,3 +94,38 @@ def test_waiting_is_what_the_source_takes_beyond_the_steps(deterministic: bool):
     assert waited[0.02] > 0.8 * 11 * 0.02
     # All but the first batches of the two executions come while a step is computed.
     assert waited[0.005] < 0.5 * 11 * 0.04
+
+
+def test_steps_of_two_replicas_are_those_of_keras():
+    ours, plain = on_two(), on_two()
+    plain.train_function = None
+    histories = [
+        model.fit(batches(X), epochs=2, steps_per_epoch=11, shuffle=False, verbose=0).history for model in (ours, plain)
+    ]
+    assert histories[0] == histories[1]
+    for one, other in zip(ours.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert ours.optimizer.iterations.numpy() == 22
+
+
+def test_waiting_of_two_replicas():
+    """As above, each with one of the clocks; the share of the time of ten steps."""
+    shares = []
+    for step, source, deterministic in ((0.0, 0.05, True), (0.04, 0.005, False)):
+        model = on_two(step, deterministic)
+        iterator = iter(model.distribute_strategy.experimental_distribute_dataset(batches(X, source)))
+        steps = model.train_function
+        steps(iterator)  # traced
+        steps.waited, start = 0.0, time.perf_counter()
+        for _ in range(10):
+            float(steps(iterator)["loss"])
+        shares.append(steps.waited / (time.perf_counter() - start))
+    assert shares[0] > 0.5
+    assert shares[1] < 0.3
+
+
+def test_keras_must_not_count_steps_that_are_not_made():
+    """One worker alone has one replica, but this train function."""
+    assert MultiWorkerEngine.most_steps == 1
+    with pytest.raises(ValueError, match="steps_per_execution is 8, expected 1"):
+        ReplicatedSteps(compiled(), make_strategy("cpu:2"), lambda batch: {})

@@ -95,6 +95,7 @@ def main() -> None:
         if not first:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    note("most", [engine.workers.most(0.25 if first else 0.75)])
     note("step", one_step(engine, Records.load(config.records))[1])
     at_call(3, stop)
     try:
