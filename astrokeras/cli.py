@@ -76,8 +76,9 @@ def command(name: str, **options: Any) -> Callable:
 def cli() -> None:
     """Turn an unlabelled photometric survey into a feature extractor.
 
-    convert a survey's images to TFRecords, pretrain a network on its magnitudes, finetune it on the few labels there
-    are against ImageNet weights and training from scratch, and export the winner for TensorFlow Serving.
+    convert a survey's images to TFRecords, pretrain a network on its magnitudes or other tasks without labels,
+    finetune it on the few labels there are against ImageNet weights and training from scratch, and export the winner
+    for TensorFlow Serving.
     """
 
 
@@ -264,7 +265,7 @@ def pretrain_command(as_json: bool, **values: Any) -> str:
     choices={"mode": ("frozen", "full", "two-phase")},
 )
 def finetune_command(as_json: bool, **values: Any) -> str:
-    """Fine-tune classifiers on few labels and compare where they start from."""
+    """Fine-tune classifiers on few labels and compare their starts."""
     _import_keras()
     from astrokeras.evaluation.finetune import finetune  # noqa: PLC0415
 
@@ -287,7 +288,7 @@ def finetune_command(as_json: bool, **values: Any) -> str:
     arguments=("run", "data"),
 )
 def predict_command(as_json: bool, **values: Any) -> str:
-    """Classify records, or the objects on images like those that the run was trained on."""
+    """Classify records, or the objects on new images of the survey."""
     _import_keras()
     from astrokeras.serving.predict import predict  # noqa: PLC0415
 
@@ -307,7 +308,7 @@ def predict_command(as_json: bool, **values: Any) -> str:
     arguments=("run",),
 )
 def export_command(as_json: bool, **values: Any) -> str:
-    """Export a fine-tuned classifier as a SavedModel for TensorFlow Serving."""
+    """Export a fine-tuned classifier for TensorFlow Serving."""
     _import_keras()
     from astrokeras.serving.export import export  # noqa: PLC0415
 
