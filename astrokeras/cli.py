@@ -2,13 +2,10 @@
 
 import contextlib
 import functools
-import json
 import os
 import shlex
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,8 @@ import click
 
 from astrokeras import __version__, config
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
-from astrokeras.jsonable import finite
-from astrokeras.options import options_of, read_config_file, take_survey
+from astrokeras.options import json_option, options_of, shared_options, take_survey
+from astrokeras.terminal import bar, progress, report, show, without_chatter
 
 _TRAIN_HELPS = {
     "out": "Run directory to make.",
@@ -33,51 +30,8 @@ _TRAIN_HELPS = {
 }
 
 
-_QUIET_SECONDS = 30
-
-
-def report(line: str) -> None:
-    """Print one line of the log, on stderr."""
-    click.echo(line, err=True)
-
-
-def progress(items: Iterable, total: int) -> Iterator:
-    """Show a bar on a terminal; elsewhere a plain line now and then."""
-    if sys.stderr.isatty():
-        with click.progressbar(items, length=total, file=sys.stderr) as bar:
-            yield from bar
-        return
-    for done, item in enumerate(items, start=1):
-        yield item
-        if done * 10 // total > (done - 1) * 10 // total:
-            report(f"{done} of {total} done")
-
-
-@contextlib.contextmanager
-def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give what to call with numbers of things done: a bar on a terminal that goes in the end, elsewhere a rare line.
-
-    For work that cannot be iterated over, see `progress`.
-    """
-    if sys.stderr.isatty():
-        with click.progressbar(length=total, label=label, file=sys.stderr) as shown:
-            yield shown.update
-        click.echo("\033[1A\033[2K", nl=False, err=True)
-        return
-    done, last = 0, time.monotonic()
-
-    def advance(count: int) -> None:
-        nonlocal done, last
-        before, done = done, done + count
-        if done * 10 // total > before * 10 // total and time.monotonic() - last > _QUIET_SECONDS:
-            report(f"{label}: {done} of {total} done")
-            last = time.monotonic()
-
-    yield advance
-
-
 def _import_keras(*, tensorflow: bool = True) -> None:
-    """Import Keras and its backend without the start-up chatter, which goes to file descriptor 2 whatever is asked for.
+    """Import Keras and its backend without the start-up chatter.
 
     Args:
         tensorflow: whether no other backend will do.
@@ -86,51 +40,16 @@ def _import_keras(*, tensorflow: bool = True) -> None:
         UsageError: another is set.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
-        os.dup2(chatter.fileno(), 2)
-        try:
-            import keras  # noqa: PLC0415
+    with without_chatter():
+        import keras  # noqa: PLC0415
 
-            backend = keras.backend.backend()
-            if backend == "tensorflow":
-                import tensorflow as tf  # noqa: PLC0415
+        backend = keras.backend.backend()
+        if backend == "tensorflow":
+            import tensorflow as tf  # noqa: PLC0415
 
-                tf.config.list_physical_devices()
-        except BaseException:
-            chatter.seek(0)
-            os.write(real, chatter.read())
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
+            tf.config.list_physical_devices()
     if tensorflow and backend != "tensorflow":
         raise UsageError(f"this command needs TensorFlow, but Keras is set to {backend}; unset KERAS_BACKEND")
-
-
-def _shared_options(function: Callable) -> Callable:
-    """The options that every command has."""
-    for decorator in (
-        click.option("--debug", is_flag=True, help="Show a traceback where something fails."),
-        click.option(
-            "--seed",
-            default=0,
-            show_default=True,
-            type=click.IntRange(0, 2**31 - 1),
-            help="Seed of everything random.",
-        ),
-        click.option(
-            "--config",
-            metavar="FILE",
-            is_eager=True,
-            expose_value=True,
-            callback=read_config_file,
-            help="Options from FILE.toml, or from the run.json of an earlier run; the command line wins.",
-        ),
-    ):
-        function = decorator(function)
-    return function
 
 
 def command(name: str, **options: Any) -> Callable:
@@ -147,16 +66,9 @@ def command(name: str, **options: Any) -> Callable:
             if result:
                 click.echo(result)
 
-        return cli.command(name, **options)(_shared_options(call))
+        return cli.command(name, **options)(shared_options(call))
 
     return decorate
-
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-
-
-def _show(result: Any, text: str, as_json: bool) -> str:
-    return json.dumps(finite(result), indent=2, ensure_ascii=False, allow_nan=False) if as_json else text
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -164,8 +76,9 @@ def _show(result: Any, text: str, as_json: bool) -> str:
 def cli() -> None:
     """Turn an unlabelled photometric survey into a feature extractor.
 
-    convert a survey's images to TFRecords, pretrain a network on its magnitudes, finetune it on the few labels there
-    are against ImageNet weights and training from scratch, and export the winner for TensorFlow Serving.
+    convert a survey's images to TFRecords, pretrain a network on its magnitudes or other tasks without labels,
+    finetune it on the few labels there are against ImageNet weights and training from scratch, and export the winner
+    for TensorFlow Serving.
     """
 
 
@@ -190,7 +103,7 @@ def simulate_command(**values: Any) -> str:
 
 
 @command("convert")
-@_json_option
+@json_option
 @options_of(
     config.ConvertConfig,
     {
@@ -257,14 +170,14 @@ def convert_command(as_json: bool, **values: Any) -> str:
 
     settings = config.ConvertConfig(**values)
     content = convert(settings, report, progress)
-    return _show(content, describe(content), as_json)
+    return show(content, describe(content), as_json)
 
 
 @command("inspect")
 @click.argument("records", metavar="DIR")
 @click.option("--verify", is_flag=True, help="Read every file, compare its checksum, and add up the rows.")
 @click.option("--sheet", metavar="FILE.png", help="Write a contact sheet of stamps.")
-@_json_option
+@json_option
 def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> str:
     """Show what is in a records directory."""
     from astrokeras.records.directory import Records  # noqa: PLC0415
@@ -279,11 +192,11 @@ def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool
     if sheet:
         write_sheet(opened, sheet, seed)
         report(f"contact sheet in {sheet}")
-    return _show(opened.content, describe(opened.content), as_json)
+    return show(opened.content, describe(opened.content), as_json)
 
 
 @command("pretrain")
-@_json_option
+@json_option
 @options_of(
     config.PretrainConfig,
     {
@@ -325,11 +238,11 @@ def pretrain_command(as_json: bool, **values: Any) -> str:
     from astrokeras.training.pretrain import pretrain  # noqa: PLC0415
 
     result = pretrain(config.PretrainConfig(**values), report, bar)
-    return _show(result, describe(result), as_json) if result else ""
+    return show(result, describe(result), as_json) if result else ""
 
 
 @command("finetune")
-@_json_option
+@json_option
 @options_of(
     config.FinetuneConfig,
     {
@@ -352,16 +265,16 @@ def pretrain_command(as_json: bool, **values: Any) -> str:
     choices={"mode": ("frozen", "full", "two-phase")},
 )
 def finetune_command(as_json: bool, **values: Any) -> str:
-    """Fine-tune classifiers on few labels and compare where they start from."""
+    """Fine-tune classifiers on few labels and compare their starts."""
     _import_keras()
     from astrokeras.evaluation.finetune import finetune  # noqa: PLC0415
 
     result = finetune(config.FinetuneConfig(**values), report)
-    return _show(result, result["table"], as_json)
+    return show(result, result["table"], as_json)
 
 
 @command("predict")
-@_json_option
+@json_option
 @options_of(
     config.PredictConfig,
     {
@@ -375,17 +288,17 @@ def finetune_command(as_json: bool, **values: Any) -> str:
     arguments=("run", "data"),
 )
 def predict_command(as_json: bool, **values: Any) -> str:
-    """Classify records, or the objects on images like those that the run was trained on."""
+    """Classify records, or the objects on new images of the survey."""
     _import_keras()
     from astrokeras.serving.predict import predict  # noqa: PLC0415
 
     result = predict(config.PredictConfig(**values), report, progress)
     counts = ", ".join(f"{name} {count}" for name, count in result["classes"].items())
-    return _show(result, f"{result['out']}: {result['predicted']} objects: {counts}", as_json)
+    return show(result, f"{result['out']}: {result['predicted']} objects: {counts}", as_json)
 
 
 @command("export")
-@_json_option
+@json_option
 @options_of(
     config.ExportConfig,
     {
@@ -395,19 +308,19 @@ def predict_command(as_json: bool, **values: Any) -> str:
     arguments=("run",),
 )
 def export_command(as_json: bool, **values: Any) -> str:
-    """Export a fine-tuned classifier as a SavedModel for TensorFlow Serving."""
+    """Export a fine-tuned classifier for TensorFlow Serving."""
     _import_keras()
     from astrokeras.serving.export import export  # noqa: PLC0415
 
     result = export(config.ExportConfig(**values))
-    return _show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
+    return show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
 
 
 @cli.command("demo")
 @click.option("--out", required=True, help="Directory to make.")
 @click.option("--imagenet-weights", help="Weights file for the imagenet arm.  [default: Keras's own download]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing directory.")
-@_shared_options
+@shared_options
 def demo_command(out: str, imagenet_weights: str | None, overwrite: bool, seed: int, **_: Any) -> None:
     """Go the whole way on the sample survey, in minutes."""
     from astrokeras.demo import COMPARISONS, next_commands, steps  # noqa: PLC0415

@@ -115,6 +115,33 @@ def read_config_file(ctx: click.Context, param: click.Parameter, path: str | Non
         raise click.UsageError(f"--config {path} cannot be used: {error}") from None
 
 
+def shared_options(function: Callable) -> Callable:
+    """The options that every command has."""
+    for decorator in (
+        click.option("--debug", is_flag=True, help="Show a traceback where something fails."),
+        click.option(
+            "--seed",
+            default=0,
+            show_default=True,
+            type=click.IntRange(0, 2**31 - 1),
+            help="Seed of everything random.",
+        ),
+        click.option(
+            "--config",
+            metavar="FILE",
+            is_eager=True,
+            expose_value=True,
+            callback=read_config_file,
+            help="Options from FILE.toml, or from the run.json of an earlier run; the command line wins.",
+        ),
+    ):
+        function = decorator(function)
+    return function
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
 def take_survey(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     """Take the defaults of the options that describe a survey from the survey's file; ``--config`` wins over it."""
     if name:

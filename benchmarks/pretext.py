@@ -21,15 +21,12 @@ which the ends lie at about 108 and 328 degrees (near NGC 2268 = PGC 20458 and N
 """
 
 import argparse
-import csv
-import io
 import itertools
 import json
 import math
 import platform
 import re
 import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -37,141 +34,20 @@ from pathlib import Path
 import keras
 import numpy as np
 from PIL import Image
+from pretext_scores import SEED, judge, split_labelled, table
+from pretext_stamps import VALIDATION, decode, pack, survey
 from real_data import write
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from astrokeras.models.encoder import build_encoder
 from astrokeras.pipeline.arrays import Arrays, Batches
 from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pretext.model import PretextModel
 from astrokeras.pretext.registry import TASKS, fit_tasks, get_task, parse_tasks
-from astrokeras.records.directory import Records
 
-CROP = 80
-QUALITY = 92
-CLASSES = ("elliptical", "irregular", "lenticular", "spiral")
-TEST = 1000
-TEST_NUMBERS = (20500, 67500)
-PER_CLASS = (25, 100)
-DRAWS = 5
-SEED = 0
-VALIDATION = 1000
 # Steps between two settings of the learning rate.
 CHUNK = 50
 # Arms that no seed changes.
 UNSEEDED = ("pixels", "imagenet")
-
-
-def pack(data: Path, out: Path, size: int) -> None:
-    """Both sets as JPEG bytes in one file, with what is measured on them at this size for `photometry`."""
-    efigi = list(csv.DictReader((data / "efigi" / "catalog.csv").open(encoding="utf-8")))
-    sdss = list(csv.DictReader((data / "sdss" / "catalog.csv").open(encoding="utf-8")))
-    arrays = {
-        "efigi_id": np.array([row["id"] for row in efigi]),
-        "efigi_label": np.array([CLASSES.index(row["morphology"]) for row in efigi], np.int8),
-    }
-    for name, rows, change in (("efigi", efigi, bytes), ("sdss", sdss, _cropped)):
-        stamps = []
-        with tarfile.open(data / name / "stamps.tar") as archive:
-            members = {Path(member.name).stem: member for member in archive if member.isfile()}
-            for row in rows:
-                try:
-                    stamps.append(change(archive.extractfile(members[row["id"]]).read()))
-                except OSError as error:
-                    print(f"left out {name} {row['id']}: {error}", file=sys.stderr)
-        if name == "efigi" and len(stamps) != len(rows):
-            raise SystemExit("the labelled stamps must be whole")
-        arrays[f"{name}_bytes"] = np.frombuffer(b"".join(stamps), np.uint8)
-        arrays[f"{name}_length"] = np.array([len(stamp) for stamp in stamps], np.int32)
-        arrays[f"{name}_photometry"] = _measured(decode(arrays, name, size))
-    arrays["photometry_size"] = np.array(size)
-    with out.open("wb") as stream:
-        np.savez(stream, **arrays)
-    counts = [len(arrays[f"{name}_length"]) for name in ("sdss", "efigi")]
-    print(f"{out}: {counts[0]} unlabelled and {counts[1]} labelled stamps, {out.stat().st_size / 2**20:.1f} MiB")
-
-
-def _measured(stamps: np.ndarray) -> np.ndarray:
-    # SEP is needed for nothing else here.
-    from astrokeras.pretext.measuring import measure_split  # noqa: PLC0415
-
-    return measure_split(Arrays(survey(stamps, validation=0), {"train": {"image": stamps}}), "train", print)
-
-
-def _cropped(content: bytes) -> bytes:
-    picture = Image.open(io.BytesIO(content)).convert("RGB")
-    start = (picture.width - CROP) // 2
-    stream = io.BytesIO()
-    picture.crop((start, start, start + CROP, start + CROP)).save(stream, "JPEG", quality=QUALITY, subsampling=0)
-    return stream.getvalue()
-
-
-def decode(archive: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
-    """The stamps of one set as [N, size, size, 3] uint8."""
-    ends = np.cumsum(archive[f"{name}_length"])
-    content = archive[f"{name}_bytes"].tobytes()
-    stamps = np.empty((len(ends), size, size, 3), np.uint8)
-    for i, (start, end) in enumerate(zip(ends - archive[f"{name}_length"], ends, strict=True)):
-        picture = Image.open(io.BytesIO(content[start:end])).convert("RGB")
-        stamps[i] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
-    return stamps
-
-
-def split_labelled(ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[dict[int, np.ndarray]]]:
-    """Rows of the test galaxies, and for each draw the rows of the labelled ones by number a class.
-
-    Every arm gets the same; the smaller draw is part of the larger one.
-    """
-    rng = np.random.default_rng(SEED)
-    numbers = np.array([int(name.removeprefix("PGC")) for name in ids])
-    outside = np.flatnonzero((numbers >= TEST_NUMBERS[0]) & (numbers <= TEST_NUMBERS[1]))
-    test = np.sort(rng.permutation(outside)[:TEST])
-    rest = np.setdiff1d(np.arange(len(ids)), test)
-    draws = []
-    for _ in range(DRAWS):
-        shuffled = rng.permutation(rest)
-        by_class = [shuffled[labels[shuffled] == label] for label in range(len(CLASSES))]
-        draws.append({count: np.concatenate([rows[:count] for rows in by_class]) for count in PER_CLASS})
-    return test, draws
-
-
-def judge(features: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
-    """Balanced accuracy on the test galaxies by number of labels a class, one for each draw."""
-    test, draws = split_labelled(ids, labels)
-    scores: dict[str, list[float]] = {str(count): [] for count in PER_CLASS}
-    for draw in draws:
-        for count, rows in draw.items():
-            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-            folds = StratifiedKFold(5, shuffle=True, random_state=SEED)
-            grid = {"logisticregression__C": np.logspace(-5, 0, 6)}
-            search = GridSearchCV(model, grid, cv=folds, scoring="balanced_accuracy", n_jobs=-1)
-            search.fit(features[rows], labels[rows])
-            scores[str(count)].append(float(balanced_accuracy_score(labels[test], search.predict(features[test]))))
-    return scores
-
-
-def survey(stamps: np.ndarray, validation: int = VALIDATION) -> Records:
-    """The facts of a survey of colour stamps, as `astrokeras convert` would find them."""
-    edge = stamps.shape[1] // 8
-    inner = np.ones(stamps.shape[1:3], bool)
-    inner[edge:-edge, edge:-edge] = False
-    border = stamps[:, inner].astype(np.float32)
-    level = np.median(border, axis=1)
-    noise = 1.4826 * np.median(np.abs(border - level[:, None]), axis=1)
-    content = {
-        "name": "sdss",
-        "bands": ["i", "r", "g"],
-        "size": stamps.shape[1],
-        "unit": "display",
-        "sky": np.median(level, axis=0).tolist(),
-        "noise": np.maximum(np.median(noise, axis=0), 0.5).tolist(),
-        "splits": {"train": {"count": len(stamps) - validation}, "val": {"count": validation}},
-    }
-    return Records(Path("sdss"), content)
 
 
 def pretrain(task: str, encoder: keras.Model, source: Arrays, seed: int, settings: argparse.Namespace) -> dict:
@@ -328,55 +204,6 @@ def _device() -> str:
         jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "astrokeras-compiled"))
         return jax.devices()[0].device_kind
     return "cpu"
-
-
-def table(out: Path) -> str:
-    """The results as Markdown, best at the larger budget first."""
-    results = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
-    runs: dict[str, list[dict]] = {}
-    for result in results:
-        runs.setdefault(result["arm"], []).append(result)
-    accuracy = {arm: _accuracies(of) for arm, of in runs.items()}
-    head = ["arm", *(f"{count} labels a class" for count in PER_CLASS), "runs", "stamps seen"]
-    head.append("scores at the task itself")
-    rows = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for arm in sorted(runs, key=lambda arm: -accuracy[arm][-1].mean()):
-        cells = [arm]
-        for values in accuracy[arm]:
-            cells.append(f"{values.mean():.3f} ± {values.mean(axis=0).std(ddof=1):.3f}")
-            if len(values) > 1:
-                cells[-1] += f" ± {values.mean(axis=1).std(ddof=1):.3f}"
-        cells.append(str(len(runs[arm])))
-        cells.append(f"{np.mean([run['images'] for run in runs[arm]]):,.0f}" if "images" in runs[arm][0] else "–")
-        scores = {k: v for k, v in runs[arm][0].get("validation", {}).items() if k != "loss" and "explained_" not in k}
-        cells.append(", ".join(f"{name} {value:.3g}" for name, value in scores.items()) or "–")
-        rows.append("| " + " | ".join(cells) + " |")
-    trained = [result for result in results if "images" in result]
-    if not trained:
-        return "\n".join(rows)
-    used = trained[0]["settings"]
-    seconds = np.mean([result["seconds"] for result in trained])
-    counts = next((result["test_counts"] for result in results if "test_counts" in result), None)
-    moved = f", which moves each number by up to ±{_binomial(counts):.3f} (binomial)" if counts else ""
-    note = (
-        f"Balanced accuracy on the same {TEST} test galaxies, mean ± standard deviation over {DRAWS} draws of the "
-        f"labels (of the mean over the runs) ± that over runs with different seeds (of the mean over the draws), where "
-        f"there are several; neither holds the choice of test galaxies{moved}. Unlabelled stamps: "
-        f"{used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of {used['batch_size']}, "
-        f"{used['precision']}, {seconds:.0f} s of training for each arm on one {trained[0]['device']} "
-        f"(Keras on {trained[0]['backend']}). Scores at the task are those of the first run."
-    )
-    return "\n".join([*rows, "", note])
-
-
-def _accuracies(runs: list[dict]) -> list[np.ndarray]:
-    """Of one arm, by number of labels a class: [runs, draws]."""
-    return [np.array([run["balanced_accuracy"][str(count)] for run in runs]) for count in PER_CLASS]
-
-
-def _binomial(counts: list[int]) -> float:
-    """The largest standard deviation of a balanced accuracy over test sets with so many of each class."""
-    return math.sqrt(sum(0.25 / count for count in counts)) / len(counts)
 
 
 def main() -> None:

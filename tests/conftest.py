@@ -1,6 +1,7 @@
 """What all tests share: a quiet TensorFlow with two devices, seeded properties, a sample survey, the real data."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from astrokeras.survey.simulate import simulate
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+# A shell that starts the tests in the background has them and all they start ignore SIGINT, which some test.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where several processes test side by side (pytest-xdist), each and what it starts takes its share of the processors.
 if (_processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:

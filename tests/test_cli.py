@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import re
@@ -311,23 +310,3 @@ def test_an_interrupt_is_130_and_a_defect_is_one_line(capsys, monkeypatch, tmp_p
     assert "ZeroDivisionError" in the_error(err)
     with pytest.raises(ZeroDivisionError):
         cli.main(["inspect", str(tmp_path), "--debug"])
-
-
-def test_a_bar_is_shown_on_a_terminal_and_rare_lines_elsewhere(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    monkeypatch.setattr(cli, "_QUIET_SECONDS", -1)
-    shown = {}
-    for kind in (Terminal, io.StringIO):
-        stream = kind()
-        monkeypatch.setattr(sys, "stderr", stream)
-        with cli.bar("epoch 3/9", 20) as advance:
-            for steps in (0, 8, 8, 4):
-                advance(steps)
-        shown[kind] = stream.getvalue()
-    assert "epoch 3/9" in shown[Terminal]
-    assert "100%" in shown[Terminal]
-    assert shown[Terminal].endswith("\033[1A\033[2K")
-    assert shown[io.StringIO].splitlines() == [f"epoch 3/9: {done} of 20 done" for done in (8, 16, 20)]

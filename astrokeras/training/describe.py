@@ -20,7 +20,8 @@ def describe(result: dict[str, Any]) -> str:
         return "no validation split: nothing was measured"
     metrics = [name for name in result[measured[0]] if name != "loss"]
     rows = [[_NAMES[key], *(_number(result[key].get(name)) for name in metrics)] for key in measured]
-    speed = f"{result['epochs']} epochs, {result['images_per_second']:.0f} images/s"
+    epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
+    speed = f"{epochs}, {result['images_per_second']:.0f} images/s"
     if result.get("input_wait") is not None:
         speed += f", {result['input_wait']:.0%} of the time waiting for input"
     return markdown(["validation split", *metrics], rows) + f"\n\n{speed}; {result['legend']}."

@@ -1,7 +1,6 @@
 """How a pre-training goes: its history as a file, as lines, as curves, and in the end as a result."""
 
 import csv
-import math
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,11 @@ def write_history(path: Path, history: History) -> None:
 def head(scores: tuple[str, ...], baselines: dict[str, Scores]) -> list[str]:
     """The columns of `line`: the validation scores by name, and under them what the baselines reach."""
     names = _cells("epoch", "loss", "val loss", {name: name for name in scores}, "images/s", "waiting")
-    return [names] + [
-        _cells(
-            "", "", method.replace("_", " ").rjust(19), {n: f"{values.get(n, math.nan):.3f}" for n in scores}, "", ""
-        )
-        for method, values in baselines.items()
-    ]
+    lines = [names]
+    for method, values in baselines.items():
+        reached = {name: f"{values[name]:.3f}" if name in values else "–" for name in scores}
+        lines.append(_cells("", "", method.replace("_", " ").rjust(19), reached, "", ""))
+    return lines
 
 
 def line(row: dict[str, Any], epochs: int, scores: tuple[str, ...]) -> str:

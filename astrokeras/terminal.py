@@ -1,0 +1,79 @@
+"""What a command writes: its log and bars on stderr, its result as text or JSON."""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import click
+
+from astrokeras.jsonable import finite
+
+_QUIET_SECONDS = 30
+
+
+def report(line: str) -> None:
+    """Print one line of the log, on stderr."""
+    click.echo(line, err=True)
+
+
+def show(result: Any, text: str, as_json: bool) -> str:
+    """A result as it is printed: the text, or the JSON of all of it."""
+    return json.dumps(finite(result), indent=2, ensure_ascii=False, allow_nan=False) if as_json else text
+
+
+def progress(items: Iterable, total: int) -> Iterator:
+    """Show a bar on a terminal; elsewhere a plain line now and then."""
+    if sys.stderr.isatty():
+        with click.progressbar(items, length=total, file=sys.stderr) as bar:
+            yield from bar
+        return
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done * 10 // total > (done - 1) * 10 // total:
+            report(f"{done} of {total} done")
+
+
+@contextlib.contextmanager
+def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Give what to call with numbers of things done: a bar on a terminal that goes in the end, elsewhere a rare line.
+
+    For work that cannot be iterated over, see `progress`.
+    """
+    if sys.stderr.isatty():
+        with click.progressbar(length=total, label=label, file=sys.stderr) as shown:
+            yield shown.update
+        click.echo("\033[1A\033[2K", nl=False, err=True)
+        return
+    done, last = 0, time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, last
+        before, done = done, done + count
+        if done * 10 // total > before * 10 // total and time.monotonic() - last > _QUIET_SECONDS:
+            report(f"{label}: {done} of {total} done")
+            last = time.monotonic()
+
+    yield advance
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Hold back what libraries write to file descriptor 2, past `sys.stderr`; it is shown if the block fails."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            chatter.seek(0)
+            os.write(real, chatter.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)

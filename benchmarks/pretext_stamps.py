@@ -1,0 +1,93 @@
+"""The stamps of `benchmarks/pretext.py`: packed into one file, unpacked, described as a survey."""
+
+import csv
+import io
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pretext_scores import CLASSES
+
+from astrokeras.pipeline.arrays import Arrays
+from astrokeras.records.directory import Records
+
+CROP = 80
+QUALITY = 92
+VALIDATION = 1000
+
+
+def pack(data: Path, out: Path, size: int) -> None:
+    """Both sets as JPEG bytes in one file, with what is measured on them at this size for `photometry`."""
+    efigi = list(csv.DictReader((data / "efigi" / "catalog.csv").open(encoding="utf-8")))
+    sdss = list(csv.DictReader((data / "sdss" / "catalog.csv").open(encoding="utf-8")))
+    arrays = {
+        "efigi_id": np.array([row["id"] for row in efigi]),
+        "efigi_label": np.array([CLASSES.index(row["morphology"]) for row in efigi], np.int8),
+    }
+    for name, rows, change in (("efigi", efigi, bytes), ("sdss", sdss, _cropped)):
+        stamps = []
+        with tarfile.open(data / name / "stamps.tar") as archive:
+            members = {Path(member.name).stem: member for member in archive if member.isfile()}
+            for row in rows:
+                try:
+                    stamps.append(change(archive.extractfile(members[row["id"]]).read()))
+                except OSError as error:
+                    print(f"left out {name} {row['id']}: {error}", file=sys.stderr)
+        if name == "efigi" and len(stamps) != len(rows):
+            raise SystemExit("the labelled stamps must be whole")
+        arrays[f"{name}_bytes"] = np.frombuffer(b"".join(stamps), np.uint8)
+        arrays[f"{name}_length"] = np.array([len(stamp) for stamp in stamps], np.int32)
+        arrays[f"{name}_photometry"] = _measured(decode(arrays, name, size))
+    arrays["photometry_size"] = np.array(size)
+    with out.open("wb") as stream:
+        np.savez(stream, **arrays)
+    counts = [len(arrays[f"{name}_length"]) for name in ("sdss", "efigi")]
+    print(f"{out}: {counts[0]} unlabelled and {counts[1]} labelled stamps, {out.stat().st_size / 2**20:.1f} MiB")
+
+
+def _measured(stamps: np.ndarray) -> np.ndarray:
+    # SEP is needed for nothing else here.
+    from astrokeras.pretext.measuring import measure_split  # noqa: PLC0415
+
+    return measure_split(Arrays(survey(stamps, validation=0), {"train": {"image": stamps}}), "train", print)
+
+
+def _cropped(content: bytes) -> bytes:
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    start = (picture.width - CROP) // 2
+    stream = io.BytesIO()
+    picture.crop((start, start, start + CROP, start + CROP)).save(stream, "JPEG", quality=QUALITY, subsampling=0)
+    return stream.getvalue()
+
+
+def decode(archive: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
+    """The stamps of one set as [N, size, size, 3] uint8."""
+    ends = np.cumsum(archive[f"{name}_length"])
+    content = archive[f"{name}_bytes"].tobytes()
+    stamps = np.empty((len(ends), size, size, 3), np.uint8)
+    for i, (start, end) in enumerate(zip(ends - archive[f"{name}_length"], ends, strict=True)):
+        picture = Image.open(io.BytesIO(content[start:end])).convert("RGB")
+        stamps[i] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
+    return stamps
+
+
+def survey(stamps: np.ndarray, validation: int = VALIDATION) -> Records:
+    """The facts of a survey of colour stamps, as `astrokeras convert` would find them."""
+    edge = stamps.shape[1] // 8
+    inner = np.ones(stamps.shape[1:3], bool)
+    inner[edge:-edge, edge:-edge] = False
+    border = stamps[:, inner].astype(np.float32)
+    level = np.median(border, axis=1)
+    noise = 1.4826 * np.median(np.abs(border - level[:, None]), axis=1)
+    content = {
+        "name": "sdss",
+        "bands": ["i", "r", "g"],
+        "size": stamps.shape[1],
+        "unit": "display",
+        "sky": np.median(level, axis=0).tolist(),
+        "noise": np.maximum(np.median(noise, axis=0), 0.5).tolist(),
+        "splits": {"train": {"count": len(stamps) - validation}, "val": {"count": validation}},
+    }
+    return Records(Path("sdss"), content)

@@ -1,0 +1,71 @@
+import io
+import json
+import os
+import sys
+
+import pytest
+
+from astrokeras import terminal
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+on_both = pytest.mark.parametrize("kind", [Terminal, io.StringIO])
+
+
+@on_both
+def test_a_bar_is_shown_on_a_terminal_and_rare_lines_elsewhere(monkeypatch, kind):
+    monkeypatch.setattr(sys, "stderr", stderr := kind())
+    monkeypatch.setattr(terminal, "_QUIET_SECONDS", -1)
+    with terminal.bar("epoch 3/9", 20) as advance:
+        for steps in (0, 8, 8, 4):
+            advance(steps)
+    shown = stderr.getvalue()
+    if stderr.isatty():
+        assert "epoch 3/9" in shown
+        assert "100%" in shown
+        assert shown.endswith("\033[1A\033[2K")
+    else:
+        assert shown.splitlines() == [f"epoch 3/9: {done} of 20 done" for done in (8, 16, 20)]
+
+
+def test_lines_of_a_bar_are_rare(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    with terminal.bar("epoch 1/9", 10) as advance:
+        for _ in range(10):
+            advance(1)
+    assert stream.getvalue() == ""
+
+
+@on_both
+def test_progress_yields_all_and_tells_of_tenths(monkeypatch, kind):
+    monkeypatch.setattr(sys, "stderr", stderr := kind())
+    assert list(terminal.progress(iter("abcdefghijklmnopqrst"), 20)) == list("abcdefghijklmnopqrst")
+    shown = stderr.getvalue()
+    if stderr.isatty():
+        assert "100%" in shown
+    else:
+        assert shown.splitlines() == [f"{done} of 20 done" for done in range(2, 21, 2)]
+
+
+def test_a_result_is_text_or_strict_json():
+    result = {"név": [1.5, float("nan")], "count": 3}
+    assert terminal.show(result, "as text", as_json=False) == "as text"
+    shown = terminal.show(result, "as text", as_json=True)
+    assert "név" in shown
+    assert json.loads(shown) == {"név": [1.5, None], "count": 3}
+
+
+def test_chatter_is_shown_only_where_the_work_fails(capfd):
+    with terminal.without_chatter():
+        os.write(2, b"oneDNN custom operations are on\n")
+    os.write(2, b"heard again\n")
+    assert capfd.readouterr().err == "heard again\n"
+    with pytest.raises(ImportError), terminal.without_chatter():
+        os.write(2, b"libcuda.so not found\n")
+        raise ImportError
+    os.write(2, b"heard again\n")
+    assert capfd.readouterr().err == "libcuda.so not found\nheard again\n"
