@@ -12,7 +12,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, Facts, per_example, with_margin
-from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample, resample_axes
+from astrokeras.pipeline.augmentations.resampling import resample, scaled, shifted, window
 from astrokeras.spec import Call, Number, Word
 
 Parts = tuple[KerasTensor, KerasTensor]
@@ -30,10 +30,14 @@ class Geometry(Augmentation):
     Attributes:
         turns: whether `matrix` may be another than one.
         scales: whether `factor` may be another than one.
+        least: what no `factor` is below.
+        whole: whether pixels stay whole: none is interpolated.
     """
 
     turns = False
     scales = False
+    least = 1.0
+    whole = False
 
     def matrix(self, draws: KerasTensor) -> KerasTensor:
         """The rotation or reflection, [N, 2, 2]."""
@@ -113,8 +117,15 @@ def _turn_and_shift(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], 
         if isinstance(step, Dihedral):
             flux = step.exactly(flux, numbers)
     offset = ops.matmul(ops.transpose(matrix, (0, 2, 1)), offset[..., None])[..., 0]
-    factor = ops.ones_like(offset[:, 0])
-    return resample_axes(flux, *(axis_matrix(factor, offset[:, axis], flux.shape[1], side) for axis in (0, 1)))
+    return _shift(flux, offset, own, side)
+
+
+def _shift(flux: KerasTensor, offset: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
+    """What steps that shift make of the stamps: without any arithmetic if all take whole pixels."""
+    if all(step.whole for step, _ in own):
+        first = ops.cast(ops.round(offset), "int32") + (flux.shape[1] - side) // 2
+        return ops.cast(window(flux, first, side), flux.dtype)
+    return shifted(flux, offset, side)
 
 
 def _stretch(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
@@ -126,8 +137,9 @@ def _stretch(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: i
         more = step.gain(numbers)
         if more is not None:
             gain = more if gain is None else gain * more
-    rows, columns = (axis_matrix(factor, offset[:, axis], flux.shape[1], side) for axis in (0, 1))
-    moved = resample_axes(flux, rows, columns)
+    if not any(step.scales for step, _ in own):
+        return _shift(flux, offset, own, side)
+    moved = scaled(flux, factor, offset, side, math.prod(step.least for step, _ in own))
     if gain is None:
         return moved
     sky = np.asarray(own[0][0].facts.sky, np.float32)
@@ -158,6 +170,7 @@ class Dihedral(Geometry):
     n_draws = 1
     changes = frozenset({"orientation"})
     turns = True
+    whole = True
 
     def _element(self, draws: KerasTensor) -> KerasTensor:
         return ops.cast(draws[:, 0] * 8.0, "int32")
@@ -183,9 +196,14 @@ class Shift(Geometry):
     n_draws = 2
 
     @property
+    def whole(self) -> bool:
+        """See `Geometry`."""
+        return self.words["whole"] == "yes"
+
+    @property
     def changes(self) -> frozenset[str]:
         """Which of `PROPERTIES` it changes."""
-        return frozenset({"position"}) | (frozenset() if self.words["whole"] == "yes" else _INTERPOLATION)
+        return frozenset({"position"}) | (frozenset() if self.whole else _INTERPOLATION)
 
     def reach(self, side: int) -> int:
         """See `Augmentation.reach`."""
@@ -193,7 +211,7 @@ class Shift(Geometry):
 
     def offset(self, draws: KerasTensor) -> KerasTensor:
         """See `Geometry.offset`."""
-        if self.words["whole"] == "yes":
+        if self.whole:
             most = math.floor(self.numbers["pixels"])
             return ops.floor(draws * float(2 * most + 1)) - float(most)
         return (2.0 * draws - 1.0) * self.numbers["pixels"]
@@ -242,6 +260,11 @@ class Zoom(Geometry):
             raise UsageError(f"{option} {call}: low is above high")
         if self.words["keep"] == "flux":
             facts.need_fluxes(f"{option} {call} (unless keep=surface is given)")
+
+    @property
+    def least(self) -> float:
+        """See `Geometry`."""
+        return self.numbers["low"]
 
     @property
     def changes(self) -> frozenset[str]:
