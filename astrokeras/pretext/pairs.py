@@ -9,7 +9,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.models.normalization import batch_normalization
 from astrokeras.pipeline.augment import Facts, augmentation
-from astrokeras.pipeline.augmentations.resampling import scaled
+from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample_axes
 from astrokeras.pretext.geometry import span
 from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.directory import Records
@@ -56,7 +56,8 @@ class TwoViews:
         share = ops.exp(span(draws[:, 0], np.log(_LEAST), np.log(_MOST)))
         room = (1.0 - share) * side / 2
         shift = span(draws[:, 1:_WINDOW], -1.0, 1.0) * room[:, None]
-        window = scaled(flux, 1.0 / share, shift, side, 1.0 / _MOST)
+        rows, columns = (axis_matrix(1.0 / share, shift[:, axis], side, side) for axis in (0, 1))
+        window = resample_axes(flux, rows, columns)
         brightness, rest = draws[:, _WINDOW : _WINDOW + 1], draws[:, _WINDOW + 1 :]
         colours, exposure = rest[:, : len(self.sky)], rest[:, len(self.sky) :]
         magnitude = span(brightness, -_BRIGHTNESS, _BRIGHTNESS) + span(colours, -_COLOUR, _COLOUR)

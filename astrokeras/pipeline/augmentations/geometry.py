@@ -12,7 +12,13 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, Facts, per_example, with_margin
-from astrokeras.pipeline.augmentations.resampling import resample, scaled, shifted, window
+from astrokeras.pipeline.augmentations.resampling import (
+    axis_matrix,
+    resample,
+    resample_axes,
+    shifted,
+    window,
+)
 from astrokeras.spec import Call, Number, Word
 
 Parts = tuple[KerasTensor, KerasTensor]
@@ -30,13 +36,11 @@ class Geometry(Augmentation):
     Attributes:
         turns: whether `matrix` may be another than one.
         scales: whether `factor` may be another than one.
-        least: what no `factor` is below.
         whole: whether pixels stay whole: none is interpolated.
     """
 
     turns = False
     scales = False
-    least = 1.0
     whole = False
 
     def matrix(self, draws: KerasTensor) -> KerasTensor:
@@ -139,7 +143,8 @@ def _stretch(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: i
             gain = more if gain is None else gain * more
     if not any(step.scales for step, _ in own):
         return _shift(flux, offset, own, side)
-    moved = scaled(flux, factor, offset, side, math.prod(step.least for step, _ in own))
+    rows, columns = (axis_matrix(factor, offset[:, axis], flux.shape[1], side) for axis in (0, 1))
+    moved = resample_axes(flux, rows, columns)
     if gain is None:
         return moved
     sky = np.asarray(own[0][0].facts.sky, np.float32)
@@ -260,11 +265,6 @@ class Zoom(Geometry):
             raise UsageError(f"{option} {call}: low is above high")
         if self.words["keep"] == "flux":
             facts.need_fluxes(f"{option} {call} (unless keep=surface is given)")
-
-    @property
-    def least(self) -> float:
-        """See `Geometry`."""
-        return self.numbers["low"]
 
     @property
     def changes(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, per_example, with_margin
 from astrokeras.pipeline.augmentations.deviates import normal
+from astrokeras.pipeline.augmentations.resampling import along_axes
 from astrokeras.spec import Number
 
 # A Gaussian holds all but 3e-3 of its weight within so many standard deviations.
@@ -72,17 +73,9 @@ class Blur(Augmentation):
 
     def apply(self, flux: KerasTensor, draws: KerasTensor, size: int) -> KerasTensor:
         """See `Augmentation.apply`."""
-        side, n_bands = flux.shape[2:]
-        matrix = gaussian_matrix((draws[:, 0] * self.numbers["pixels"]) ** 2, side)
-        # With the bands between rows and columns both axes are one product of matrices an example, and a large one.
-        values = ops.cast(ops.transpose(flux, (0, 1, 3, 2)), "float32")
-        good = ops.isfinite(values)
-        both = ops.concatenate([ops.where(good, values, 0.0), ops.cast(good, "float32")], axis=2)
-        down = ops.matmul(matrix, ops.reshape(both, (-1, side, 2 * n_bands * side)))
-        blurred = ops.matmul(ops.reshape(down, (-1, side * 2 * n_bands, side)), matrix)  # which is symmetric
-        total, weight = ops.split(ops.reshape(blurred, (-1, side, 2 * n_bands, side)), 2, axis=2)
-        mean = ops.where(good, total / weight, float("nan"))
-        return ops.cast(ops.transpose(mean, (0, 1, 3, 2)), flux.dtype)
+        matrix = gaussian_matrix((draws[:, 0] * self.numbers["pixels"]) ** 2, flux.shape[1])
+        total, weight = along_axes(flux, matrix, matrix)
+        return ops.cast(ops.where(ops.isfinite(flux), total / weight, float("nan")), flux.dtype)
 
 
 def _without(flux: KerasTensor, gone: KerasTensor) -> KerasTensor:

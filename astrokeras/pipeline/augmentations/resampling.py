@@ -13,13 +13,11 @@ Neither widens the point spread function (its variance stays to 0.02 square pixe
 noise 0.68 of its variance on average, and correlates neighbours.
 """
 
-import math
-
 import numpy as np
 from keras import KerasTensor, ops
 
-# All of it is loops over a few taps, which XLA makes one loop over the pixels of the result. Missing pixels stay NaN
-# until they are summed, so that a frame of NaN is all that the edge of the stamp needs.
+# XLA makes one loop over the pixels of the result out of sums over a few taps, which are then cheaper than matrices;
+# more than 16 are not. Missing pixels stay NaN until they are summed: all that the edge of a stamp needs is more of them.
 
 Sums = tuple[KerasTensor, KerasTensor]
 
@@ -140,53 +138,42 @@ def shifted(flux: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
     return ops.cast(ops.reshape(_mean(sums), (-1, side, side, n_bands)), flux.dtype)
 
 
-def scaled(flux: KerasTensor, factor: KerasTensor, offset: KerasTensor, side: int, least: float) -> KerasTensor:
-    """The means that each pixel of the result takes over the pixels of the stamp.
+def axis_matrix(factor: KerasTensor, offset: KerasTensor, source: int, side: int) -> KerasTensor:
+    """The mean that each pixel of the result takes over the pixels of the stamp, along one axis.
 
-    The result's pixel at p from the centre covers (p ± 1/2) / `factor` + `offset` of the stamp along each axis.
-
-    Args:
-        flux: of N square stamps, NaN where missing.
-        factor: the enlargement.
-        offset: in pixels of the stamp, (y, x).
-        side: of the result.
-        least: what no factor is below.
+    The result's pixel at p from the centre covers (p ± 1/2) / `factor` + `offset` of the stamp.
 
     Shapes:
-        flux [N, S, S, B], factor [N], offset [N, 2] -> [N, side, side, B] of the same dtype
-    """
-    source, n_bands = flux.shape[1], flux.shape[3]
-    taps = 3 + math.ceil(1 / least)
-    framed = source + 2 * taps
-    (y, down), (x, right) = (_cover(factor, offset[:, axis], source, side, taps) for axis in (0, 1))
-    count = ops.shape(flux)[0]
-    rows = ops.reshape(_framed(flux, taps), (-1, framed * n_bands))
-    sums = None
-    for i in range(taps):
-        sums = _add(sums, ops.take(rows, _starts(count, framed) + y + i, axis=0), down[:, :, i, None])
-    columns = [ops.reshape(each, (-1, n_bands)) for each in sums]
-    index = ops.reshape(ops.arange(count * side, dtype="int32") * framed, (-1, side, 1)) + x[:, None]
-    total = weight = 0.0
-    for i in range(taps):
-        share = right[:, None, :, i, None]
-        total += share * ops.take(columns[0], index + i, axis=0)
-        weight += share * ops.take(columns[1], index + i, axis=0)
-    return ops.cast(_mean((total, weight)), flux.dtype)
-
-
-def _cover(factor: KerasTensor, offset: KerasTensor, source: int, side: int, taps: int) -> Sums:
-    """The first of the pixels, `taps` in a row, on which each pixel of the result draws along an axis; their weights.
-
-    The first is an index on stamps within a frame of `taps` pixels.
-
-    Shapes:
-        factor [N], offset [N] -> [N, side] int32, [N, side, taps]
+        factor [N], offset [N] -> [N, side, source] float32; rows sum to 1, or less over the edge
     """
     edges = (np.arange(side + 1, dtype=np.float32) - side / 2) / factor[:, None] + offset[:, None]
     edges = edges + _middle(source, side)
-    first = ops.floor(edges[:, :-1] - 0.5)
     # An edge has all of the pixels before it, which end half a pixel after their centres.
-    ends = first[..., None] + (np.arange(taps, dtype=np.float32) + 0.5)
-    before = [_cubic_step(edge[..., None] - ends) for edge in (edges[:, :-1], edges[:, 1:])]
-    index = ops.cast(ops.clip(first, -float(taps), float(source)), "int32") + taps
-    return index, (before[1] - before[0]) * factor[:, None, None]
+    before = _cubic_step(edges[..., None] - np.arange(source, dtype=np.float32) - 0.5)
+    return (before[:, 1:] - before[:, :-1]) * ops.reshape(factor, (-1, 1, 1))
+
+
+def resample_axes(flux: KerasTensor, rows: KerasTensor, columns: KerasTensor) -> KerasTensor:
+    """The means of the pixels that are there, with weights along each axis of its own.
+
+    Shapes:
+        flux [N, S, S, B], rows [N, side, S], columns [N, side, S] -> [N, side, side, B] of the same dtype
+    """
+    return ops.cast(_mean(along_axes(flux, rows, columns)), flux.dtype)
+
+
+def along_axes(flux: KerasTensor, rows: KerasTensor, columns: KerasTensor) -> Sums:
+    """Sums of the pixels that are there and of their weights, with weights along each axis of its own.
+
+    Shapes:
+        flux [N, S, S, B], rows [N, side, S], columns [N, side, S] -> two [N, side, side, B] float32
+    """
+    source, n_bands, side = flux.shape[1], flux.shape[3], rows.shape[1]
+    # With the bands between rows and columns each axis is one product of large matrices an example.
+    values = ops.cast(ops.transpose(flux, (0, 1, 3, 2)), "float32")
+    good = ops.isfinite(values)
+    both = ops.concatenate([ops.where(good, values, 0.0), ops.cast(good, "float32")], axis=2)
+    down = ops.matmul(rows, ops.reshape(both, (-1, source, 2 * n_bands * source)))
+    right = ops.matmul(ops.reshape(down, (-1, side * 2 * n_bands, source)), ops.transpose(columns, (0, 2, 1)))
+    sums = ops.transpose(ops.reshape(right, (-1, side, 2 * n_bands, side)), (0, 1, 3, 2))
+    return sums[..., :n_bands], sums[..., n_bands:]
