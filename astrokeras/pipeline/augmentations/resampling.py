@@ -17,7 +17,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 # XLA makes one loop over the pixels of the result out of sums over a few taps, which are then cheaper than matrices;
-# more than 16 are not. Missing pixels stay NaN until they are summed: all that the edge of a stamp needs is more of them.
+# more than 16 are not. Missing pixels stay NaN until they are summed: what is off a stamp is some more of them.
 
 Sums = tuple[KerasTensor, KerasTensor]
 
