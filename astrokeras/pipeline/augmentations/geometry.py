@@ -12,7 +12,13 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, Facts, per_example, with_margin
-from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample, resample_axes
+from astrokeras.pipeline.augmentations.resampling import (
+    axis_matrix,
+    resample,
+    resample_axes,
+    shifted,
+    window,
+)
 from astrokeras.spec import Call, Number, Word
 
 Parts = tuple[KerasTensor, KerasTensor]
@@ -30,10 +36,12 @@ class Geometry(Augmentation):
     Attributes:
         turns: whether `matrix` may be another than one.
         scales: whether `factor` may be another than one.
+        whole: whether pixels stay whole: none is interpolated.
     """
 
     turns = False
     scales = False
+    whole = False
 
     def matrix(self, draws: KerasTensor) -> KerasTensor:
         """The rotation or reflection, [N, 2, 2]."""
@@ -113,8 +121,15 @@ def _turn_and_shift(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], 
         if isinstance(step, Dihedral):
             flux = step.exactly(flux, numbers)
     offset = ops.matmul(ops.transpose(matrix, (0, 2, 1)), offset[..., None])[..., 0]
-    factor = ops.ones_like(offset[:, 0])
-    return resample_axes(flux, *(axis_matrix(factor, offset[:, axis], flux.shape[1], side) for axis in (0, 1)))
+    return _shift(flux, offset, own, side)
+
+
+def _shift(flux: KerasTensor, offset: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
+    """What steps that shift make of the stamps: without any arithmetic if all take whole pixels."""
+    if all(step.whole for step, _ in own):
+        first = ops.cast(ops.round(offset), "int32") + (flux.shape[1] - side) // 2
+        return ops.cast(window(flux, first, side), flux.dtype)
+    return shifted(flux, offset, side)
 
 
 def _stretch(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
@@ -126,6 +141,8 @@ def _stretch(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: i
         more = step.gain(numbers)
         if more is not None:
             gain = more if gain is None else gain * more
+    if not any(step.scales for step, _ in own):
+        return _shift(flux, offset, own, side)
     rows, columns = (axis_matrix(factor, offset[:, axis], flux.shape[1], side) for axis in (0, 1))
     moved = resample_axes(flux, rows, columns)
     if gain is None:
@@ -158,6 +175,7 @@ class Dihedral(Geometry):
     n_draws = 1
     changes = frozenset({"orientation"})
     turns = True
+    whole = True
 
     def _element(self, draws: KerasTensor) -> KerasTensor:
         return ops.cast(draws[:, 0] * 8.0, "int32")
@@ -183,9 +201,14 @@ class Shift(Geometry):
     n_draws = 2
 
     @property
+    def whole(self) -> bool:
+        """See `Geometry`."""
+        return self.words["whole"] == "yes"
+
+    @property
     def changes(self) -> frozenset[str]:
         """Which of `PROPERTIES` it changes."""
-        return frozenset({"position"}) | (frozenset() if self.words["whole"] == "yes" else _INTERPOLATION)
+        return frozenset({"position"}) | (frozenset() if self.whole else _INTERPOLATION)
 
     def reach(self, side: int) -> int:
         """See `Augmentation.reach`."""
@@ -193,7 +216,7 @@ class Shift(Geometry):
 
     def offset(self, draws: KerasTensor) -> KerasTensor:
         """See `Geometry.offset`."""
-        if self.words["whole"] == "yes":
+        if self.whole:
             most = math.floor(self.numbers["pixels"])
             return ops.floor(draws * float(2 * most + 1)) - float(most)
         return (2.0 * draws - 1.0) * self.numbers["pixels"]

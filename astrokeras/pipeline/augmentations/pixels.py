@@ -5,7 +5,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, per_example, with_margin
 from astrokeras.pipeline.augmentations.deviates import normal
-from astrokeras.pipeline.augmentations.resampling import along_axes, with_weights
+from astrokeras.pipeline.augmentations.resampling import along_axes
 from astrokeras.spec import Number
 
 # A Gaussian holds all but 3e-3 of its weight within so many standard deviations.
@@ -74,9 +74,8 @@ class Blur(Augmentation):
     def apply(self, flux: KerasTensor, draws: KerasTensor, size: int) -> KerasTensor:
         """See `Augmentation.apply`."""
         matrix = gaussian_matrix((draws[:, 0] * self.numbers["pixels"]) ** 2, flux.shape[1])
-        total, weight = ops.split(along_axes(with_weights(flux), matrix, matrix), 2, axis=-1)
-        good = ops.cast(ops.isfinite(flux), "float32")
-        return ops.cast(total * good / (weight * good), flux.dtype)
+        total, weight = along_axes(flux, matrix, matrix)
+        return ops.cast(ops.where(ops.isfinite(flux), total / weight, float("nan")), flux.dtype)
 
 
 def _without(flux: KerasTensor, gone: KerasTensor) -> KerasTensor:

@@ -16,8 +16,10 @@ noise 0.68 of its variance on average, and correlates neighbours.
 import numpy as np
 from keras import KerasTensor, ops
 
-# `ops.where` takes several times as long as arithmetic on TensorFlow's CPU kernels (70 against 15 µs for a stamp of
-# 64×64×5): what is missing is masked by factors here, and becomes NaN by 0 / 0.
+# XLA makes one loop over the pixels of the result out of sums over a few taps, which are then cheaper than matrices;
+# more than 16 are not. Missing pixels stay NaN until they are summed: what is off a stamp is some more of them.
+
+Sums = tuple[KerasTensor, KerasTensor]
 
 
 def _near(u: KerasTensor) -> KerasTensor:
@@ -42,18 +44,38 @@ def _cubic_step(distance: KerasTensor) -> KerasTensor:
     return ops.where(distance < 1.0, rise, 1.0)
 
 
-def with_weights(flux: KerasTensor) -> KerasTensor:
-    """Flux with 0 where it is missing, and beside it the weights, 0 there and 1 elsewhere: [..., B] -> [..., 2 B]."""
-    values = ops.cast(flux, "float32")
-    good = ops.cast(ops.isfinite(values), "float32")
-    return ops.concatenate([ops.divide_no_nan(values, good), good], axis=-1)
+def _four(fraction: KerasTensor) -> list[KerasTensor]:
+    """Weights of the four pixels around places that lie a `fraction` of 0 to 1 behind the second of them."""
+    return [_far(1.0 + fraction), _near(fraction), _near(1.0 - fraction), _far(2.0 - fraction)]
 
 
-def weighted_mean(sums: KerasTensor) -> KerasTensor:
-    """Mean of the pixels that are there, from sums of what `with_weights` gives; NaN below half of the weight."""
-    total, weight = ops.split(sums, 2, axis=-1)
-    known = ops.cast(weight >= 0.5, "float32")
-    return total * known / (weight * known)
+def _add(sums: Sums | None, pixels: KerasTensor, weight: KerasTensor) -> Sums:
+    """Sums of the pixels and of their weights with some more, of which only those count that are there."""
+    good = ops.isfinite(pixels)
+    terms = ops.where(good, weight * pixels, 0.0), ops.where(good, weight, 0.0)
+    return terms if sums is None else (sums[0] + terms[0], sums[1] + terms[1])
+
+
+def _mean(sums: Sums) -> KerasTensor:
+    """Mean of the pixels that are there; NaN where they have less than half of the weight."""
+    total, weight = sums
+    return ops.where(weight >= 0.5, total / weight, float("nan"))
+
+
+def _framed(flux: KerasTensor, width: int) -> KerasTensor:
+    """The stamps in float32 within a frame of missing pixels."""
+    beside = [[0, 0], [width, width], [width, width], [0, 0]]
+    return ops.pad(ops.cast(flux, "float32"), beside, constant_values=float("nan"))
+
+
+def _starts(count: KerasTensor, step: int) -> KerasTensor:
+    """Where each example begins, when `step` indices are one example: [count, 1]."""
+    return (ops.arange(count, dtype="int32") * step)[:, None]
+
+
+def _middle(source: int, side: int) -> float:
+    """The place on a stamp of the centre of a result."""
+    return (source - side) // 2 + (side - 1) / 2
 
 
 def resample(flux: KerasTensor, matrix: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
@@ -67,30 +89,53 @@ def resample(flux: KerasTensor, matrix: KerasTensor, offset: KerasTensor, side: 
     source, n_bands = flux.shape[1], flux.shape[3]
     axis = np.arange(side, dtype=np.float32) - (side - 1) / 2
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij")).reshape(2, -1)
-    middle = (source - side) // 2 + (side - 1) / 2
-    places = ops.matmul(matrix, grid) + offset[..., None] + middle  # [N, 2, side²]
-    # What is further away is off the stamp too, and still an index.
-    places = ops.clip(places, -2.0, source + 1.0)
+    places = ops.matmul(matrix, grid) + offset[..., None] + _middle(source, side)  # [N, 2, side²]
     corner = ops.floor(places)
-    fraction = places - corner
-    corner = ops.cast(corner, "int32")
-    rows = ops.reshape(with_weights(flux), (-1, 2 * n_bands))
-    first = (ops.arange(ops.shape(flux)[0], dtype="int32") * (source * source))[:, None]
-    taps = [[_tap(corner[:, axis], fraction[:, axis], step, source) for step in (-1, 0, 1, 2)] for axis in (0, 1)]
-    total = 0.0
-    for y, weight_y in taps[0]:
-        for x, weight_x in taps[1]:
-            total += (weight_y * weight_x)[..., None] * ops.take(rows, first + y * source + x, axis=0)
-    return ops.cast(ops.reshape(weighted_mean(total), (-1, side, side, n_bands)), flux.dtype)
+    weights = [_four(places[:, axis] - corner[:, axis]) for axis in (0, 1)]
+    framed = source + 2 * 4
+    # The first of four pixels along each axis; what is further away is off the stamp too.
+    first = ops.cast(ops.clip(corner - 1.0, -4.0, float(source)) + 4.0, "int32")
+    start = _starts(ops.shape(flux)[0], framed**2) + first[:, 0] * framed + first[:, 1]
+    pixels = ops.reshape(_framed(flux, 4), (-1, n_bands))
+    sums = None
+    for i, down in enumerate(weights[0]):
+        for j, right in enumerate(weights[1]):
+            sums = _add(sums, ops.take(pixels, start + (i * framed + j), axis=0), (down * right)[..., None])
+    return ops.cast(ops.reshape(_mean(sums), (-1, side, side, n_bands)), flux.dtype)
 
 
-def _tap(corner: KerasTensor, fraction: KerasTensor, step: int, side: int) -> tuple[KerasTensor, KerasTensor]:
-    """A pixel near each place along one axis, and its weight: 0 off the stamp."""
-    index = corner + step
-    inside = ops.cast(ops.logical_and(index >= 0, index < side), "float32")
-    distance = ops.abs(fraction - float(step))
-    weight = _near(distance) if step in (0, 1) else _far(distance)
-    return ops.clip(index, 0, side - 1), weight * inside
+def window(flux: KerasTensor, first: KerasTensor, side: int) -> KerasTensor:
+    """`side` × `side` pixels of the stamps from the one at `first`, (y, x), in float32; NaN off the stamp.
+
+    Shapes:
+        flux [N, S, S, B], first [N, 2] int32 -> [N, side, side, B]
+    """
+    source, n_bands = flux.shape[1], flux.shape[3]
+    y, x = (first[:, axis, None] + np.arange(side, dtype=np.int32) for axis in (0, 1))
+    inside = [ops.logical_and(place >= 0, place < source) for place in (y, x)]
+    y, x = ops.clip(y, 0, source - 1), ops.clip(x, 0, source - 1)
+    index = (_starts(ops.shape(flux)[0], source**2) + y * source)[:, :, None] + x[:, None]
+    pixels = ops.cast(ops.take(ops.reshape(flux, (-1, n_bands)), index, axis=0), "float32")
+    there = ops.logical_and(inside[0][:, :, None], inside[1][:, None])[..., None]
+    return ops.where(ops.logical_and(there, ops.isfinite(pixels)), pixels, float("nan"))
+
+
+def shifted(flux: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
+    """The stamps at (y, x) + `offset` from their centre.
+
+    Shapes:
+        flux [N, S, S, B], offset [N, 2] -> [N, side, side, B] of the same dtype
+    """
+    n_bands = flux.shape[3]
+    corner = ops.floor(offset)
+    down, right = (_four((offset - corner)[:, axis, None, None]) for axis in (0, 1))
+    around = window(flux, ops.cast(corner, "int32") + ((flux.shape[1] - side) // 2 - 1), side + 3)
+    rows = ops.reshape(around, (-1, side + 3, (side + 3) * n_bands))
+    sums = None
+    for i in range(4):
+        for j in range(4):
+            sums = _add(sums, rows[:, i : i + side, j * n_bands : (j + side) * n_bands], down[i] * right[j])
+    return ops.cast(ops.reshape(_mean(sums), (-1, side, side, n_bands)), flux.dtype)
 
 
 def axis_matrix(factor: KerasTensor, offset: KerasTensor, source: int, side: int) -> KerasTensor:
@@ -101,8 +146,8 @@ def axis_matrix(factor: KerasTensor, offset: KerasTensor, source: int, side: int
     Shapes:
         factor [N], offset [N] -> [N, side, source] float32; rows sum to 1, or less over the edge
     """
-    middle = (source - side) // 2 + (side - 1) / 2
-    edges = (np.arange(side + 1, dtype=np.float32) - side / 2) / factor[:, None] + offset[:, None] + middle
+    edges = (np.arange(side + 1, dtype=np.float32) - side / 2) / factor[:, None] + offset[:, None]
+    edges = edges + _middle(source, side)
     # An edge has all of the pixels before it, which end half a pixel after their centres.
     before = _cubic_step(edges[..., None] - np.arange(source, dtype=np.float32) - 0.5)
     return (before[:, 1:] - before[:, :-1]) * ops.reshape(factor, (-1, 1, 1))
@@ -114,11 +159,21 @@ def resample_axes(flux: KerasTensor, rows: KerasTensor, columns: KerasTensor) ->
     Shapes:
         flux [N, S, S, B], rows [N, side, S], columns [N, side, S] -> [N, side, side, B] of the same dtype
     """
-    return ops.cast(weighted_mean(along_axes(with_weights(flux), rows, columns)), flux.dtype)
+    return ops.cast(_mean(along_axes(flux, rows, columns)), flux.dtype)
 
 
-def along_axes(values: KerasTensor, rows: KerasTensor, columns: KerasTensor) -> KerasTensor:
-    """Sums with weights along each axis: [N, S, S, C], [N, side, S] twice -> [N, side, side, C]."""
-    source, channels, side = values.shape[1], values.shape[3], rows.shape[1]
-    down = ops.matmul(rows, ops.reshape(values, (-1, source, source * channels)))
-    return ops.matmul(columns[:, None], ops.reshape(down, (-1, side, source, channels)))
+def along_axes(flux: KerasTensor, rows: KerasTensor, columns: KerasTensor) -> Sums:
+    """Sums of the pixels that are there and of their weights, with weights along each axis of its own.
+
+    Shapes:
+        flux [N, S, S, B], rows [N, side, S], columns [N, side, S] -> two [N, side, side, B] float32
+    """
+    source, n_bands, side = flux.shape[1], flux.shape[3], rows.shape[1]
+    # With the bands between rows and columns each axis is one product of large matrices an example.
+    values = ops.cast(ops.transpose(flux, (0, 1, 3, 2)), "float32")
+    good = ops.isfinite(values)
+    both = ops.concatenate([ops.where(good, values, 0.0), ops.cast(good, "float32")], axis=2)
+    down = ops.matmul(rows, ops.reshape(both, (-1, source, 2 * n_bands * source)))
+    right = ops.matmul(ops.reshape(down, (-1, side * 2 * n_bands, source)), ops.transpose(columns, (0, 2, 1)))
+    sums = ops.transpose(ops.reshape(right, (-1, side, 2 * n_bands, side)), (0, 1, 3, 2))
+    return sums[..., :n_bands], sums[..., n_bands:]

@@ -239,3 +239,25 @@ def test_interpolation_smooths_as_documented(spec: str):
     _, _, narrow = moments(blobs(300, fwhm=3))
     _, _, wide = moments(run(spec, blobs(300, fwhm=3), draws))
     assert abs(wide - narrow).max() < 0.02
+
+
+@pytest.mark.parametrize("spec", ["shift(60)", "shift(60,whole=yes)", "dihedral|shift(60)", "rotate|shift(60)"])
+def test_what_is_far_off_the_stamp_is_missing(spec: str):
+    chain = augmentation(spec, FACTS)
+    draws = np.random.default_rng(0).random((40, chain.n_draws))
+    result = run(spec, np.full((40, 9, 9), 7.0), draws)
+    off = abs(120 * draws[:, -2:] - 60).max(axis=1) > 15
+    assert off.sum() > 10
+    assert np.isnan(result[off]).all()
+    centred = np.hstack([draws[:, :-2], np.full((40, 2), 0.5)])
+    assert run(spec, np.full((40, 9, 9), 7.0), centred)[:, 4, 4] == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("spec", ["shift(2)", "shift(2,whole=yes)", "rotate", "zoom(0.8,1.2)"])
+def test_infinite_pixels_are_missing_pixels(spec: str):
+    flux = np.random.default_rng(0).normal(SKY, 10, (20, 9, 9))
+    flux[::2, 3, 4] = np.nan
+    infinite = np.where(np.isnan(flux), -np.inf, flux)
+    chain = augmentation(spec, FACTS)
+    draws = np.random.default_rng(1).random((20, chain.n_draws))
+    np.testing.assert_array_equal(run(spec, infinite, draws), run(spec, flux, draws))
