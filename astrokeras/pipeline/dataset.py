@@ -204,13 +204,14 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     first, last = epochs
     side = check_size(records, size)
     parse = _batch_parser(records, fields, side, augment.margin(side) if augment else 0)
+    augmented = compiled(augment, side) if augment else None
 
     def prepare(step: tf.Tensor, serialized: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         features = parse(tf.nest.map_structure(lambda values: part_of(values, batch_size, part), serialized))
         flux = features.pop("image")
-        if augment is not None:
+        if augmented:
             draws = _draw(seed, step, batch_size, augment.n_draws)
-            flux = compiled(augment, side)(flux, part_of(draws, batch_size, part))
+            flux = augmented(flux, part_of(draws, batch_size, part))
         return flux, features
 
     dataset = tf.data.Dataset.range(first, last).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
@@ -228,7 +229,17 @@ def compiled(augment: Chain, size: int) -> Callable[[tf.Tensor, tf.Tensor], tf.T
     Shapes:
         as `Chain.__call__` has them
     """
-    return tf.function(lambda flux, draws: augment(flux, draws, size), jit_compile=True, autograph=False)
+    return tf.function(lambda flux, draws: augment(flux, draws, size), jit_compile=_has_xla(), autograph=False)
+
+
+@functools.cache
+def _has_xla() -> bool:
+    """Whether this TensorFlow can compile for the processor within a pipeline."""
+    double = tf.function(lambda number: number + number, jit_compile=True, autograph=False)
+    try:
+        return int(tf.data.Dataset.from_tensors(1).map(double).get_single_element()) == 2
+    except tf.errors.OpError:
+        return False
 
 
 def part_of(values: tf.Tensor, batch_size: int, part: tuple[int, int]) -> tf.Tensor:

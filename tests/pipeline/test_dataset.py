@@ -103,6 +103,17 @@ def test_an_augmented_crop_sees_what_the_records_have_around_it(records: Records
     assert np.isnan(alone[:, 0, 0]).mean() > 0.5
 
 
+def test_without_xla_it_is_the_same(records: Records, monkeypatch: pytest.MonkeyPatch):
+    """Up to rounding, which XLA does elsewhere."""
+    assert module._has_xla()
+    streams = []
+    for has in (True, False):
+        monkeypatch.setattr(module, "_has_xla", lambda has=has: has)
+        augment = augmentation("dihedral|noise(0.5)|brightness(0.2)", Facts.of(records))
+        streams.append(flux_of(epochs_of(records, 0, 1, augment=augment)))
+    np.testing.assert_allclose(*streams, rtol=1e-5, atol=1e-3)
+
+
 def test_task_draws_are_uniform_and_continue_when_resumed(records: Records):
     def drawn(first: int, last: int, seed: int) -> np.ndarray:
         stream = training_batches(records, 8, epochs=(first, last), seed=seed)
