@@ -69,8 +69,10 @@ def _record(rng: np.random.Generator, number: int) -> bytes:
 
 
 def reference(records: Records) -> Iterable:
-    """Raw records, parsed a batch at a time."""
+    """Raw records, parsed a batch at a time; without the tuner, for which an epoch may wait at its end."""
     import tensorflow as tf  # noqa: PLC0415 - the process that starts others needs none
+
+    from astrokeras.pipeline.tuning import PARALLEL_CALLS, untuned  # noqa: PLC0415
 
     features = {
         "image": tf.io.FixedLenFeature([], tf.string),
@@ -83,7 +85,7 @@ def reference(records: Records) -> Iterable:
         return flux, parsed["magnitudes"]
 
     raw = tf.data.TFRecordDataset(records.shards("train")).batch(BATCH, drop_remainder=True)
-    return raw.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    return untuned(raw.map(parse, num_parallel_calls=PARALLEL_CALLS).prefetch(2))
 
 
 def ours(records: Records, augment: str, size: int | None) -> Callable[[], Iterable]:

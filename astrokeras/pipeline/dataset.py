@@ -20,6 +20,7 @@ from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.pipeline.parsing import parser
 from astrokeras.pipeline.source import POSITION
+from astrokeras.pipeline.tuning import PARALLEL_CALLS, untuned
 from astrokeras.records.directory import Records
 
 # Serialized records held in memory for shuffling; a selection that fits is read from disk only once.
@@ -181,6 +182,7 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     cached = _in_order(records, _TRAIN, select, numbered).cache() if fits else None
     shards = tf.data.Dataset.from_tensor_slices(_shards(records, _TRAIN))
     n_shards = len(shards)
+    together = min(_PARALLEL_SHARDS, n_shards)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         # An operation's seed is a pair, of which the first is its graph's: this keeps the global seed out (which,
@@ -190,9 +192,9 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
             ordered = shards.shuffle(n_shards, seed=2 * epoch + 1, reshuffle_each_iteration=False)
             raw = ordered.interleave(
                 lambda path, first: _read_shard(select, numbered, path, first),
-                cycle_length=min(_PARALLEL_SHARDS, n_shards),
+                cycle_length=together,
                 block_length=16,
-                num_parallel_calls=tf.data.AUTOTUNE,
+                num_parallel_calls=min(PARALLEL_CALLS, together),
                 deterministic=True,
             )
         else:
@@ -215,9 +217,9 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         return flux, features
 
     dataset = tf.data.Dataset.range(first, last).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
-    dataset = dataset.enumerate(start=first * steps + first_step).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.enumerate(start=first * steps + first_step).map(prepare, num_parallel_calls=PARALLEL_CALLS)
     count = (last - first) * steps - first_step
-    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+    return untuned(dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2))
 
 
 @functools.lru_cache(maxsize=16)
@@ -271,7 +273,7 @@ def with_draws(batches: tf.data.Dataset, n_draws: int, *, seed: int, first_step:
         flux, fields = batch
         return flux, {**fields, "draws": _draw(seed + _TASK_DRAWS, step, tf.shape(flux)[0], n_draws)}
 
-    return batches.enumerate(start=first_step).map(add, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.enumerate(start=first_step).map(add, num_parallel_calls=PARALLEL_CALLS)
 
 
 def evaluation_batches(
@@ -302,5 +304,5 @@ def evaluation_batches(
     dataset = padded.enumerate().batch(batch_size, drop_remainder=True)
     if part != WHOLE:
         dataset = dataset.map(lambda *batch: tf.nest.map_structure(lambda rows: part_of(rows, batch_size, part), batch))
-    dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    dataset = dataset.map(prepare, num_parallel_calls=PARALLEL_CALLS)
+    return untuned(dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2))

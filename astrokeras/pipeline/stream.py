@@ -19,6 +19,7 @@ from astrokeras.pipeline.groups import Groups
 from astrokeras.pipeline.lookup import Lookup
 from astrokeras.pipeline.parsing import parser
 from astrokeras.pipeline.source import PARTNER, POSITION, no_field
+from astrokeras.pipeline.tuning import PARALLEL_CALLS
 from astrokeras.records.directory import Records
 
 # What distinguishes the draws of the tasks from those of the augmentation, and of validation from training.
@@ -37,7 +38,7 @@ def _with_draws(
         draws = tf.random.stateless_uniform([batch_size, n_draws], key)
         return {**batch, "draws": part_of(draws, batch_size, part)}
 
-    return dataset.enumerate(first).map(add, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.enumerate(first).map(add, num_parallel_calls=PARALLEL_CALLS)
 
 
 class Stream:
@@ -107,7 +108,7 @@ class Stream:
             kept = {name: value for name, value in batch.items() if name != POSITION or POSITION in fields}
             return {**kept, **found}
 
-        return batches.map(complete, num_parallel_calls=tf.data.AUTOTUNE)
+        return batches.map(complete, num_parallel_calls=PARALLEL_CALLS)
 
     def _with_partners(
         self, batches: tf.data.Dataset, split: str, fields: Sequence[str], first: int, seed: int, stream: int,
@@ -129,7 +130,7 @@ class Stream:
             partner = tf.ensure_shape(parse(serialized)["image"], batch["flux"].shape)
             return {**batch, PARTNER: partner}
 
-        return batches.enumerate(first).map(add, num_parallel_calls=tf.data.AUTOTUNE)
+        return batches.enumerate(first).map(add, num_parallel_calls=PARALLEL_CALLS)
 
     def steps(self, batch_size: int) -> int:
         """See `Source.steps`."""

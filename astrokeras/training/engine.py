@@ -126,7 +126,9 @@ class TensorFlowEngine:
         """See `Engine.repeat`."""
         import tensorflow as tf  # noqa: PLC0415
 
-        return tf.data.Dataset.from_tensors(batch).repeat(steps)
+        from astrokeras.pipeline.tuning import untuned  # noqa: PLC0415
+
+        return untuned(tf.data.Dataset.from_tensors(batch).repeat(steps))
 
     def fed(self, source: Source) -> Source:
         """See `Engine.fed`; Keras gives every device of the process its part."""
