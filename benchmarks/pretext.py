@@ -9,7 +9,8 @@ without its top. Every task gets the same network, the same stamps and the same 
 encoder is frozen and a logistic regression on its features tells four Hubble types apart. `run` needs neither
 TensorFlow nor astropy nor SEP (`pack` measures the stamps for `photometry`), and goes on where it was stopped: each run
 of an arm is a file in RESULTS. `imagenet+TASK` goes on from ImageNet's weights. With `--repeats` each arm runs with as
-many seeds, of which come the first weights, the order and the views of the stamps; test galaxies and labels stay.
+many seeds, of which come the first weights, the order and the views of the stamps; test galaxies and labels stay. The
+magnitudes for the task of that name are measured on the stamps, as `astrokeras convert --measure` does it.
 
 Scale. Of an SDSS stamp (200 pixels, the object in its middle a few tens wide) the middle 80 pixels are used, so that
 the object fills about as much of the picture as on the 88 pixels of an EFIGI stamp, which are scaled to the galaxy.
@@ -29,13 +30,14 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
 from PIL import Image
 from pretext_scores import SEED, judge, split_labelled, table
-from pretext_stamps import VALIDATION, decode, pack, survey
+from pretext_stamps import VALIDATION, decode, pack, photometric, survey
 from real_data import write
 
 from astrokeras.models.encoder import build_encoder
@@ -122,12 +124,12 @@ def run(settings: argparse.Namespace) -> None:
         archive = dict(file)
     unlabelled, labelled = decode(archive, "sdss", settings.size), decode(archive, "efigi", settings.size)
     ids, labels = archive["efigi_id"], archive["efigi_label"].astype(int)
-    columns = {"image": unlabelled}
+    columns, more = {"image": unlabelled}, {"image": labelled}
     if archive.get("photometry_size") == settings.size:
-        columns["photometry"] = archive["sdss_photometry"]
+        columns |= photometric(archive["sdss_photometry"])
+        more |= photometric(archive["efigi_photometry"])
     if settings.unlabelled == "both":
         rest = np.setdiff1d(np.arange(len(ids)), split_labelled(ids, labels)[0])
-        more = {"image": labelled, "photometry": archive.get("efigi_photometry")}
         columns = {name: np.concatenate([values, more[name][rest]]) for name, values in columns.items()}
     order = np.random.default_rng(SEED).permutation(len(columns["image"]))
     parts = {"val": order[:VALIDATION], "train": order[VALIDATION:]}
@@ -141,7 +143,7 @@ def run(settings: argparse.Namespace) -> None:
         "settings": {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()},
     }
     started = time.perf_counter()
-    for repeat, arm in itertools.product(range(settings.repeats), _arms(settings)):
+    for repeat, arm in itertools.product(range(settings.repeats), _arms(settings, columns)):
         if repeat and arm in UNSEEDED:
             continue
         if time.perf_counter() - started > settings.stop_after:
@@ -169,10 +171,11 @@ def run(settings: argparse.Namespace) -> None:
         keras.utils.clear_session()
 
 
-def _arms(settings: argparse.Namespace) -> list[str]:
+def _arms(settings: argparse.Namespace, columns: Iterable[str]) -> list[str]:
     if settings.arms:
         return _listed(settings.arms)
-    tasks = _listed(settings.tasks) if settings.tasks else [n for n in TASKS.names() if not get_task(n).fields]
+    possible = [name for name in TASKS.names() if {*get_task(name).fields} <= {*columns}]
+    tasks = _listed(settings.tasks) if settings.tasks else possible
     return ["pixels", "untrained", "imagenet", *tasks, *(f"imagenet+{task}" for task in tasks)]
 
 
@@ -217,7 +220,7 @@ def main() -> None:
     running.add_argument("--pack", type=Path, required=True)
     running.add_argument("--weights", type=Path, required=True, help="MobileNetV2 without its top, ImageNet weights")
     running.add_argument("--out", type=Path, required=True)
-    running.add_argument("--tasks", help="a,b+c,…; all that need no catalogue without")
+    running.add_argument("--tasks", help="a,b+c,…; all for which there is what they need without")
     running.add_argument("--repeats", type=int, default=1, help="how many seeds each arm runs with")
     running.add_argument("--arms", help="exactly these: pixels,untrained,imagenet,TASK,TASK+TASK,imagenet+TASK,…")
     running.add_argument(
@@ -239,7 +242,7 @@ def main() -> None:
     running.add_argument("--precision", default="auto", choices=("auto", "float32", "mixed_bfloat16"))
     telling = steps.add_parser("table")
     telling.add_argument("--out", type=Path, required=True)
-    telling.add_argument("--write", action="store_true", help="into docs/results.md")
+    telling.add_argument("--write", nargs="?", const="pretext", metavar="PLACE", help="into docs/results.md")
     settings = parser.parse_args()
     if settings.step == "pack":
         pack(settings.data, settings.out, settings.size)
@@ -250,7 +253,7 @@ def main() -> None:
         text = table(settings.out)
         print(text)
         if settings.write:
-            write("pretext", text)
+            write(settings.write, text)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,9 @@ def table(out: Path) -> str:
     if not trained:
         return "\n".join(rows)
     used = trained[0]["settings"]
-    seconds = np.mean([result["seconds"] for result in trained])
+    limit = max(result["steps"] for result in trained)
+    by_steps = limit == used["steps"]
+    budget = f"{limit} steps" if by_steps else f"{np.mean([result['seconds'] for result in trained]):.0f} s"
     counts = next((result["test_counts"] for result in results if "test_counts" in result), None)
     moved = f", which moves each number by up to ±{_binomial(counts):.3f} (binomial)" if counts else ""
     note = (
@@ -85,7 +87,7 @@ def table(out: Path) -> str:
         f"labels (of the mean over the runs) ± that over runs with different seeds (of the mean over the draws), where "
         f"there are several; neither holds the choice of test galaxies{moved}. Unlabelled stamps: "
         f"{used['unlabelled']}. {used['backbone']} at {used['size']} px, batches of {used['batch_size']}, "
-        f"{used['precision']}, {seconds:.0f} s of training for each arm on one {trained[0]['device']} "
+        f"{used['precision']}, {budget} of training for each arm on one {trained[0]['device']} "
         f"(Keras on {trained[0]['backend']}). Scores at the task are those of the first run."
     )
     return "\n".join([*rows, "", note])

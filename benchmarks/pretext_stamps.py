@@ -13,6 +13,7 @@ from pretext_scores import CLASSES
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.records.directory import Records
 
+BANDS = ("i", "r", "g")
 CROP = 80
 QUALITY = 92
 VALIDATION = 1000
@@ -54,6 +55,12 @@ def _measured(stamps: np.ndarray) -> np.ndarray:
     return measure_split(Arrays(survey(stamps, validation=0), {"train": {"image": stamps}}), "train", print)
 
 
+def photometric(measured: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns that follow from what was measured: of errors nothing is known."""
+    magnitudes = measured[:, : len(BANDS)]
+    return {"photometry": measured, "magnitudes": magnitudes, "magnitude_errors": np.full_like(magnitudes, np.nan)}
+
+
 def _cropped(content: bytes) -> bytes:
     picture = Image.open(io.BytesIO(content)).convert("RGB")
     start = (picture.width - CROP) // 2
@@ -83,7 +90,7 @@ def survey(stamps: np.ndarray, validation: int = VALIDATION) -> Records:
     noise = 1.4826 * np.median(np.abs(border - level[:, None]), axis=1)
     content = {
         "name": "sdss",
-        "bands": ["i", "r", "g"],
+        "bands": list(BANDS),
         "size": stamps.shape[1],
         "unit": "display",
         "sky": np.median(level, axis=0).tolist(),

@@ -30,8 +30,6 @@ _READ_BATCH = 1024
 _TRAIN = "train"
 # The part of a batch for who trains alone: the first of one.
 WHOLE = (0, 1)
-# Seeds are below 2**31, so that a key with another upper half is never that of another run.
-_TASK_DRAWS = 2**32
 
 
 def _selected(records: Records, split: str, select: np.ndarray | None) -> int:
@@ -212,7 +210,8 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         features = parse(tf.nest.map_structure(lambda values: part_of(values, batch_size, part), serialized))
         flux = features.pop("image")
         if augmented:
-            draws = _draw(seed, step, batch_size, augment.n_draws)
+            key = tf.stack([tf.constant(seed, tf.int64), step])
+            draws = tf.random.stateless_uniform([batch_size, augment.n_draws], key)
             flux = augmented(flux, part_of(draws, batch_size, part))
         return flux, features
 
@@ -249,31 +248,6 @@ def part_of(values: tf.Tensor, batch_size: int, part: tuple[int, int]) -> tf.Ten
     index, count = part
     rows = batch_size // count
     return values if count == 1 else values[index * rows : (index + 1) * rows]
-
-
-def _draw(key: int, step: tf.Tensor, count: int | tf.Tensor, n_draws: int) -> tf.Tensor:
-    """Numbers for a batch of `count`, uniform in [0, 1), by nothing but the key and the step: [count, n_draws]."""
-    return tf.random.stateless_uniform([count, n_draws], tf.stack([tf.constant(key, tf.int64), step]))
-
-
-def with_draws(batches: tf.data.Dataset, n_draws: int, *, seed: int, first_step: int) -> tf.data.Dataset:
-    """Training batches with numbers for the tasks to use, others than those of the augmentation.
-
-    Args:
-        batches: of `training_batches`.
-        n_draws: how many an example.
-        seed: of the run.
-        first_step: step of the whole run that the first batch belongs to: first epoch × steps per epoch.
-
-    Shapes:
-        the fields get ``draws`` [batch_size, n_draws] float32, uniform in [0, 1)
-    """
-
-    def add(step: tf.Tensor, batch: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        flux, fields = batch
-        return flux, {**fields, "draws": _draw(seed + _TASK_DRAWS, step, tf.shape(flux)[0], n_draws)}
-
-    return batches.enumerate(start=first_step).map(add, num_parallel_calls=PARALLEL_CALLS)
 
 
 def evaluation_batches(

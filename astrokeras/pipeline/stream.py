@@ -38,7 +38,7 @@ def _with_draws(
         draws = tf.random.stateless_uniform([batch_size, n_draws], key)
         return {**batch, "draws": part_of(draws, batch_size, part)}
 
-    return dataset.enumerate(first).map(add, num_parallel_calls=PARALLEL_CALLS)
+    return dataset.enumerate(first).map(add)
 
 
 class Stream:
@@ -108,7 +108,7 @@ class Stream:
             kept = {name: value for name, value in batch.items() if name != POSITION or POSITION in fields}
             return {**kept, **found}
 
-        return batches.map(complete, num_parallel_calls=PARALLEL_CALLS)
+        return batches.map(complete)
 
     def _with_partners(
         self, batches: tf.data.Dataset, split: str, fields: Sequence[str], first: int, seed: int, stream: int,

@@ -10,6 +10,7 @@ import os
 
 import tensorflow as tf
 
+# Each holds a batch.
 _MOST_CALLS = 16
 PARALLEL_CALLS = min(os.cpu_count() or 1, _MOST_CALLS)
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import scipy.stats
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError, UsageError
@@ -15,7 +14,6 @@ from astrokeras.pipeline.dataset import (
     read_columns,
     steps_per_epoch,
     training_batches,
-    with_draws,
 )
 from astrokeras.records.directory import Records
 from tests.synthetic import write_records
@@ -112,22 +110,6 @@ def test_without_xla_it_is_the_same(records: Records, monkeypatch: pytest.Monkey
         augment = augmentation("dihedral|noise(0.5)|brightness(0.2)", Facts.of(records))
         streams.append(flux_of(epochs_of(records, 0, 1, augment=augment)))
     np.testing.assert_allclose(*streams, rtol=1e-5, atol=1e-3)
-
-
-def test_task_draws_are_uniform_and_continue_when_resumed(records: Records):
-    def drawn(first: int, last: int, seed: int) -> np.ndarray:
-        stream = training_batches(records, 8, epochs=(first, last), seed=seed)
-        stream = with_draws(stream, 5, seed=seed, first_step=first * steps_per_epoch(COUNT, 8))
-        return np.concatenate([fields["draws"] for _, fields in stream.as_numpy_iterator()])
-
-    whole = drawn(0, 20, 3)
-    assert whole.shape == (20 * 48, 5)
-    np.testing.assert_array_equal(whole[48:], drawn(1, 20, 3))
-    assert len(np.unique(whole)) > 0.99 * whole.size
-    for column in whole.T:
-        assert scipy.stats.kstest(column, "uniform").pvalue > 1e-3
-    assert abs(np.corrcoef(whole.T) - np.eye(5)).max() < 0.13
-    assert not np.array_equal(whole[:48], drawn(0, 1, 4))
 
 
 def test_streaming_from_disk_keeps_every_record_at_most_once(records: Records, monkeypatch: pytest.MonkeyPatch):
