@@ -59,7 +59,8 @@ def run_arm(
         labels: of the train split, ``[N]``.
         augment: changes the flux of training batches.
     """
-    if config.mode == "frozen" and not arm.random:
+    mode = trainer.schedule.mode
+    if mode == "frozen" and not arm.random:
         # Nothing differs from repeat to repeat: the same examples, the same features, the same fit.
         draws = [draw for draw in draws if draw.budget != "all" or draw.repeat == 0]
     features = _Features(arm, trainer, records, config, draws, exams)
@@ -68,13 +69,13 @@ def run_arm(
         seed = config.seed + 1000 * draw.repeat
         trainer.start(seed)
         history: dict[str, list[float]] = {}
-        if config.mode != "full":
+        if mode != "full":
             trainer.fit_head(features.of_train(draw), labels[draw.select], seed)
-        if config.mode != "frozen":
+        if mode != "frozen":
             history = trainer.fit_all(records, draw.select, augment, seed)
         metrics = {}
         for exam in exams:
-            if config.mode == "frozen":
+            if mode == "frozen":
                 probabilities = trainer.head_output(features.of_exam(draw, exam))
             else:
                 probabilities = predict(trainer.model, records, exam.split, config.batch_size, exam.select)

@@ -46,7 +46,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     check_batch_size(config.batch_size, strategy)
     labels = _labels(records, "train")
     draws = _draws(config, labels)
-    exams = _exams(records)
+    exams = _exams(records, report)
     arms = make_arms(config, records, report)
     augment = augmentation(config.augment, Facts.of(records))
     runs = [init for init in config.init if init not in ("scratch", "imagenet")]
@@ -57,8 +57,9 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     results: list[dict] = []
     try:
         for arm in arms:
-            report(f"arm {arm.name}: {arm.backbone}, {config.mode}")
-            trainer = Trainer(arm.build, len(records.classes), strategy, schedule, config.seed)
+            own = schedule.of(arm.random)
+            report(f"arm {arm.name}: {arm.backbone}, {own.mode}")
+            trainer = Trainer(arm.build, len(records.classes), strategy, own, config.seed)
             outcomes = run_arm(arm, trainer, records, config, draws=draws, exams=exams, labels=labels, augment=augment)
             for number, (outcome, model) in enumerate(outcomes):
                 results.append(_keep(out, arm, outcome, model, records, config, first=number == 0))
@@ -71,8 +72,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     winner = _winner(results, rows)
     if winner["chosen_on"] == "test":
         report(
-            "WARNING: the validation split has no labels, so the winner was chosen on the test split: "
-            "its test metrics are too good"
+            "WARNING: the validation split lacks labels of several classes, so the winner was chosen on the test "
+            "split: its test metrics are too good"
         )
     _copy_winner(out, winner)
     write_reports(out, rows, results, exams[0], config, records)
@@ -116,13 +117,26 @@ def _draws(config: FinetuneConfig, labels: np.ndarray) -> list[Draw]:
     ]
 
 
-def _exams(records: Records) -> list[Exam]:
-    """The test split and, for choosing the winner, the validation split where it has labels."""
+def _exams(records: Records, report: Callable[[str], None]) -> list[Exam]:
+    """The test split and, for choosing the winner, the validation split where it has labels of several classes.
+
+    Raises:
+        AstrokerasError: the test split has no labels, or those of one class only.
+    """
     exams = []
     for split in ("test", "val"):
         labels = _labels(records, split)
         known = labels >= 0
-        if known.any():
+        present = np.unique(labels[known])
+        if len(present) == 1:
+            only = records.classes[present[0]]
+            what = f"the labelled objects of the {split} split of {records.path} are all {only!r}"
+            if split == "test":
+                raise AstrokerasError(
+                    f"{what}, which any classifier can get right; convert with a larger share for it (--splits)"
+                )
+            report(f"WARNING: {what}: not fit to choose the winner by")
+        elif known.any():
             exams.append(Exam(split, known, labels[known]))
         elif split == "test":
             raise AstrokerasError(
@@ -181,7 +195,7 @@ def _winner(results: list[dict], rows: list[dict]) -> dict:
     """The classifier to export: of the last budget, the arm with the best validation mean, and its best repeat.
 
     Chosen on the validation split, so that the test metrics stay an honest estimate; only where the validation split
-    has no labels does the test split decide, and ``chosen_on`` says so.
+    lacks labels of several classes does the test split decide, and ``chosen_on`` says so.
     """
     split = "val" if "val_balanced_accuracy" in results[0] else "test"
     key = f"{split}_balanced_accuracy"
@@ -201,5 +215,7 @@ def _winner(results: list[dict], rows: list[dict]) -> dict:
 
 def _copy_winner(out: Path, winner: dict) -> None:
     model = load_model(out / winner["directory"] / "model.keras")
+    # Who goes on from it decides anew what is trained.
+    model.trainable = True
     write_atomically(out / "model.keras", model.save)
     write_atomically(out / "encoder.keras", model.get_layer("encoder").save)

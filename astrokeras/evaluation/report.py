@@ -5,7 +5,6 @@ import csv
 import html
 import io
 import math
-import statistics
 from pathlib import Path
 from string import Template
 
@@ -57,14 +56,18 @@ def summarise(results: list[dict]) -> list[dict]:
             for name in METRICS:
                 if f"{split}_{name}" in mine[0]:
                     row |= _mean_and_spread(f"{split}_{name}", [r[f"{split}_{name}"] for r in mine])
-        gains = [r["test_balanced_accuracy"] - baseline[r["budget"], r["repeat"]] for r in mine]
+        # A frozen arm that no seed changes has a single repeat of all labels, which stands for the others.
+        gains = [
+            r["test_balanced_accuracy"] - baseline.get((r["budget"], r["repeat"]), baseline[r["budget"], 0])
+            for r in mine
+        ]
         rows.append(row | _mean_and_spread("gain", gains))
     return rows
 
 
 def _mean_and_spread(name: str, values: list[float]) -> dict[str, float]:
-    spread = statistics.stdev(values) if len(values) > 1 else math.nan
-    return {f"{name}_mean": statistics.fmean(values), f"{name}_spread": spread}
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return {f"{name}_mean": float(np.mean(values)), f"{name}_spread": spread}
 
 
 def _cells(row: dict, first_arm: str) -> list[str]:

@@ -3,7 +3,7 @@
 import keras
 
 
-def classifier(encoder: keras.Model, n_classes: int, dropout: float = 0.2) -> keras.Model:
+def classifier(encoder: keras.Model, n_classes: int, dropout: float) -> keras.Model:
     """A linear classifier on the embedding.
 
     Shapes:

@@ -11,3 +11,13 @@ MOMENTUM = 0.9
 def batch_normalization(name: str | None = None) -> keras.layers.BatchNormalization:
     """Normalisation over the batch, that of all replicas together."""
     return keras.layers.BatchNormalization(momentum=MOMENTUM, synchronized=SYNCHRONIZED, name=name)
+
+
+def freeze_normalization(model: keras.Model) -> None:
+    """Leaves scale, offset and statistics of every BatchNormalization in the model as they are when it is trained.
+
+    Keras 3 gives the whole model's ``training`` to all its layers, also where they were called with another.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False

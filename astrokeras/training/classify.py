@@ -15,11 +15,13 @@ from sklearn.preprocessing import StandardScaler
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.models.heads import classifier
+from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.dataset import evaluation_batches, steps_per_epoch, training_batches
 from astrokeras.records.directory import Records
 
 WEIGHT_DECAY = 1e-4
+DROPOUT = 0.2
 _ABSENT = -30.0  # bias of a class without a training example: its probability is nothing
 # Stronger penalties win the cross-validation of a few dozen labels by predicting the most frequent class alone.
 _INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
@@ -27,9 +29,11 @@ _INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """How every arm is trained.
+    """How an arm is trained.
 
-    In ``two-phase`` the rate is a tenth of `learning_rate`, as Martinazzo et al. 2020 (arXiv 2004.11336) did it.
+    In ``two-phase`` the rate is a tenth of `learning_rate`, as Martinazzo et al. 2020 (arXiv 2004.11336) did it, and
+    what the head is given stays what it was fitted to: BatchNormalization goes on with the statistics that it has, and
+    there is no dropout. Weights that have learned nothing yet have nothing to keep, see `of`.
     """
 
     mode: str
@@ -37,6 +41,13 @@ class Schedule:
     min_steps: int
     batch_size: int
     learning_rate: float
+
+    def of(self, arm_is_random: bool) -> "Schedule":
+        """That of an arm: one that starts from random weights is trained as in ``full`` where others go in two phases.
+
+        A tenth of the rate, and normalization by the statistics of no data, would hold it back.
+        """
+        return dataclasses.replace(self, mode="full") if arm_is_random and self.mode == "two-phase" else self
 
     @property
     def peak_rate(self) -> float:
@@ -113,7 +124,10 @@ class Trainer:
         self._build_encoder = build_encoder
         with strategy.scope():
             self.encoder = build_encoder(seed)
-            self.model = classifier(self.encoder, n_classes)
+            if schedule.mode == "two-phase":
+                freeze_normalization(self.encoder)
+            dropout = 0.0 if schedule.mode == "two-phase" else DROPOUT
+            self.model = classifier(self.encoder, n_classes, dropout)
             optimizer = keras.optimizers.AdamW(schedule.peak_rate, weight_decay=WEIGHT_DECAY)
             self.model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
             optimizer.build(self.model.trainable_variables)

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -10,6 +11,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation import finetune as module
 from astrokeras.evaluation.arms import make_arms
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.metrics import classification_metrics
@@ -142,6 +144,66 @@ def test_modes_that_train_everything(place, tmp_path, mode):
     assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
     scalars = EventAccumulator(str(tmp_path / mode / "tensorboard/magnitudes/budget-all/repeat-0")).Reload()
     assert "train/loss" in scalars.Tags()["tensors"]
+
+
+def norms_of(model):
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def normalization(model):
+    return [weight for layer in norms_of(model) for weight in layer.get_weights()]
+
+
+def test_in_two_phases_training_goes_on_from_the_head_that_was_fitted(place, tmp_path):
+    """By the statistics of a batch, or with dropout, the head would be given other features than it was fitted to."""
+    lines = []
+    run = str(place / "magnitudes")
+    config = options(place, out=str(tmp_path / "out"), init=("scratch", run), budget=("all",), repeats=1, epochs=3)
+    finetune(dataclasses.replace(config, mode="two-phase", learning_rate=1e-4), lines.append)
+    trained = tmp_path / "out/magnitudes/budget-all/repeat-0"
+    assert float(rows_of(trained / "history.csv")[0]["loss"]) < np.log(2)
+    before, after = load_model(place / "magnitudes/encoder.keras"), load_model(trained / "model.keras")
+    assert normalization(before)
+    for old, new in zip(normalization(before), normalization(after), strict=True):
+        np.testing.assert_array_equal(old, new)
+    # Who goes on from the winner trains all of it.
+    shutil.copytree(trained, tmp_path / "out" / "again")
+    module._copy_winner(tmp_path / "out", {"directory": "again"})
+    assert all(layer.trainable for layer in norms_of(load_model(tmp_path / "out/encoder.keras")))
+    # Random weights have nothing to keep.
+    assert "arm scratch: compact, full" in lines
+    assert "arm magnitudes: compact, two-phase" in lines
+
+
+def test_a_frozen_arm_with_one_repeat_of_all_labels_is_a_baseline_too(place, tmp_path):
+    inits = (str(place / "magnitudes"), "scratch")
+    config = options(place, out=str(tmp_path / "out"), init=inits, budget=("all",), repeats=2, mode="frozen")
+    rows = finetune(config, silent)["rows"]
+    assert [(row["arm"], row["repeats"]) for row in rows] == [("magnitudes", 1), ("scratch", 2)]
+    first, other = rows
+    assert other["gain_mean"] == pytest.approx(
+        other["test_balanced_accuracy_mean"] - first["test_balanced_accuracy_mean"]
+    )
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_labels_of_one_class_measure_nothing(place, tmp_path, monkeypatch, split):
+    known = module._labels
+
+    def labels(records, name):
+        return np.zeros_like(known(records, name)) if name == split else known(records, name)
+
+    monkeypatch.setattr(module, "_labels", labels)
+    lines = []
+    config = options(place, out=str(tmp_path / "out"), init=("scratch",), budget=("8",), repeats=2, mode="frozen")
+    if split == "test":
+        with pytest.raises(AstrokerasError, match=r"the test split of .* are all 'blue', which any classifier"):
+            finetune(config, lines.append)
+        assert not (tmp_path / "out").exists()
+    else:
+        finetune(config, lines.append)
+        assert any("val split" in line and "not fit to choose the winner by" in line for line in lines)
+        assert json.loads((tmp_path / "out/run.json").read_text())["result"]["winner"]["chosen_on"] == "test"
 
 
 def test_without_imagenet_weights_that_arm_is_left_out_loudly_and_the_others_run(place, tmp_path):

@@ -64,7 +64,7 @@ def test_a_fresh_process_computes_the_same(records: Records, tmp_path: Path):
 
 def test_classifier_shares_the_encoder(records: Records):
     encoder = build_encoder(records, backbone="compact")
-    model = classifier(encoder, 3)
+    model = classifier(encoder, 3, dropout=0.2)
     probabilities = model.predict(load_arrays(records, "train")[0], verbose=0)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert encoder in model.layers
