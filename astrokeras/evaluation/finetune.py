@@ -15,6 +15,7 @@ from astrokeras.evaluation.arms import Arm, make_arms
 from astrokeras.evaluation.compare import Draw, Exam, Outcome, run_arm
 from astrokeras.evaluation.hparams import write_experiment, write_trial
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
+from astrokeras.models.normalization import freeze_normalization
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.budget import check_budget, draw, parse_budget
@@ -216,6 +217,6 @@ def _winner(results: list[dict], rows: list[dict]) -> dict:
 def _copy_winner(out: Path, winner: dict) -> None:
     model = load_model(out / winner["directory"] / "model.keras")
     # Who goes on from it decides anew what is trained.
-    model.trainable = True
+    freeze_normalization(model, frozen=False)
     write_atomically(out / "model.keras", model.save)
     write_atomically(out / "encoder.keras", model.get_layer("encoder").save)

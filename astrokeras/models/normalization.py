@@ -13,11 +13,11 @@ def batch_normalization(name: str | None = None) -> keras.layers.BatchNormalizat
     return keras.layers.BatchNormalization(momentum=MOMENTUM, synchronized=SYNCHRONIZED, name=name)
 
 
-def freeze_normalization(model: keras.Model) -> None:
-    """Leaves scale, offset and statistics of every BatchNormalization in the model as they are when it is trained.
+def freeze_normalization(model: keras.Model, frozen: bool = True) -> None:
+    """Whether scale, offset and statistics of every BatchNormalization stay as they are when the model is trained.
 
     Keras 3 gives the whole model's ``training`` to all its layers, also where they were called with another.
     """
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+            layer.trainable = not frozen
