@@ -222,15 +222,15 @@ def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History
             kept = trainer.best.restore(model, history)
         weights = contextlib.nullcontext()  # they were the average when they were written
         report(f"the weights are those of epoch {kept}, which has the lowest validation loss")
-    with weights:
-        encoder = recast(model.encoder, "float32")
 
     def write() -> None:
         write_atomically(path / "encoder.keras", encoder.save)
         if (whole := predictor(model, encoder)) is not None:
             write_atomically(path / "model.keras", whole.save)
 
-    trainer.workers.share(write)
+    with weights:  # until they are written: the model's own heads are
+        encoder = recast(model.encoder, "float32")
+        trainer.workers.share(write)
     return kept
 
 

@@ -113,6 +113,16 @@ def test_reported_scores_are_those_of_the_saved_model(
     assert loss == pytest.approx(result["val"]["loss"], rel=1e-4)
 
 
+def test_an_averaged_model_is_averaged_to_the_end(records: Records, tmp_path: Path):
+    """Head and encoder are those that were validated, though no checkpoint of the best epoch holds them."""
+    out = tmp_path / "run"
+    options = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "schedule": "constant", "average": 0.999}
+    result = pretrain(PretrainConfig(records=str(records.path), out=str(out), **options), lambda _: None)
+    found = load_model(out / "model.keras").predict(load_arrays(records, "val")[0], verbose=0)
+    error = np.abs(found - read_columns(records, "val")["magnitudes"])
+    assert np.nanmean(error) == pytest.approx(result["val"]["mae"], rel=1e-4)
+
+
 def test_the_encoder_is_the_one_in_the_model(undisturbed: tuple[PretrainConfig, dict, list[str]]):
     encoder = load_model(Path(undisturbed[0].out) / "encoder.keras")
     inside = load_model(Path(undisturbed[0].out) / "model.keras").get_layer("encoder")
