@@ -81,7 +81,7 @@ class Trainer:
             moment = Moment(moment.history, self.steps, self._train(moment))
             if self.pausing():
                 self.save(moment)
-            self.stop_if_asked(moment)
+                self.stop_if_asked(moment)
         try:
             with self.model.averaged():
                 row = self._row(moment, self._validate(moment))

@@ -193,6 +193,31 @@ def test_a_signal_while_validating_costs_no_training(
     assert {name for name in one if one[name] != two[name]} <= set(SPEEDS)
 
 
+@pytest.mark.parametrize(
+    ("splits", "where", "saved"),
+    [
+        ({"val": 8}, "step 2 of epoch 1", "epoch-00000-step-00000002.json"),
+        ({}, "epoch 1", "epoch-00001-step-00000000.json"),
+    ],
+)
+def test_a_signal_just_after_the_look_for_one_stops_where_the_state_is_saved(
+    splits: dict[str, int], where: str, saved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    records = write_records(tmp_path / "records", counts={"train": 32, **splits})
+    pausing = Trainer.pausing
+
+    def signalled(self: Trainer) -> bool:
+        answer = pausing(self)
+        signal.raise_signal(signal.SIGTERM)
+        return answer
+
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=16)
+    monkeypatch.setattr(Trainer, "pausing", signalled)
+    with pytest.raises(Stopped, match=f"^stopped by SIGTERM after {where}; "):
+        pretrain(config, lambda _: None)
+    assert (tmp_path / "run" / "checkpoints" / saved).is_file()
+
+
 def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path):
     records = write_records(tmp_path / "records", counts={"train": 40})
     shard = Path(records.shards("train")[1])
