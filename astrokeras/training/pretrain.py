@@ -71,7 +71,8 @@ def _say_nothing(line: str) -> None:
 
 def _inputs(config: PretrainConfig) -> list[str]:
     """What the run reads."""
-    return [config.records, *([] if config.init in WORDS else [config.init])]
+    start = config.imagenet_weights if config.init in WORDS else config.init
+    return [config.records, *([start] if start else [])]
 
 
 def _check(config: PretrainConfig, source: Source) -> None:

@@ -218,6 +218,13 @@ def test_a_signal_just_after_the_look_for_one_stops_where_the_state_is_saved(
     assert (tmp_path / "run" / "checkpoints" / saved).is_file()
 
 
+def test_a_run_is_not_overwritten_where_its_weights_lie(undisturbed: tuple[PretrainConfig, dict, list[str]]):
+    config = differing(undisturbed[0], overwrite=True, init="imagenet")
+    config = differing(config, imagenet_weights=str(Path(config.out) / "notop.weights.h5"))
+    with pytest.raises(UsageError, match=r"is where .*notop\.weights\.h5 lies, which the run reads"):
+        module._earlier(config, Records.load(config.records))
+
+
 def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path):
     records = write_records(tmp_path / "records", counts={"train": 40})
     shard = Path(records.shards("train")[1])
