@@ -76,7 +76,9 @@ def _inputs(config: PretrainConfig) -> list[str]:
 
 
 def _check(config: PretrainConfig, source: Source) -> None:
-    """Refuses options that can't be meant, before any work is done."""
+    """Refuses records and options that can't be meant, before any work is done."""
+    if source.records.counts.get("train", 0) == 0:
+        raise AstrokerasError(f"no records to train on in the training split of {source.records.path}")
     check_options(config, config.epochs * source.steps(config.batch_size))
     check_precision(config.precision)
     check_patience(config.patience, source.records)

@@ -269,6 +269,16 @@ def test_without_validation(tmp_path: Path):
     assert "no validation" in lines[0]
 
 
+@pytest.mark.parametrize("counts", [{"train": 0, "val": 5}, {"val": 5}])
+def test_without_anything_to_train_on_nothing_is_begun(counts: dict[str, int], tmp_path: Path):
+    records = write_records(tmp_path / "records", counts=counts)
+    for task in ("rotation", "magnitudes", "photometry"):
+        config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), task=(task,))
+        with pytest.raises(AstrokerasError, match=r"^no records to train on in the training split of "):
+            pretrain(config, lambda _: None)
+    assert not (tmp_path / "run").exists()
+
+
 def test_several_tasks_at_once_without_a_catalogue(records: Records, tmp_path: Path):
     out = tmp_path / "run"
     tasks = {"task": ("contrastive(temperature=0.2)", "rotation"), "task_weight": ("1", "0.5")}
