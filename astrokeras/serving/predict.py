@@ -85,7 +85,7 @@ def _predict_split(model: keras.Model, run: dict, records: Records, split: str, 
     probabilities = np.empty((0, len(classes)), np.float32)
     if count:
         probabilities = run_model(model, records, split, batch_size, np.ones(count, dtype=bool))
-    table = Table({"id": read_columns(records, split)["id"].astype(str)})
+    table = Table({"id": read_columns(records, split, ("id",))["id"].astype(str)})
     table["class"] = np.array(classes)[probabilities.argmax(axis=1)]
     for index, name in enumerate(classes):
         table[f"p_{name}"] = probabilities[:, index]
