@@ -89,12 +89,13 @@ def _host(cluster: Cluster, facts: Message, deadline: float) -> Message:
                 differing = [name for name in sorted({*facts, *theirs}) if facts.get(name) != theirs.get(name)]
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue  # no worker, or one that will try again
+            place = index
             if index not in range(1, len(cluster.workers)):
-                differing, index = ["the list of workers"], -len(here) - 1
-            here[index] = connection
+                differing, place = ["the list of workers"], -len(here) - 1
+            here[place] = connection
             if differing and not wrong:
                 listed = ", ".join(f"{name}: {facts.get(name)} and {theirs.get(name)}" for name in differing)
-                wrong = f"worker 0 and worker {abs(index)} were not started alike: {listed}"
+                wrong = f"worker 0 and worker {index} were not started alike: {listed}"
         absent = [cluster.name(index) for index in range(1, len(cluster.workers)) if index not in here]
         missing = f"{', '.join(absent)} had not come to {cluster.name(0)}" if absent else ""
         reply = {"wrong": wrong, "missing": missing}
