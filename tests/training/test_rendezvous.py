@@ -77,6 +77,7 @@ def test_who_is_not_on_the_list_of_the_first_is_told_by_its_own_number():
     for error in raised:
         assert isinstance(error, UsageError)
         assert "worker 0 and worker 3 were not started alike: the list of workers: " in str(error)
+        assert str(error).endswith(f": {','.join(workers[:2])} and {','.join(workers)}")
 
 
 def test_who_does_not_come_is_named():
