@@ -153,11 +153,11 @@ def check_bands(init: str, run: dict[str, Any], records: Records) -> None:
     Raises:
         AstrokerasError: it was not.
     """
-    there, here = run["records"], {"bands": list(records.bands), "unit": records.unit}
-    for what, value in here.items():
-        if there[what] != value:
+    trained = {"bands": ", ".join(run["records"]["bands"]), "unit": run["records"]["unit"]}
+    for what, value in {"bands": ", ".join(records.bands), "unit": records.unit}.items():
+        if trained[what] != value:
             how = "pre-trained" if run["command"] == "pretrain" else "fine-tuned"
-            raise AstrokerasError(f"--init {init} was {how} on {what} {there[what]}, these records have {value}")
+            raise AstrokerasError(f"--init {init} was {how} on {what} {trained[what]}, these records have {value}")
 
 
 def imagenet_record(weights: str | None, backbone: str) -> dict[str, Any]:

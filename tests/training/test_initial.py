@@ -103,7 +103,7 @@ def test_what_a_run_brings_cannot_be_asked_for_otherwise(records: Records, runs:
 
 def test_runs_for_other_records_are_no_start(records: Records, runs: Path, tmp_path: Path):
     other = write_records(tmp_path / "bands", counts={"train": 4}, size=20, bands=("J", "H"))
-    with pytest.raises(AstrokerasError, match=r"was pre-trained on bands \['g', 'r', 'i'\], these records have"):
+    with pytest.raises(AstrokerasError, match=r"was pre-trained on bands g, r, i, these records have J, H$"):
         found(other, init=str(runs / "first"))
     small = write_records(tmp_path / "small", counts={"train": 4}, size=12)
     with pytest.raises(UsageError, match=r"sees stamps of 16 px, those in .* have 12"):

@@ -110,7 +110,7 @@ def test_a_training_that_diverged_goes_on_with_a_smaller_rate(records: Records, 
     ):
         pretrain(config, lambda _: None)
     again = dataclasses.replace(config, resume=True, learning_rate=1e-3)
-    with pytest.raises(UsageError, match=r"--batch-size was 16, is 8$"):
+    with pytest.raises(UsageError, match=r"--batch-size was 16 and is 8$"):
         pretrain(dataclasses.replace(again, batch_size=8), lambda _: None)
     with pytest.raises(UsageError, match=r"a larger --learning-rate \(was 1e\+30, is 2e\+30\)"):
         pretrain(dataclasses.replace(again, learning_rate=2e30), lambda _: None)

@@ -155,7 +155,7 @@ def test_a_run_that_finds_the_disk_full_goes_on_and_ends_the_same_to_the_bit(
         patch.setattr(module, "fit_tasks", None)
         with pytest.raises(AstrokerasError, match="is not empty"):
             pretrain(config, lambda _: None)
-    with pytest.raises(UsageError, match="--seed was 0, is 1"):
+    with pytest.raises(UsageError, match="--seed was 0 and is 1"):
         pretrain(differing(config, resume=True, seed=1), lambda _: None)
     lines = []
     pretrain(differing(config, resume=True), lines.append)
