@@ -5,7 +5,7 @@ here, so that a default stands in one place.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 DEFAULT_SPLITS = "train=0.8,val=0.1,test=0.1"
@@ -173,6 +173,22 @@ class ExportConfig:
 def as_dict(config: Any) -> dict[str, Any]:
     """The options of a configuration, ready for JSON (tuples become lists)."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}
+
+
+def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """In words, which of the named options of `as_dict` are not as they were."""
+    options = [(name, before.get(name), now.get(name)) for name in names]
+    return [
+        f"--{name.replace('_', '-')} was {_typed(was)} and is {_typed(is_)}"
+        for name, was, is_ in options
+        if was != is_ and _typed(was) != _typed(is_)
+    ]
+
+
+def _typed(value: Any) -> str:
+    if value in (None, [], ""):
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def from_dict(kind: type, options: Mapping[str, Any]) -> Any:

@@ -51,7 +51,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     arms = make_arms(config, records, report)
     augment = augmentation(config.augment, Facts.of(records))
     runs = [init for init in config.init if init not in ("scratch", "imagenet")]
-    out = create_run(config.out, overwrite=config.overwrite, inputs=[config.records, *runs])
+    weights = [config.imagenet_weights] if config.imagenet_weights else []
+    out = create_run(config.out, overwrite=config.overwrite, inputs=[config.records, *runs, *weights])
     write_run(out, "finetune", config, records)
     schedule = Schedule(config.mode, config.epochs, config.min_steps, config.batch_size, config.learning_rate)
     write_experiment(out / "tensorboard", arms, config)

@@ -82,21 +82,26 @@ def _batch_parser(
     return lambda numbered: {**parse(numbered[1]), POSITION: numbered[0]}
 
 
-def read_columns(records: Records, split: str, *, errors: bool = False) -> dict[str, np.ndarray]:
-    """Everything but the images, in the order of the records.
+def read_columns(records: Records, split: str, fields: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Fields in the order of the records; if not told which, all but the images and the errors of the magnitudes.
 
     Shapes:
-        ``id`` [N] str objects, ``label`` [N] int64 (-1 unknown), ``magnitudes`` [N, B] float32 with NaN where
-        missing, every carried column [N] float64; with `errors` ``magnitude_errors`` [N, B] too.
+        ``id`` [N] str objects, ``label`` [N] int64 (-1 unknown), ``magnitudes`` and ``magnitude_errors`` [N, B]
+        float32 with NaN where missing, every carried column [N] float64.
+
+    Raises:
+        AstrokerasError: a field that the records don't have.
     """
-    fields = ["id", "label", "magnitudes", *records.columns] + ["magnitude_errors"] * errors
+    if fields is None:
+        fields = ("id", "label", "magnitudes", *records.columns)
     dataset = _in_order(records, split, None).batch(_READ_BATCH).map(parser(records, fields))
     batches = list(dataset.as_numpy_iterator())
     if not batches:
         empty = parser(records, fields)(tf.constant([], tf.string))
         batches = [{field: value.numpy() for field, value in empty.items()}]
     columns = {field: np.concatenate([batch[field] for batch in batches]) for field in fields}
-    columns["id"] = np.array([identifier.decode() for identifier in columns["id"]], dtype=object)
+    if "id" in columns:
+        columns["id"] = np.array([identifier.decode() for identifier in columns["id"]], dtype=object)
     return columns
 
 

@@ -18,7 +18,7 @@ from astrokeras.pipeline.dataset import (
 from astrokeras.pipeline.groups import Groups
 from astrokeras.pipeline.lookup import Lookup
 from astrokeras.pipeline.parsing import parser
-from astrokeras.pipeline.source import PARTNER, POSITION, no_field
+from astrokeras.pipeline.source import PARTNER, POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS
 from astrokeras.records.directory import Records
 
@@ -67,14 +67,9 @@ class Stream:
 
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
         """See `Source.columns`."""
-        added = {field: self.added[field][split] for field in fields if field in self.added}
-        if len(added) == len(fields):
-            return added
-        every = read_columns(self.records, split, errors="magnitude_errors" in fields)
-        for field in fields:
-            if field not in added and field not in every:
-                raise no_field(self.records, field, tuple(every))
-        return {field: added[field] if field in added else every[field] for field in fields}
+        stored = [field for field in fields if field not in self.added]
+        read = read_columns(self.records, split, stored) if stored else {}
+        return {field: self.added[field][split] if field in self.added else read[field] for field in fields}
 
     def add(self, field: str, columns: Mapping[str, np.ndarray]) -> None:
         """See `Source.add`."""

@@ -145,8 +145,8 @@ class Retrieval(keras.metrics.Metric):
         self.mean.update_state(ops.cast(partner > rivals, "float32"), sample_weight=sample_weight)
 
     def result(self) -> KerasTensor:
-        """The share so far."""
-        return self.mean.result()
+        """The share so far; NaN if nothing counted."""
+        return ops.divide(self.mean.total, self.mean.count)
 
 
 class Spread(keras.metrics.Metric):

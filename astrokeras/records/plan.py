@@ -10,7 +10,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
 from astrokeras.records.detection import is_duplicate
 from astrokeras.records.rejects import FILTERED, Rejects
-from astrokeras.records.splits import parse_splits
+from astrokeras.records.splits import describe_scaling, parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import OBJECT, Catalog, bare_catalog, read_catalog
@@ -71,8 +71,8 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     for line in describe_survey(config):
         report(line)
     splitting, config = choose_splitting(config)
-    if splitting.source:
-        report(f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {config.splits}")
+    if said := _describe_splits(splitting, config.splits):
+        report(said)
     check_options(config)
     cutting = parse_cutting(config)
     template = cutting.template
@@ -109,6 +109,13 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         raise AstrokerasError(f"no catalogue row can be converted: {plan.rejects.summary()}")
     plan.sky_stride = max(1, int(np.count_nonzero(plan.split[plan.open_rows()] == 0)) // SKY_STAMPS)
     return plan
+
+
+def _describe_splits(splitting: Splitting, splits: str) -> str | None:
+    """One line if the splits are other than what is asked for says by itself."""
+    if splitting.source:
+        return f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {splits}"
+    return describe_scaling(splits)
 
 
 def check_options(config: ConvertConfig) -> None:

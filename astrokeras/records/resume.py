@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras import __version__
-from astrokeras.config import ConvertConfig, as_dict
+from astrokeras.config import ConvertConfig, as_dict, describe_changes
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import CONVERT_JSON
@@ -110,16 +110,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     if before["astrokeras"] != now["astrokeras"]:
         said.append(f"astrokeras was {before['astrokeras']} and is {now['astrokeras']}")
     names = sorted(before["options"].keys() | now["options"].keys())
-    for name in names:
-        was, is_ = (_typed(options.get(name)) for options in (before["options"], now["options"]))
-        if was != is_:
-            said.append(f"--{name.replace('_', '-')} was {was} and is {is_}")
+    said += describe_changes(before["options"], now["options"], names)
     if not said:
         said.append("the catalogue or another table has changed")
     return ", ".join(said)
-
-
-def _typed(value: Any) -> str:
-    if value in (None, [], ""):
-        return "not given"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

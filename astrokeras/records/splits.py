@@ -9,8 +9,27 @@ from astrokeras.errors import UsageError
 SPLIT_NAMES = ("train", "val", "test")
 
 
+# Shares that add up to one but for less than this are rounded ones.
+_ROUNDING = 2e-3
+
+
 def parse_splits(text: str) -> dict[str, float]:
     """Read ``--splits train=0.8,val=0.1,test=0.1``; shares are scaled to add up to one."""
+    shares = _given(text)
+    total = sum(shares.values())
+    return {name: share / total for name, share in shares.items()}
+
+
+def describe_scaling(text: str) -> str | None:
+    """One line if the shares of ``--splits`` don't add up to one."""
+    total = sum(_given(text).values())
+    if abs(total - 1) < _ROUNDING:
+        return None
+    taken = ", ".join(f"{name} {share:.3g}" for name, share in parse_splits(text).items())
+    return f"--splits adds up to {total:.4g}: taken as {taken}"
+
+
+def _given(text: str) -> dict[str, float]:
     try:
         shares = {k.strip(): float(v) for k, v in (item.split("=") for item in text.split(","))}
     except ValueError:
@@ -18,8 +37,7 @@ def parse_splits(text: str) -> dict[str, float]:
     unknown = set(shares) - set(SPLIT_NAMES)
     if unknown or not all(0 < share < float("inf") for share in shares.values()) or "train" not in shares:
         raise UsageError(f"--splits {text}: expected positive shares for train and, if wanted, val and test")
-    total = sum(shares.values())
-    return {name: shares[name] / total for name in SPLIT_NAMES if name in shares}
+    return {name: shares[name] for name in SPLIT_NAMES if name in shares}
 
 
 def _hashes(names: np.ndarray, seed: int) -> np.ndarray:

@@ -66,11 +66,10 @@ def _rejects_beside(out: Path) -> Path:
 
 
 def _from_records(model: keras.Model, run: dict, records: Records, config: PredictConfig) -> Table:
-    for what, value in {"bands": list(records.bands), "unit": records.unit}.items():
-        if run["records"][what] != value:
-            raise AstrokerasError(
-                f"{config.run} was trained on {what} {run['records'][what]}, {config.data} has {value}"
-            )
+    trained = {"bands": ", ".join(run["records"]["bands"]), "unit": run["records"]["unit"]}
+    for what, value in {"bands": ", ".join(records.bands), "unit": records.unit}.items():
+        if trained[what] != value:
+            raise AstrokerasError(f"{config.run} was trained on {what} {trained[what]}, {config.data} has {value}")
     if records.size < model.input_shape[1]:
         raise AstrokerasError(
             f"{config.data} has stamps of {records.size} pixels, {config.run} needs {model.input_shape[1]}; "
@@ -85,7 +84,7 @@ def _predict_split(model: keras.Model, run: dict, records: Records, split: str, 
     probabilities = np.empty((0, len(classes)), np.float32)
     if count:
         probabilities = run_model(model, records, split, batch_size, np.ones(count, dtype=bool))
-    table = Table({"id": read_columns(records, split)["id"].astype(str)})
+    table = Table({"id": read_columns(records, split, ("id",))["id"].astype(str)})
     table["class"] = np.array(classes)[probabilities.argmax(axis=1)]
     for index, name in enumerate(classes):
         table[f"p_{name}"] = probabilities[:, index]

@@ -69,7 +69,7 @@ class Checkpoints:
         self.workers = workers or Workers()
 
     def save(self, state: State, moment: Moment) -> None:
-        """Writes the state of a model and removes all but the two newest.
+        """Writes the state of a model and removes all but this and the one before.
 
         Raises:
             CannotWrite: those that were there are as they were.
@@ -85,7 +85,7 @@ class Checkpoints:
         path = _state_path(manifest)
         write_atomically(path, lambda temporary: np.savez(temporary, **state))
         write_json(manifest, {**dataclasses.asdict(moment), "sha256": _digest(path)})
-        self._prune()
+        self._prune(manifest)
 
     def restore(self, model: keras.Model) -> Moment | None:
         """Loads the newest whole checkpoint into a model; None if there is none at all.
@@ -127,25 +127,27 @@ class Checkpoints:
         return None
 
     def drop_newest(self) -> bool:
-        """Removes the newest checkpoint if there is another; whether there was."""
-        manifests = self._manifests()
-        if len(manifests) < 2:
+        """Removes the newest whole checkpoint if there is another whole one; whether there was."""
+        whole = [manifest for manifest in self._manifests() if self._whole(manifest)]
+        if len(whole) < 2:
             return False
-        manifests[0].unlink()
-        self._prune()
+        self._prune(whole[1])
         return True
 
     def _manifests(self) -> list[Path]:
         """The newest first."""
         return sorted(self.directory.glob("epoch-*.json"), reverse=True)
 
-    def _prune(self) -> None:
+    def _prune(self, newest: Path) -> None:
+        """Keeps this checkpoint and the one before; a later one is damaged, or the run would have gone on from it."""
         manifests = self._manifests()
-        for old in manifests[_KEEP:]:
-            old.unlink()
-        kept = {_state_path(manifest) for manifest in manifests[:_KEEP]}
+        kept = [manifest for manifest in manifests if manifest <= newest][:_KEEP]
+        for manifest in manifests:
+            if manifest not in kept:
+                manifest.unlink()
+        states = {_state_path(manifest) for manifest in kept}
         for path in self.directory.glob("epoch-*.npz"):
-            if path not in kept:
+            if path not in states:
                 path.unlink()
         remove_unfinished(self.directory)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
@@ -52,7 +53,7 @@ def find_start(config: PretrainConfig, records: Records, report: Callable[[str],
 
     Raises:
         UsageError: options that the start contradicts or does not look at.
-        AstrokerasError: no such run, one for other bands, or weights that cannot be had.
+        AstrokerasError: no such run, one for other bands, or weights that cannot be had or are not finite.
     """
     if config.imagenet_weights is not None and config.init != "imagenet":
         raise UsageError(f"--imagenet-weights was given, but --init is {config.init}; say --init imagenet")
@@ -67,7 +68,8 @@ def find_start(config: PretrainConfig, records: Records, report: Callable[[str],
         needs_three_channels(config.backbone)  # raises where there is none of this name
         return Start(config, {"kind": "scratch"}, lambda: build_encoder(records, **options))
     weights = config.imagenet_weights or "imagenet"
-    build_encoder(records, weights=weights, **options)  # weights that can't be had are told of before any work is done
+    # Weights that are of no use are told of before any work is done.
+    _check_finite(build_encoder(records, weights=weights, **options), f"--imagenet-weights {weights}")
     record = imagenet_record(config.imagenet_weights, config.backbone)
     return Start(config, record, lambda: build_encoder(records, weights=weights, **options))
 
@@ -82,6 +84,7 @@ def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], 
     check_bands(config.init, run, records)
     file = Path(config.init) / "encoder.keras"
     encoder = load_model(file)
+    _check_finite(encoder, f"--init {config.init}")
     own = _options_of(encoder, run)
     for name, value in own.items():
         asked = getattr(config, name)
@@ -98,6 +101,16 @@ def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], 
         )
     _warn_of_other_sky(encoder, config.init, records, report)
     return Start(dataclasses.replace(config, **own), run_record(config.init, run), lambda: load_model(file))
+
+
+def _check_finite(encoder: keras.Model, where: str) -> None:
+    """Makes sure that a training can go on from these weights.
+
+    Raises:
+        AstrokerasError: it can't.
+    """
+    if not all(np.isfinite(value).all() for value in encoder.get_weights()):
+        raise AstrokerasError(f"{where}: the weights to start from are not finite; start from others")
 
 
 def _options_of(encoder: keras.Model, run: dict[str, Any]) -> dict[str, Any]:
@@ -140,11 +153,11 @@ def check_bands(init: str, run: dict[str, Any], records: Records) -> None:
     Raises:
         AstrokerasError: it was not.
     """
-    there, here = run["records"], {"bands": list(records.bands), "unit": records.unit}
-    for what, value in here.items():
-        if there[what] != value:
+    trained = {"bands": ", ".join(run["records"]["bands"]), "unit": run["records"]["unit"]}
+    for what, value in {"bands": ", ".join(records.bands), "unit": records.unit}.items():
+        if trained[what] != value:
             how = "pre-trained" if run["command"] == "pretrain" else "fine-tuned"
-            raise AstrokerasError(f"--init {init} was {how} on {what} {there[what]}, these records have {value}")
+            raise AstrokerasError(f"--init {init} was {how} on {what} {trained[what]}, these records have {value}")
 
 
 def imagenet_record(weights: str | None, backbone: str) -> dict[str, Any]:

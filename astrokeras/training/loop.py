@@ -16,7 +16,7 @@ from astrokeras.pretext.model import PretextModel
 from astrokeras.training.checkpoint import Checkpoints, Moment
 from astrokeras.training.meter import Meter
 from astrokeras.training.signals import Signals
-from astrokeras.training.state import is_finite, take
+from astrokeras.training.state import State, is_finite, take
 from astrokeras.training.stopping import BestWeights
 from astrokeras.training.workers import Workers
 
@@ -81,13 +81,13 @@ class Trainer:
             moment = Moment(moment.history, self.steps, self._train(moment))
             if self.pausing():
                 self.save(moment)
-            self.stop_if_asked(moment)
+                self.stop_if_asked(moment)
         try:
             with self.model.averaged():
                 row = self._row(moment, self._validate(moment))
                 history = [*moment.history, row]
                 if self.best:
-                    self.best.keep(self.model, history)
+                    self.best.keep(lambda: self._state(Moment(history)), history)
         except _Caught:
             self.save(moment)
             raise self.signals.stopped(str(moment)) from None
@@ -109,13 +109,21 @@ class Trainer:
         Raises:
             NonFinite: the weights are not what one could go on from; nothing is written.
         """
+        self.checkpoints.save(self._state(moment), moment)
+        self.steps_since, self._saved_at = 0, time.monotonic()
+
+    def _state(self, moment: Moment) -> State:
+        """What a checkpoint of this moment holds.
+
+        Raises:
+            NonFinite: the weights are not what one could go on from.
+        """
         state = take(self.model)
         if not is_finite({name: value for name, value in state.items() if not name.startswith("metrics")}):
             # A loss that was finite was that of the weights before its step, so that it is the last one.
             epoch, step = (moment.epoch, moment.step) if moment.step else (moment.epoch - 1, self.steps)
             raise NonFinite("the weights became infinite or NaN", epoch, step - 1, step - 1)
-        self.checkpoints.save(state, moment)
-        self.steps_since, self._saved_at = 0, time.monotonic()
+        return state
 
     def due(self) -> bool:
         """Whether it is time for another checkpoint within the epoch."""

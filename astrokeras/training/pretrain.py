@@ -71,11 +71,14 @@ def _say_nothing(line: str) -> None:
 
 def _inputs(config: PretrainConfig) -> list[str]:
     """What the run reads."""
-    return [config.records, *([] if config.init in WORDS else [config.init])]
+    start = config.imagenet_weights if config.init in WORDS else config.init
+    return [config.records, *([start] if start else [])]
 
 
 def _check(config: PretrainConfig, source: Source) -> None:
-    """Refuses options that can't be meant, before any work is done."""
+    """Refuses records and options that can't be meant, before any work is done."""
+    if source.records.counts.get("train", 0) == 0:
+        raise AstrokerasError(f"no records to train on in the training split of {source.records.path}")
     check_options(config, config.epochs * source.steps(config.batch_size))
     check_precision(config.precision)
     check_patience(config.patience, source.records)
@@ -222,15 +225,15 @@ def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History
             kept = trainer.best.restore(model, history)
         weights = contextlib.nullcontext()  # they were the average when they were written
         report(f"the weights are those of epoch {kept}, which has the lowest validation loss")
-    with weights:
-        encoder = recast(model.encoder, "float32")
 
     def write() -> None:
         write_atomically(path / "encoder.keras", encoder.save)
         if (whole := predictor(model, encoder)) is not None:
             write_atomically(path / "model.keras", whole.save)
 
-    trainer.workers.share(write)
+    with weights:  # until they are written: the model's own heads are
+        encoder = recast(model.encoder, "float32")
+        trainer.workers.share(write)
     return kept
 
 

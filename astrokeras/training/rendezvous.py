@@ -89,12 +89,13 @@ def _host(cluster: Cluster, facts: Message, deadline: float) -> Message:
                 differing = [name for name in sorted({*facts, *theirs}) if facts.get(name) != theirs.get(name)]
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue  # no worker, or one that will try again
+            place = index
             if index not in range(1, len(cluster.workers)):
-                differing, index = ["the list of workers"], -len(here) - 1
-            here[index] = connection
+                differing, place = ["the list of workers"], -len(here) - 1
+            here[place] = connection
             if differing and not wrong:
-                listed = ", ".join(f"{name}: {facts.get(name)} and {theirs.get(name)}" for name in differing)
-                wrong = f"worker 0 and worker {abs(index)} were not started alike: {listed}"
+                listed = ", ".join(_difference(name, facts, theirs) for name in differing)
+                wrong = f"worker 0 and worker {index} were not started alike: {listed}"
         absent = [cluster.name(index) for index in range(1, len(cluster.workers)) if index not in here]
         missing = f"{', '.join(absent)} had not come to {cluster.name(0)}" if absent else ""
         reply = {"wrong": wrong, "missing": missing}
@@ -106,6 +107,11 @@ def _host(cluster: Cluster, facts: Message, deadline: float) -> Message:
             with contextlib.suppress(OSError):
                 connection.recv(1)  # they close first, so that the port is free at once
         return reply
+
+
+def _difference(name: str, facts: Message, theirs: Message) -> str:
+    both = (facts.get(name), theirs.get(name))
+    return f"{name}: {' and '.join(','.join(map(str, v)) if isinstance(v, list) else str(v) for v in both)}"
 
 
 def _visit(cluster: Cluster, facts: Message, deadline: float) -> Message:

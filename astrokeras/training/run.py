@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import astrokeras
-from astrokeras.config import as_dict
+from astrokeras.config import as_dict, describe_changes
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
@@ -158,11 +158,10 @@ def check_same(path: Path, config: Any, records: Records, free: Iterable[str] = 
         AstrokerasError: the records differ, or it is no run directory.
     """
     run = load_run(path)
-    old, new = run["options"], as_dict(config)
-    changed = [name for name in new if name not in (*_NOT_COMPARED, *free) and old.get(name) != new[name]]
-    if changed:
-        listed = ", ".join(f"--{name.replace('_', '-')} was {old.get(name)}, is {new[name]}" for name in changed)
-        raise UsageError(f"cannot resume {path} with other options: {listed}")
+    options = as_dict(config)
+    compared = [name for name in options if name not in (*_NOT_COMPARED, *free)]
+    if changed := describe_changes(run["options"], options, compared):
+        raise UsageError(f"cannot resume {path} with other options: {', '.join(changed)}")
     if run["records"]["fingerprint"] != records.fingerprint:
         raise AstrokerasError(f"cannot resume {path}: {records.path} holds other records than it was started with")
     return run

@@ -4,13 +4,14 @@ What is decided follows from the history alone, so that a resumed run decides as
 """
 
 import math
+from collections.abc import Callable
 
 import keras
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
 from astrokeras.training.checkpoint import Checkpoints, History, Moment
-from astrokeras.training.state import take
+from astrokeras.training.state import State
 
 
 def check_patience(patience: int | None, records: Records) -> None:
@@ -47,10 +48,10 @@ class BestWeights:
     def __init__(self, checkpoints: Checkpoints) -> None:
         self.checkpoints = checkpoints
 
-    def keep(self, model: keras.Model, history: History) -> None:
-        """Writes the weights if the last epoch is the best."""
+    def keep(self, take: Callable[[], State], history: History) -> None:
+        """Writes the state that `take` gives if the last epoch is the best."""
         if best_epoch(history) == len(history):
-            self.checkpoints.save(take(model), Moment(history))
+            self.checkpoints.save(take(), Moment(history))
 
     def forget_after(self, epoch: int) -> None:
         """Drops what was written of later epochs, which a run that goes on from this one does again."""

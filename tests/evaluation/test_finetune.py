@@ -250,6 +250,11 @@ def test_a_run_is_never_removed_by_what_reads_it(place, tmp_path):
         with pytest.raises(UsageError, match="choose another --out"):
             finetune(config, silent)
     assert (place / "magnitudes" / "encoder.keras").is_file()
+    out = tmp_path / "out"
+    weights = {"imagenet_weights": str(out / "weights.h5"), "resize": 32}
+    config = options(place, init=("scratch", "imagenet"), out=str(out), **weights)
+    with pytest.raises(UsageError, match=r"is where .*weights\.h5 lies"):
+        finetune(config, silent)
 
 
 def test_arms_share_the_input_of_the_pretraining_run(place, tmp_path):

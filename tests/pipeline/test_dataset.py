@@ -42,7 +42,7 @@ def names(records: Records, flux: np.ndarray) -> list[int]:
 
 
 def test_columns_come_in_the_order_of_the_records(records: Records):
-    columns = read_columns(records, "train", errors=True)
+    columns = {**read_columns(records, "train"), **read_columns(records, "train", ("magnitude_errors",))}
     assert columns["id"].tolist() == [f"train-{i}" for i in range(COUNT)]
     assert columns["magnitudes"].shape == columns["magnitude_errors"].shape == (COUNT, 3)
     assert np.isnan(columns["magnitudes"]).any()

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.pipeline import arrays
+from astrokeras.pipeline import arrays, dataset
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.dataset import load_arrays, read_columns
+from astrokeras.pipeline.parsing import Parser, parser
 from astrokeras.pipeline.source import PARTNER, POSITION, Batch, Source
 from astrokeras.pipeline.stream import Stream
 from astrokeras.records.directory import Records
@@ -106,8 +107,10 @@ def test_fields_stay_with_their_stamps(opened: Callable[..., Source], records: R
 
 def test_columns_and_stamps(opened: Callable[..., Source], records: Records):
     source = opened(records)
-    expected = read_columns(records, "train", errors=True)
-    columns = source.columns("train", (*FIELDS, "label", "redshift"))
+    fields = (*FIELDS, "label", "redshift")
+    expected = read_columns(records, "train", fields)
+    columns = source.columns("train", fields)
+    assert tuple(columns) == fields
     for name, values in columns.items():
         np.testing.assert_array_equal(values, expected[name])
     select = np.arange(50) % 3 == 0
@@ -115,6 +118,26 @@ def test_columns_and_stamps(opened: Callable[..., Source], records: Records):
     assert [len(flux) for flux, _ in parts] == [8, 8, 1]
     np.testing.assert_array_equal(np.concatenate([f for f, _ in parts]), load_arrays(records, "train")[0][select])
     np.testing.assert_array_equal(np.concatenate([m["magnitudes"] for _, m in parts]), expected["magnitudes"][select])
+
+
+def test_a_stream_reads_no_column_but_those_asked_for(records: Records, monkeypatch: pytest.MonkeyPatch):
+    every = read_columns(records, "val")
+    asked = []
+
+    def watched(records: Records, fields: tuple[str, ...]) -> Parser:
+        asked.append(tuple(fields))
+        return parser(records, fields)
+
+    monkeypatch.setattr(dataset, "parser", watched)
+    source = Stream(records)
+    source.add("numbers", {"val": np.arange(21)})
+    columns = source.columns("val", ("numbers", "redshift", "id"))
+    assert asked == [("redshift", "id")]
+    np.testing.assert_array_equal(columns["redshift"], every["redshift"])
+    assert columns["id"].tolist() == every["id"].tolist()
+    assert set(source.columns("val", ("numbers",))) == {"numbers"}
+    assert source.columns("val", ()) == {}
+    assert len(asked) == 1
 
 
 def test_fewer_stamps_than_a_batch_are_repeated(opened: Callable[..., Source], tmp_path: Path):

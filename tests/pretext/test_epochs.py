@@ -107,6 +107,16 @@ def test_scores_are_of_what_was_seen_twice(source: harness.Arrays, pairs: tuple[
     assert float(spread.result()) == pytest.approx(np.sqrt(ones[0].var(axis=0).sum()), rel=1e-4)
 
 
+def test_retrieval_is_not_known_where_nothing_was_seen_twice(
+    source: harness.Arrays, pairs: tuple[dict, list[np.ndarray]]
+):
+    target, views = pairs
+    alone = {"group": -1 - np.arange(N, dtype=np.int32), "paired": np.zeros(N, np.float32), "weight": target["weight"]}
+    retrieval = EpochRetrieval(fitted(source).replicas)
+    retrieval.update_state(alone, [ops.convert_to_tensor(v) for v in views], sample_weight=target["weight"])
+    assert np.isnan(float(retrieval.result()))
+
+
 def test_a_survey_with_visits_is_trained_on_from_its_records(tmp_path: Path):
     records, examples, _ = run(
         config_for(write_visits(tmp_path, 24), object_column="galaxy", splits="train=0.8,val=0.2")

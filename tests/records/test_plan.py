@@ -74,6 +74,15 @@ def test_field_is_found_by_position_or_named(tmp_path: Path):
     assert reasons(named) == {1: "off_image", 4: "missing_image"}
 
 
+@pytest.mark.parametrize(("splits", "said"), [("train=0.8,val=0.1", 1), ("train=0.8,val=0.2", 0), (None, 0)])
+def test_shares_that_are_scaled_are_said(tmp_path: Path, splits: str | None, said: int):
+    directory = survey(tmp_path, {"x": [40.0] * 30, "y": [40.0] * 30, "field": list("AB") * 15}, wcs=False)
+    lines: list[str] = []
+    make_plan(config_for(directory, splits=splits), report=lines.append)
+    assert lines.count("--splits adds up to 0.9: taken as train 0.889, val 0.111") == said
+    assert sum("--splits" in line for line in lines) == said
+
+
 @pytest.mark.parametrize("edge", ["reject", "pad"])
 def test_edges(tmp_path: Path, edge: str):
     x = [7.0, 8.0, 72.0, 72.5, 40.0, -0.5, -0.6, 79.4, 79.5, np.nan, 1e300]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrokeras.errors import UsageError
-from astrokeras.records.splits import parse_splits, split_groups, split_objects
+from astrokeras.records.splits import describe_scaling, parse_splits, split_groups, split_objects
 
 SHARES = parse_splits("train=0.8,val=0.1,test=0.1")
 COUNTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=60).map(np.array)
@@ -19,6 +19,13 @@ def names(count: int) -> np.ndarray:
 def test_shares_are_scaled_and_ordered():
     assert parse_splits("test=1, train=3") == {"train": 0.75, "test": 0.25}
     assert parse_splits("train=5") == {"train": 1.0}
+
+
+def test_shares_that_are_scaled_are_said():
+    assert describe_scaling("train=0.8,val=0.1") == "--splits adds up to 0.9: taken as train 0.889, val 0.111"
+    assert describe_scaling("val=1,train=3") == "--splits adds up to 4: taken as train 0.75, val 0.25"
+    for whole in ("train=1", "test=0.3,val=0.1,train=0.6", "train=0.333,val=0.333,test=0.333"):
+        assert describe_scaling(whole) is None
 
 
 @pytest.mark.parametrize(

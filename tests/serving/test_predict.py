@@ -77,5 +77,5 @@ def test_records_of_other_bands_are_refused(served, sample_records, tmp_path):
     records = Records.load(sample_records)
     options = {**records.conversion, "bands": ("r",), "out": str(tmp_path / "r"), "workers": 1}
     convert(ConvertConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}))
-    with pytest.raises(AstrokerasError, match="was trained on bands"):
+    with pytest.raises(AstrokerasError, match=rf"was trained on bands {', '.join(records.bands)}, .* has r$"):
         run(PredictConfig(run=str(served / "classes"), data=str(tmp_path / "r"), out=str(tmp_path / "p.csv")))

@@ -92,6 +92,29 @@ def test_the_newest_is_given_up_for_the_one_before(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def test_what_was_damaged_takes_no_place_of_the_two(tmp_path: Path):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    for step in (10, 20):
+        checkpoints.save(take(model), Moment([], step))
+    damage(tmp_path / "epoch-00000-step-00000020.npz")
+    checkpoints.save(take(model), Moment([], 15))
+    names = ["epoch-00000-step-00000010", "epoch-00000-step-00000015"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [n + e for n in names for e in (".json", ".npz")]
+
+
+def test_the_only_whole_one_is_not_given_up(tmp_path: Path):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(take(model), Moment([], step))
+    damage(tmp_path / "epoch-00000-step-00000001.npz")
+    assert not checkpoints.drop_newest()
+    assert checkpoints.restore(model) == Moment([], 2)
+
+
 def test_all_damaged_or_another_model(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(take(make_model()), Moment([]))

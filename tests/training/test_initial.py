@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from pathlib import Path
 
 import keras
@@ -56,6 +57,10 @@ def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
     network = start.build().get_layer("mobilenet_v2_backbone").get_layer("mobilenet_v2")
     for ours, theirs in zip(network.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    original.set_weights([np.full_like(one, np.inf) for one in original.get_weights()])
+    original.save_weights(file)
+    with pytest.raises(AstrokerasError, match=r"^--imagenet-weights .*h5: the weights to start from are not finite"):
+        found(records, init="imagenet", imagenet_weights=str(file), resize=32)
     with pytest.raises(WeightsUnavailable, match="there is no weights file"):
         found(records, init="imagenet", imagenet_weights=str(tmp_path / "none.h5"), resize=32)
     with pytest.raises(UsageError, match="'compact' has no ImageNet weights"):
@@ -98,13 +103,22 @@ def test_what_a_run_brings_cannot_be_asked_for_otherwise(records: Records, runs:
 
 def test_runs_for_other_records_are_no_start(records: Records, runs: Path, tmp_path: Path):
     other = write_records(tmp_path / "bands", counts={"train": 4}, size=20, bands=("J", "H"))
-    with pytest.raises(AstrokerasError, match=r"was pre-trained on bands \['g', 'r', 'i'\], these records have"):
+    with pytest.raises(AstrokerasError, match=r"was pre-trained on bands g, r, i, these records have J, H$"):
         found(other, init=str(runs / "first"))
     small = write_records(tmp_path / "small", counts={"train": 4}, size=12)
     with pytest.raises(UsageError, match=r"sees stamps of 16 px, those in .* have 12"):
         found(small, init=str(runs / "first"))
     with pytest.raises(AstrokerasError, match="nowhere is not a run directory"):
         found(records, init="nowhere")
+
+
+def test_weights_that_are_not_finite_are_no_start(records: Records, runs: Path, tmp_path: Path):
+    run = shutil.copytree(runs / "first", tmp_path / "ruined")
+    encoder = build_encoder(records, backbone="compact", size=16, resize=18, stretch="linear")
+    encoder.set_weights([np.full_like(encoder.get_weights()[0], np.nan), *encoder.get_weights()[1:]])
+    encoder.save(run / "encoder.keras")
+    with pytest.raises(AstrokerasError, match=f"^--init {run}: the weights to start from are not finite"):
+        found(records, init=str(run))
 
 
 def test_another_sky_is_told(records: Records, runs: Path):

@@ -16,6 +16,8 @@ from astrokeras.pipeline.source import POSITION
 from astrokeras.pipeline.stream import Stream
 from astrokeras.pretext.magnitudes import Magnitudes
 from astrokeras.records.directory import Records
+from astrokeras.training.checkpoint import Moment
+from astrokeras.training.loop import Trainer
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run import load_run
 from tests.synthetic import write_records
@@ -83,6 +85,23 @@ def test_no_checkpoint_holds_weights_that_are_not_finite(
     assert len(json.loads((out / "nonfinite.json").read_text())["ids"]) == BATCH
 
 
+def test_no_best_epoch_has_weights_that_are_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The last step of the epoch ruins them, which no loss of the training shows."""
+    train, out = Trainer._train, tmp_path / "run"
+
+    def ruined(self: Trainer, moment: Moment) -> dict[str, float]:
+        scores = train(self, moment)
+        bias = self.model.trainable_variables[-1]
+        bias.assign(bias * float("nan"))
+        return scores
+
+    monkeypatch.setattr(Trainer, "_train", ruined)
+    records = write_records(tmp_path / "records", counts={"train": 32, "val": 8})
+    with pytest.raises(AstrokerasError, match=r"the weights became .* at step 2 of epoch 1"):
+        pretrain(config_for(records, out, patience=1), lambda _: None)
+    assert not list((out / "checkpoints").glob("best/*"))
+
+
 def test_a_training_that_diverged_goes_on_with_a_smaller_rate(records: Records, tmp_path: Path):
     """The weights become too large before they become infinite, so that the last checkpoint is of no use."""
     config = config_for(records, tmp_path / "run", learning_rate=1e30, checkpoint_every=1)
@@ -91,7 +110,7 @@ def test_a_training_that_diverged_goes_on_with_a_smaller_rate(records: Records, 
     ):
         pretrain(config, lambda _: None)
     again = dataclasses.replace(config, resume=True, learning_rate=1e-3)
-    with pytest.raises(UsageError, match=r"--batch-size was 16, is 8$"):
+    with pytest.raises(UsageError, match=r"--batch-size was 16 and is 8$"):
         pretrain(dataclasses.replace(again, batch_size=8), lambda _: None)
     with pytest.raises(UsageError, match=r"a larger --learning-rate \(was 1e\+30, is 2e\+30\)"):
         pretrain(dataclasses.replace(again, learning_rate=2e30), lambda _: None)

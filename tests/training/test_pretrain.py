@@ -113,6 +113,16 @@ def test_reported_scores_are_those_of_the_saved_model(
     assert loss == pytest.approx(result["val"]["loss"], rel=1e-4)
 
 
+def test_an_averaged_model_is_averaged_to_the_end(records: Records, tmp_path: Path):
+    """Head and encoder are those that were validated, though no checkpoint of the best epoch holds them."""
+    out = tmp_path / "run"
+    options = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "schedule": "constant", "average": 0.999}
+    result = pretrain(PretrainConfig(records=str(records.path), out=str(out), **options), lambda _: None)
+    found = load_model(out / "model.keras").predict(load_arrays(records, "val")[0], verbose=0)
+    error = np.abs(found - read_columns(records, "val")["magnitudes"])
+    assert np.nanmean(error) == pytest.approx(result["val"]["mae"], rel=1e-4)
+
+
 def test_the_encoder_is_the_one_in_the_model(undisturbed: tuple[PretrainConfig, dict, list[str]]):
     encoder = load_model(Path(undisturbed[0].out) / "encoder.keras")
     inside = load_model(Path(undisturbed[0].out) / "model.keras").get_layer("encoder")
@@ -145,7 +155,7 @@ def test_a_run_that_finds_the_disk_full_goes_on_and_ends_the_same_to_the_bit(
         patch.setattr(module, "fit_tasks", None)
         with pytest.raises(AstrokerasError, match="is not empty"):
             pretrain(config, lambda _: None)
-    with pytest.raises(UsageError, match="--seed was 0, is 1"):
+    with pytest.raises(UsageError, match="--seed was 0 and is 1"):
         pretrain(differing(config, resume=True, seed=1), lambda _: None)
     lines = []
     pretrain(differing(config, resume=True), lines.append)
@@ -181,6 +191,38 @@ def test_a_signal_while_validating_costs_no_training(
         pretrain(differing(config, resume=True), lambda _: None)
     one, two = first_epoch(undisturbed[0].out), first_epoch(config.out)
     assert {name for name in one if one[name] != two[name]} <= set(SPEEDS)
+
+
+@pytest.mark.parametrize(
+    ("splits", "where", "saved"),
+    [
+        ({"val": 8}, "step 2 of epoch 1", "epoch-00000-step-00000002.json"),
+        ({}, "epoch 1", "epoch-00001-step-00000000.json"),
+    ],
+)
+def test_a_signal_just_after_the_look_for_one_stops_where_the_state_is_saved(
+    splits: dict[str, int], where: str, saved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    records = write_records(tmp_path / "records", counts={"train": 32, **splits})
+    pausing = Trainer.pausing
+
+    def signalled(self: Trainer) -> bool:
+        answer = pausing(self)
+        signal.raise_signal(signal.SIGTERM)
+        return answer
+
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=16)
+    monkeypatch.setattr(Trainer, "pausing", signalled)
+    with pytest.raises(Stopped, match=f"^stopped by SIGTERM after {where}; "):
+        pretrain(config, lambda _: None)
+    assert (tmp_path / "run" / "checkpoints" / saved).is_file()
+
+
+def test_a_run_is_not_overwritten_where_its_weights_lie(undisturbed: tuple[PretrainConfig, dict, list[str]]):
+    config = differing(undisturbed[0], overwrite=True, init="imagenet")
+    config = differing(config, imagenet_weights=str(Path(config.out) / "notop.weights.h5"))
+    with pytest.raises(UsageError, match=r"is where .*notop\.weights\.h5 lies, which the run reads"):
+        module._earlier(config, Records.load(config.records))
 
 
 def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path):
@@ -225,6 +267,16 @@ def test_without_validation(tmp_path: Path):
     result = pretrain(config, lines.append)
     assert result["val"] == {}
     assert "no validation" in lines[0]
+
+
+@pytest.mark.parametrize("counts", [{"train": 0, "val": 5}, {"val": 5}])
+def test_without_anything_to_train_on_nothing_is_begun(counts: dict[str, int], tmp_path: Path):
+    records = write_records(tmp_path / "records", counts=counts)
+    for task in ("rotation", "magnitudes", "photometry"):
+        config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), task=(task,))
+        with pytest.raises(AstrokerasError, match=r"^no records to train on in the training split of "):
+            pretrain(config, lambda _: None)
+    assert not (tmp_path / "run").exists()
 
 
 def test_several_tasks_at_once_without_a_catalogue(records: Records, tmp_path: Path):

@@ -71,6 +71,15 @@ def test_who_differs_is_told_on_both_sides():
         assert "worker 0 and worker 1 were not started alike: gpus: 2 and 1" in str(error)
 
 
+def test_who_is_not_on_the_list_of_the_first_is_told_by_its_own_number():
+    workers = free_addresses(4)
+    raised = together(worker(workers[:2], 0), worker(workers, 3))
+    for error in raised:
+        assert isinstance(error, UsageError)
+        assert "worker 0 and worker 3 were not started alike: the list of workers: " in str(error)
+        assert str(error).endswith(f": {','.join(workers[:2])} and {','.join(workers)}")
+
+
 def test_who_does_not_come_is_named():
     workers = free_addresses(3)
     raised = together(worker(workers, 0, patience=0.5), worker(workers, 1, patience=0.5))

@@ -59,8 +59,11 @@ def test_resuming_needs_the_same_options_and_records(records: Records, tmp_path:
     config = PretrainConfig(records=str(records.path), out=str(tmp_path), epochs=5)
     write_run(tmp_path, "pretrain", config, records)
     check_same(tmp_path, PretrainConfig(records="moved", out="moved", epochs=5, resume=True, devices="cpu:2"), records)
-    with pytest.raises(UsageError, match="--epochs was 5, is 6, --batch-size was 64, is 32"):
+    with pytest.raises(UsageError, match="--epochs was 5 and is 6, --batch-size was 64 and is 32"):
         check_same(tmp_path, PretrainConfig(records="", out="", epochs=6, batch_size=32), records)
+    with pytest.raises(UsageError, match="--task was magnitudes and is rotation,jigsaw, --patience was not given and"):
+        other = PretrainConfig(records="", out="", epochs=5, task=("rotation", "jigsaw"), patience=1)
+        check_same(tmp_path, other, records)
     run = json.loads((tmp_path / "run.json").read_text())
     run["records"]["fingerprint"] = "other"
     (tmp_path / "run.json").write_text(json.dumps(run))

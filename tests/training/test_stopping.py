@@ -7,6 +7,7 @@ import pytest
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
 from astrokeras.training.checkpoint import Checkpoints
+from astrokeras.training.state import take
 from astrokeras.training.stopping import BestWeights, best_epoch, check_patience, is_over
 
 
@@ -42,7 +43,7 @@ def test_weights_of_the_best_epoch_come_back_and_damage_is_found(tmp_path: Path)
         losses.append(loss)
         model.set_weights([np.full_like(one, len(losses)) for one in model.get_weights()])
         states.append(model.get_weights())
-        best.keep(model, history(*losses))
+        best.keep(lambda: take(model), history(*losses))
     assert best.restore(model, history(*losses)) == 5
     np.testing.assert_array_equal(model.get_weights()[0], states[4][0])
     # A run that goes on from before the newest knows nothing of it.
