@@ -111,11 +111,11 @@ def _warn_of_leak(init: str, start: dict, records: Records, report: Callable[[st
             continue
         try:
             others = Records.load(run["records"]["path"])
-            seen = set(read_columns(others, "train")["id"])
+            seen = set(read_columns(others, "train", ("id",))["id"])
         except AstrokerasError:
             report(f"WARNING: {who} was trained on other records; make sure that none of its objects is tested on here")
             continue
-        both = len(seen & set(read_columns(records, "test")["id"]))
+        both = len(seen & set(read_columns(records, "test", ("id",))["id"]))
         if both:
             report(f"WARNING: {both} test objects were among those that {who} was trained on (by id); it has seen them")
 

@@ -105,7 +105,7 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
 
 
 def _labels(records: Records, split: str) -> np.ndarray:
-    return read_columns(records, split)["label"] if split in records.splits else np.empty(0, np.int64)
+    return read_columns(records, split, ("label",))["label"] if split in records.splits else np.empty(0, np.int64)
 
 
 def _draws(config: FinetuneConfig, labels: np.ndarray) -> list[Draw]:
