@@ -14,7 +14,7 @@ import click
 from astrokeras import __version__, config
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.options import json_option, options_of, shared_options, take_survey
-from astrokeras.terminal import bar, progress, report, show, without_chatter
+from astrokeras.terminal import bar, interruptible, progress, report, show, without_chatter
 
 _TRAIN_HELPS = {
     "out": "Run directory to make.",
@@ -339,7 +339,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted (143 by SIGTERM)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        cli.main(args=arguments, prog_name="astrokeras", standalone_mode=False)
+        with interruptible():
+            cli.main(args=arguments, prog_name="astrokeras", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -15,6 +17,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.jsonable import finite
 
 _QUIET_SECONDS = 30
+_AGAIN_SECONDS = 0.1
 
 
 def report(line: str) -> None:
@@ -60,6 +63,29 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
             last = time.monotonic()
 
     yield advance
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Sees to it that Ctrl-C reaches the block: Python drops it in a ``__del__`` or in a callback of the collector.
+
+    There it only tells its hook of it; the signal is sent again a moment later.
+    """
+    former = sys.unraisablehook
+
+    def hook(dropped: Any) -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
+            again.daemon = True
+            again.start()
+        else:
+            former(dropped)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
 
 
 @contextlib.contextmanager

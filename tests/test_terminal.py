@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -79,3 +80,23 @@ def test_chatter_is_not_shown_to_who_ends_the_work_or_is_told_in_a_line(capfd, e
         raise ended
     os.write(2, b"heard again\n")
     assert capfd.readouterr().err == "heard again\n"
+
+
+def test_an_interrupt_in_a_finalizer_is_not_lost():
+    program = (
+        "import os, signal, time\n"
+        "from astrokeras.terminal import interruptible\n"
+        "class Unlucky:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(0.01)\n"
+        "try:\n"
+        "    with interruptible():\n"
+        "        Unlucky()\n"
+        "        time.sleep(20)\n"
+        "        print('went on')\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
