@@ -3,7 +3,7 @@
 `tf.data` tunes a stream in a thread that sleeps between its looks, longer each time, up to a minute, and whoever
 drops an iterator waits for that thread. It is meant to be woken, but is told so before it can see why, and so often
 goes back to sleep (``Model::OptimizeLoop`` and ``CancellationManager::StartCancel`` in TensorFlow's source; seen with
-2.21 by ``benchmarks/tuner.py``). A stream that is read anew for every epoch stands still for seconds at the end of many.
+2.21 by ``benchmarks/tuner.py``). A stream that is read anew each epoch stands still for seconds at the end of some.
 """
 
 import os
