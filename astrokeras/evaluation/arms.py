@@ -14,7 +14,15 @@ from astrokeras.models.saving import load_model
 from astrokeras.models.stretch import stretch_kind
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.directory import Records
-from astrokeras.training.initial import WORDS, ancestors, check_bands, imagenet_record, lineage, run_record
+from astrokeras.training.initial import (
+    WORDS,
+    ancestors,
+    check_bands,
+    check_finite,
+    imagenet_record,
+    lineage,
+    run_record,
+)
 from astrokeras.training.run import load_run
 
 
@@ -154,7 +162,9 @@ def _imagenet(config: FinetuneConfig, records: Records, options: dict, report: C
 
 def _pretrained(init: str, start: dict, size: int, taken: set[str]) -> Arm:
     file = Path(init) / "encoder.keras"
-    side = load_model(file).input_shape[1]
+    encoder = load_model(file)
+    check_finite(encoder, f"--init {init}")
+    side = encoder.input_shape[1]
     if side != size:
         raise UsageError(
             f"--init {init} was pre-trained on stamps of {side} pixels, the arms use {size}; give --size {side}"

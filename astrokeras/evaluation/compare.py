@@ -26,9 +26,10 @@ class Draw:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """One trained classifier: its metrics by split, its history by epoch (empty in frozen mode)."""
+    """One trained classifier: how it was trained, its metrics by split, its history by epoch (empty in frozen mode)."""
 
     draw: Draw
+    mode: str
     metrics: dict[str, dict[str, float]]
     history: dict[str, list[float]]
     seconds: float
@@ -80,7 +81,7 @@ def run_arm(
             else:
                 probabilities = predict(trainer.model, records, exam.split, config.batch_size, exam.select)
             metrics[exam.split] = classification_metrics(exam.labels, probabilities)
-        yield Outcome(draw, metrics, history, time.perf_counter() - started), trainer.model
+        yield Outcome(draw, mode, metrics, history, time.perf_counter() - started), trainer.model
 
 
 class _Features:

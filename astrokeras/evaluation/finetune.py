@@ -160,7 +160,7 @@ def _keep(
     write_atomically(directory / "model.keras", model.save)
     result = {
         "arm": arm.name, "init": arm.init, "started_from": ", ".join(lineage(arm.start)[1:]), "backbone": arm.backbone,
-        "budget": draw_.budget, "repeat": draw_.repeat,
+        "mode": outcome.mode, "budget": draw_.budget, "repeat": draw_.repeat,
         "labels": int(draw_.select.sum()), "directory": place, "seconds": round(outcome.seconds, 2),
         **{f"{split}_{name}": v for split, metrics in outcome.metrics.items() for name, v in metrics.items()},
     }  # fmt: skip
@@ -180,7 +180,7 @@ def _keep(
         chosen = np.zeros_like(draw_.select)
         chosen[np.flatnonzero(draw_.select)[:N_SAMPLE_STAMPS]] = True
         board.stamps(place, load_arrays(records, "train", select=chosen, size=model.input_shape[1])[0], records)
-    write_trial(board, place, arm, outcome, config)
+    write_trial(board, place, arm, outcome)
     board.close()
     return result
 

@@ -19,21 +19,21 @@ def write_experiment(directory: Path, arms: list[Arm], config: FinetuneConfig) -
         api.HParam("backbone", api.Discrete(sorted({arm.backbone for arm in arms}))),
         api.HParam("budget", api.Discrete(list(dict.fromkeys(config.budget)))),
         api.HParam("repeat", api.IntInterval(0, config.repeats - 1)),
-        api.HParam("mode", api.Discrete([config.mode])),
+        api.HParam("mode", api.Discrete(["full", "two-phase"] if config.mode == "two-phase" else [config.mode])),
     ]
     metrics = [api.Metric(f"test/{name}", display_name=f"test {name.replace('_', ' ')}") for name in METRICS]
     with tf.summary.create_file_writer(str(directory)).as_default():
         api.hparams_config(hparams=columns, metrics=metrics)
 
 
-def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: Outcome, config: FinetuneConfig) -> None:
+def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: Outcome) -> None:
     """Say which row of the table the scalars of the run `place` belong to."""
     values = {
         "arm": arm.name,
         "backbone": arm.backbone,
         "budget": outcome.draw.budget,
         "repeat": outcome.draw.repeat,
-        "mode": config.mode,
+        "mode": outcome.mode,
     }
     with board.writer(place).as_default():
         api.hparams(values, trial_id=place)

@@ -20,7 +20,7 @@ from astrokeras.survey.tables import markdown
 from astrokeras.training.files import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
-_SHARED = ("arm", "init", "started_from", "backbone", "budget", "labels")  # of all repeats
+_SHARED = ("arm", "init", "started_from", "backbone", "mode", "budget", "labels")  # of all repeats
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>astrokeras: $title</title><style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -104,6 +104,8 @@ def footnote(rows: list[dict], exam: Exam) -> str:
     ]
     if len({row["backbone"] for row in rows}) > 1:
         sentences.append("Arms differ in their network too (backbone), not only in where it starts from.")
+    if len({row["mode"] for row in rows}) > 1:
+        sentences.append("scratch has no weights to keep and was trained as in full mode, the others in two phases.")
     for arm, before in dict.fromkeys((row["arm"], row["started_from"]) for row in rows if row["started_from"]):
         sentences.append(f"The pre-training of {arm} went on from {before}: its gain is that of both together.")
     if any(row["budget"] == "all" for row in rows):

@@ -69,7 +69,7 @@ def find_start(config: PretrainConfig, records: Records, report: Callable[[str],
         return Start(config, {"kind": "scratch"}, lambda: build_encoder(records, **options))
     weights = config.imagenet_weights or "imagenet"
     # Weights that are of no use are told of before any work is done.
-    _check_finite(build_encoder(records, weights=weights, **options), f"--imagenet-weights {weights}")
+    check_finite(build_encoder(records, weights=weights, **options), f"--imagenet-weights {weights}")
     record = imagenet_record(config.imagenet_weights, config.backbone)
     return Start(config, record, lambda: build_encoder(records, weights=weights, **options))
 
@@ -84,7 +84,7 @@ def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], 
     check_bands(config.init, run, records)
     file = Path(config.init) / "encoder.keras"
     encoder = load_model(file)
-    _check_finite(encoder, f"--init {config.init}")
+    check_finite(encoder, f"--init {config.init}")
     own = _options_of(encoder, run)
     for name, value in own.items():
         asked = getattr(config, name)
@@ -103,7 +103,7 @@ def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], 
     return Start(dataclasses.replace(config, **own), run_record(config.init, run), lambda: load_model(file))
 
 
-def _check_finite(encoder: keras.Model, where: str) -> None:
+def check_finite(encoder: keras.Model, where: str) -> None:
     """Makes sure that a training can go on from these weights.
 
     Raises:

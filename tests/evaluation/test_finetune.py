@@ -173,6 +173,20 @@ def test_in_two_phases_training_goes_on_from_the_head_that_was_fitted(place, tmp
     # Random weights have nothing to keep.
     assert "arm scratch: compact, full" in lines
     assert "arm magnitudes: compact, two-phase" in lines
+    modes = [(row["arm"], row["mode"]) for row in rows_of(tmp_path / "out/comparison.csv")]
+    assert modes == [("scratch", "full"), ("magnitudes", "two-phase")]
+    assert "scratch has no weights to keep and was trained as in full" in (tmp_path / "out/comparison.md").read_text()
+
+
+def test_an_arm_whose_weights_are_not_finite_is_refused(place, tmp_path):
+    run = shutil.copytree(place / "magnitudes", tmp_path / "ruined")
+    encoder = load_model(run / "encoder.keras")
+    encoder.set_weights([np.full_like(weight, np.nan) for weight in encoder.get_weights()])
+    encoder.save(run / "encoder.keras")
+    config = options(place, out=str(tmp_path / "out"), init=(str(run),), mode="frozen")
+    with pytest.raises(AstrokerasError, match=r"ruined: the weights to start from are not finite"):
+        finetune(config, silent)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_frozen_arm_with_one_repeat_of_all_labels_is_a_baseline_too(place, tmp_path):
