@@ -51,11 +51,11 @@ def convert(
     out = Path(config.out)
     _check_options(config)
     config = check_detection(with_survey(config))
-    if out.exists() and not _is_ours(out):
-        raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
     _, config = choose_splitting(config)
     asked = what_is_asked(config)
     with Partial.opened(out) as partial:
+        if out.exists() and not _is_ours(out):
+            raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
         if out.exists() and not config.overwrite:
             content = already_complete(asked, partial, resume=config.resume)
             report(f"{out} is complete already")

@@ -8,23 +8,19 @@ replaces, until then.
 """
 
 import contextlib
-import errno
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.locking import take_lock
 from astrokeras.records.done import Done, load
 from astrokeras.records.metadata import sync, write_json
 from astrokeras.records.parts import part_path
 from astrokeras.records.task import Work
 from astrokeras.records.work import result_path
-
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 class Partial:
@@ -48,9 +44,7 @@ class Partial:
         """
         partial = cls(out)
         try:
-            lock = _lock(partial.path)
-        except BlockingIOError:
-            raise AstrokerasError(f"another run is converting to {out}; wait for it, or choose another --out") from None
+            lock = take_lock(partial.path / "lock", out)
         except OSError as error:
             raise AstrokerasError(f"cannot write beside {out}: {error.strerror}") from None
         try:
@@ -167,24 +161,3 @@ class Partial:
 def partial_path(out: Path) -> Path:
     """Where an unfinished conversion to `out` is kept."""
     return out.with_name(f".{out.name}.partial")
-
-
-def _lock(directory: Path) -> IO[str]:
-    """Lock a directory for as long as the file stays open, however the process ends."""
-    path = directory / "lock"
-    while True:
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            stream = path.open("a")
-        except FileNotFoundError:  # the run before has just cleaned up
-            continue
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                stream.close()
-                raise
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-                return stream
-        stream.close()
