@@ -1,7 +1,7 @@
 """Fine-tune every arm on the same draws of labels, measure on the same test objects, and write the comparison."""
 
+import contextlib
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +24,9 @@ from astrokeras.records.directory import Records
 from astrokeras.training.classify import Schedule, Trainer
 from astrokeras.training.files import write_atomically
 from astrokeras.training.initial import lineage
+from astrokeras.training.place import Place
 from astrokeras.training.progress import write_history
-from astrokeras.training.run import create_run, write_run
+from astrokeras.training.run import write_run
 from astrokeras.training.strategy import check_batch_size, make_strategy
 from astrokeras.training.tensorboard import TensorBoard
 
@@ -41,6 +42,11 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     Raises:
         AstrokerasError: records without enough labels, runs that are none, no arm left.
     """
+    with Place(config.out).held() as place, contextlib.ExitStack() as told:
+        return _finetune(config, report, place, told)
+
+
+def _finetune(config: FinetuneConfig, report: Callable[[str], None], place: Place, told: contextlib.ExitStack) -> dict:
     _refuse_ignored(config)
     records = Records.load(config.records)
     strategy = make_strategy(config.devices)
@@ -52,7 +58,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     augment = augmentation(config.augment, Facts.of(records))
     runs = [init for init in config.init if init not in ("scratch", "imagenet")]
     weights = [config.imagenet_weights] if config.imagenet_weights else []
-    out = create_run(config.out, overwrite=config.overwrite, inputs=[config.records, *runs, *weights])
+    out = place.begin(overwrite=config.overwrite, inputs=[config.records, *runs, *weights])
+    told.enter_context(place.telling(report))
     write_run(out, "finetune", config, records)
     schedule = Schedule(config.mode, config.epochs, config.min_steps, config.batch_size, config.learning_rate)
     write_experiment(out / "tensorboard", arms, config)
@@ -68,7 +75,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
                 report(_line(arm, outcome))
     except AstrokerasError:
         if not results:
-            shutil.rmtree(out)
+            place.drop()
         raise
     rows = summarise(results)
     winner = _winner(results, rows)
@@ -82,6 +89,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     starts = {arm.name: arm.start for arm in arms}
     write_run(out, "finetune", config, records, {"rows": rows, "winner": winner, "starts": starts})
     result = {"rows": rows, "winner": winner, "table": comparison_table(rows, exams[0])}
+    place.publish()
+    out = Path(config.out)
     report(f"comparison in {out}/comparison.html; watch it with tensorboard --logdir {out}/tensorboard")
     return result
 

@@ -27,9 +27,10 @@ from astrokeras.training.initial import WORDS, check_same_start, find_start
 from astrokeras.training.loop import Bar, NonFinite, Trainer, no_bar
 from astrokeras.training.nonfinite import NONFINITE, explain
 from astrokeras.training.optimizer import check_options
+from astrokeras.training.place import Place
 from astrokeras.training.precision import check_precision
 from astrokeras.training.progress import head, line, show_epoch, summary, write_history
-from astrokeras.training.run import check_out, check_same, create_run, write_run
+from astrokeras.training.run import check_same, is_empty, write_run
 from astrokeras.training.signals import Signals
 from astrokeras.training.stopping import check_patience, is_over
 
@@ -44,15 +45,15 @@ def _show_start(board: Board, config: PretrainConfig, source: Source, model: Pre
     board.graph("train", model.encoder)
 
 
-def _earlier(config: PretrainConfig, records: Records) -> dict[str, Any] | None:
+def _earlier(config: PretrainConfig, records: Records, place: Place) -> dict[str, Any] | None:
     """The ``run.json`` of the run to go on with, which was started with these options; None if there is none.
 
     Raises:
         AstrokerasError: it was another, or `out` is taken.
         UsageError: options differ; after a divergence the learning rate may be smaller.
     """
-    out = Path(config.out)
-    if config.resume and out.is_dir() and any(out.iterdir()):
+    out = place.path
+    if config.resume and not is_empty(out):
         run = check_same(out, config, records, ("learning_rate",) if (out / NONFINITE).exists() else ())
         was = run["options"]["learning_rate"]
         if config.learning_rate > was:
@@ -61,8 +62,24 @@ def _earlier(config: PretrainConfig, records: Records) -> dict[str, Any] | None:
                 "that diverged goes on with a smaller one"
             )
         return run
-    check_out(out, overwrite=config.overwrite, inputs=_inputs(config))
+    place.check(overwrite=config.overwrite, inputs=_inputs(config))
     return None
+
+
+def _claim(place: Place, config: PretrainConfig, records: Records, held: contextlib.ExitStack) -> dict[str, Any] | None:
+    """Keeps other runs out of the directory, which all workers share; the run to go on with, see `_earlier`."""
+    held.enter_context(place.held())
+    return _earlier(config, records, place)
+
+
+def _begin(
+    place: Place, config: PretrainConfig, earlier: dict[str, Any] | None, held: contextlib.ExitStack,
+    report: Callable[[str], None],
+) -> str:  # fmt: skip
+    """Where to write."""
+    path = place.path if earlier else place.begin(overwrite=config.overwrite, inputs=_inputs(config))
+    held.enter_context(place.telling(report))
+    return str(path)
 
 
 def _say_nothing(line: str) -> None:
@@ -139,8 +156,8 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
     if not engine.workers.first:
         report, bar = _say_nothing, no_bar
     try:
-        with named_if_damaged(records, engine.input_errors), engine.workers.guard():
-            return _pretrain(config, engine, records, report, bar)
+        with named_if_damaged(records, engine.input_errors), engine.workers.guard(), contextlib.ExitStack() as held:
+            return _pretrain(config, engine, records, report, bar, held)
     except CannotWrite as error:
         raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error
 
@@ -153,12 +170,13 @@ def _baselines(model: PretextModel, source: Source, report: Callable[[str], None
 
 
 def _pretrain(
-    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar
-) -> dict[str, Any]:
-    workers = engine.workers
+    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar,
+    held: contextlib.ExitStack,
+) -> dict[str, Any]:  # fmt: skip
+    workers, place = engine.workers, Place(config.out)
     start = find_start(config, records, report)
     config = start.config
-    earlier = workers.share(lambda: _earlier(config, records))
+    earlier = workers.share(lambda: _claim(place, config, records, held))
     if earlier:
         check_same_start(config.out, earlier.get("init"), start.record)
     asked = parse_tasks(config.task)
@@ -173,9 +191,7 @@ def _pretrain(
     precision = find_precision(parts, earlier, report)
     with engine.scope():
         model = parts.build(precision["precision"])
-    path = Path(config.out)
-    if earlier is None:
-        workers.share(lambda: str(create_run(path, overwrite=config.overwrite, inputs=_inputs(config))))
+    path = Path(workers.share(lambda: _begin(place, config, earlier, held, report)))
     checkpoints = Checkpoints(path / "checkpoints", workers)
     with engine.scope():
         moment = checkpoints.restore(model) if earlier else None
@@ -210,7 +226,9 @@ def _pretrain(
 
     def finish() -> dict[str, Any]:
         result = {**summary(history, simple, kept), "legend": legend}
-        return write_run(path, "pretrain", config, records, result, **further)["result"]
+        written = write_run(path, "pretrain", config, records, result, **further)
+        place.publish()
+        return written["result"]
 
     result = workers.share(finish)
     return result if workers.first else {}

@@ -3,7 +3,6 @@
 import importlib
 import json
 import platform
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from astrokeras.records.directory import Records
 from astrokeras.training.files import write_json
 
 RUN_FILE = "run.json"
+LOCK = ".lock"
 # They say where and whether, not what: a resumed run may differ in them.
 _NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices", "worker_timeout", "checkpoint_every")
 
@@ -37,39 +37,37 @@ def versions() -> dict[str, str]:
     }
 
 
-def create_run(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()) -> Path:
-    """An empty directory for a run.
+def beside(out: str | Path, what: str) -> Path:
+    """``.OUT.what``: what is kept beside a run directory while another run is to take its place."""
+    named, real = Path(out), Path(out).resolve()
+    return (real if named.is_symlink() or named.name != real.name else named).with_name(f".{real.name}.{what}")
+
+
+def is_empty(path: Path) -> bool:
+    """Whether nothing is there, or a directory with nothing in it."""
+    if not path.is_dir():
+        return not path.exists()
+    return not any(entry.name != LOCK for entry in path.iterdir())
+
+
+def check_out(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()) -> None:
+    """Makes sure that a run can be written to a directory, and changes nothing.
 
     Args:
         out: the directory.
-        overwrite: whether an earlier run there may be removed.
+        overwrite: whether it may take the place of an earlier run there.
         inputs: what the run reads, which must not go with it.
 
     Raises:
         AstrokerasError: there is something already (with `overwrite`: something that is no run of ours).
     """
     path = Path(out)
-    check_out(path, overwrite=overwrite, inputs=inputs)
-    try:
-        if path.is_dir() and any(path.iterdir()):
-            shutil.rmtree(path)
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AstrokerasError(f"cannot make the directory {path}: {error.strerror}") from None
-    return path
-
-
-def check_out(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()) -> None:
-    """Makes sure that `create_run` can do its work, and changes nothing.
-
-    Raises:
-        AstrokerasError: see `create_run`.
-    """
-    path = Path(out)
     for needed in inputs:
         if Path(needed).resolve().is_relative_to(path.resolve()):
             raise UsageError(f"--out {path} is where {needed} lies, which the run reads; choose another --out")
-    if path.is_dir() and any(path.iterdir()):
+    if path.exists() and not path.is_dir():
+        raise AstrokerasError(f"{path} is a file; --out must be a directory")
+    if not is_empty(path):
         if not overwrite:
             raise AstrokerasError(f"{path} is not empty; choose another --out, or replace it with --overwrite")
         try:
@@ -78,8 +76,6 @@ def check_out(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str 
             raise AstrokerasError(
                 f"{path} is not a run directory, so --overwrite leaves it; remove it yourself"
             ) from None
-    elif path.exists() and not path.is_dir():
-        raise AstrokerasError(f"{path} is a file; --out must be a directory")
 
 
 def write_run(
@@ -131,6 +127,11 @@ def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
         AstrokerasError: not a run directory; or, with `finished`, a run without a result.
     """
     path = Path(path)
+    if not path.exists() and (old := beside(path, "old")).is_dir():
+        raise AstrokerasError(
+            f"{path} is not there: a run was killed while it took its place; what was there is in {old}, the new run "
+            f"in {beside(path, 'new')}; the next run there puts that right, or rename one of them"
+        )
     if not (path / RUN_FILE).is_file():
         raise AstrokerasError(f"{path} is not a run directory of astrokeras (it has no {RUN_FILE})")
     try:

@@ -18,6 +18,7 @@ from astrokeras.records.directory import Records
 from astrokeras.training import pretrain as module
 from astrokeras.training.checkpoint import Moment
 from astrokeras.training.loop import SPEEDS, Trainer
+from astrokeras.training.place import Place
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run import load_run
 from tests.synthetic import write_records
@@ -222,7 +223,7 @@ def test_a_run_is_not_overwritten_where_its_weights_lie(undisturbed: tuple[Pretr
     config = differing(undisturbed[0], overwrite=True, init="imagenet")
     config = differing(config, imagenet_weights=str(Path(config.out) / "notop.weights.h5"))
     with pytest.raises(UsageError, match=r"is where .*notop\.weights\.h5 lies, which the run reads"):
-        module._earlier(config, Records.load(config.records))
+        module._earlier(config, Records.load(config.records), Place(config.out))
 
 
 def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path):

@@ -6,7 +6,7 @@ import pytest
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.training.run import check_same, create_run, load_run, write_run
+from astrokeras.training.run import check_out, check_same, is_empty, load_run, write_run
 from tests.synthetic import write_records
 
 
@@ -17,7 +17,8 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
 
 def test_what_is_written_can_be_read(records: Records, tmp_path: Path):
     config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), backbone="compact", seed=5)
-    path = create_run(config.out)
+    path = tmp_path / "run"
+    path.mkdir()
     write_run(path, "pretrain", config, records)
     with pytest.raises(AstrokerasError, match="has not finished; go on with --resume"):
         load_run(path, finished=True)
@@ -34,16 +35,17 @@ def test_what_is_written_can_be_read(records: Records, tmp_path: Path):
 def test_only_runs_are_overwritten(records: Records, tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(AstrokerasError, match=r"is not empty; .*--overwrite"):
-        create_run(tmp_path)
+        check_out(tmp_path)
     with pytest.raises(AstrokerasError, match="is not a run directory"):
-        create_run(tmp_path, overwrite=True)
+        check_out(tmp_path, overwrite=True)
     with pytest.raises(AstrokerasError, match="is a file"):
-        create_run(tmp_path / "thesis.tex")
-    assert (tmp_path / "thesis.tex").exists()
-    run = create_run(tmp_path / "run")
+        check_out(tmp_path / "thesis.tex")
+    run = tmp_path / "run"
+    run.mkdir()
+    assert is_empty(run) and is_empty(tmp_path / "none")
     write_run(run, "pretrain", PretrainConfig(records="", out=""), records)
-    (run / "rest").touch()
-    assert list(create_run(run, overwrite=True).iterdir()) == []
+    check_out(run, overwrite=True)
+    assert not is_empty(run)
 
 
 def test_what_is_no_run(tmp_path: Path):
