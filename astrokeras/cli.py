@@ -40,9 +40,17 @@ def _import_keras(*, tensorflow: bool = True) -> None:
         UsageError: another is set.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    named = os.environ.get("KERAS_BACKEND")
     with without_chatter():
-        import keras  # noqa: PLC0415
-
+        try:
+            import keras  # noqa: PLC0415
+        except (ImportError, ValueError) as error:
+            if not named:
+                raise AstrokerasError(f"Keras cannot be imported: {error}") from error
+            raise UsageError(
+                f"Keras cannot be used with KERAS_BACKEND={named} ({error}); install that backend, or unset "
+                "KERAS_BACKEND for TensorFlow"
+            ) from error
         backend = keras.backend.backend()
         if backend == "tensorflow":
             import tensorflow as tf  # noqa: PLC0415
