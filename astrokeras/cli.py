@@ -16,6 +16,7 @@ from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.options import json_option, options_of, shared_options, take_survey
 from astrokeras.terminal import bar, interruptible, progress, report, show, without_chatter
 
+_MODEL_BYTES = "Refuse models and files of weights that claim more bytes."
 _TRAIN_HELPS = {
     "out": "Run directory to make.",
     "epochs": "Passes over the training records.",
@@ -26,7 +27,8 @@ _TRAIN_HELPS = {
     "stretch": "auto (asinh for fluxes, linear for JPEG and PNG levels), asinh or linear.",
     "augment": "default, none, or a chain as in 'dihedral|shift(2)|noise(0.5)': see the guide.",
     "devices": "auto, cpu:N or gpu:N; more than one trains with MirroredStrategy.",
-    "overwrite": "Replace an existing run directory.",
+    "max_model_bytes": _MODEL_BYTES,
+    "overwrite": "Replace an existing run directory, which stays until the new run is complete.",
 }
 
 
@@ -291,6 +293,7 @@ def finetune_command(as_json: bool, **values: Any) -> str:
         "split": "With records: train, val, test or all.",
         "batch_size": "Records a step.",
         "workers": "With an image template: processes that cut the stamps.  [default: one a core]",
+        "max_model_bytes": _MODEL_BYTES,
         "overwrite": "Replace an existing table.",
     },
     arguments=("run", "data"),
@@ -312,6 +315,7 @@ def predict_command(as_json: bool, **values: Any) -> str:
     {
         "out": "Model directory, as TensorFlow Serving watches it: MODELS/NAME.",
         "version": "Version folder.  [default: one more than the last]",
+        "max_model_bytes": _MODEL_BYTES,
     },
     arguments=("run",),
 )

@@ -11,6 +11,7 @@ from typing import Any
 DEFAULT_SPLITS = "train=0.8,val=0.1,test=0.1"
 DEFAULT_SPLIT_BY = "id"
 DEFAULT_IMAGENET_BACKBONE = "mobilenet_v2"
+MAX_MODEL_BYTES = 2 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +117,7 @@ class PretrainConfig:
     checkpoint_every: int | None = None
     resume: bool = False
     overwrite: bool = False
+    max_model_bytes: int = MAX_MODEL_BYTES
     seed: int = 0
 
 
@@ -142,6 +144,7 @@ class FinetuneConfig:
     augment: str = "default"
     devices: str = "auto"
     overwrite: bool = False
+    max_model_bytes: int = MAX_MODEL_BYTES
     seed: int = 0
 
 
@@ -157,6 +160,7 @@ class PredictConfig:
     batch_size: int = 256
     workers: int | None = None
     overwrite: bool = False
+    max_model_bytes: int = MAX_MODEL_BYTES
     seed: int = 0
 
 
@@ -167,6 +171,7 @@ class ExportConfig:
     run: str
     out: str
     version: int | None = None
+    max_model_bytes: int = MAX_MODEL_BYTES
     seed: int = 0
 
 

@@ -10,7 +10,6 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.encoder import build_encoder
-from astrokeras.models.saving import load_model
 from astrokeras.models.stretch import stretch_kind
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.directory import Records
@@ -19,6 +18,8 @@ from astrokeras.training.initial import (
     ancestors,
     check_bands,
     check_finite,
+    check_size_of,
+    encoder_of,
     imagenet_record,
     lineage,
     run_record,
@@ -74,7 +75,8 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
         elif init == "imagenet":
             arm = _imagenet(config, records, options, report)
         else:
-            arm = _pretrained(init, starts[init], size, taken={arm.name for arm in arms})
+            load = encoder_of(init, records, config.max_model_bytes)
+            arm = _pretrained(init, starts[init], size, load, taken={arm.name for arm in arms})
         if arm:
             arms.append(arm)
     if not arms:
@@ -147,6 +149,7 @@ def _scratch(records: Records, backbone: str, options: dict) -> Arm:
 
 def _imagenet(config: FinetuneConfig, records: Records, options: dict, report: Callable[[str], None]) -> Arm | None:
     backbone = config.imagenet_backbone
+    check_size_of(config.imagenet_weights, config.max_model_bytes)
 
     def build(_: int) -> keras.Model:
         return build_encoder(records, backbone=backbone, weights=config.imagenet_weights or "imagenet", **options)
@@ -160,9 +163,8 @@ def _imagenet(config: FinetuneConfig, records: Records, options: dict, report: C
     return Arm("imagenet", "imagenet", backbone, start, build, random=False)
 
 
-def _pretrained(init: str, start: dict, size: int, taken: set[str]) -> Arm:
-    file = Path(init) / "encoder.keras"
-    encoder = load_model(file)
+def _pretrained(init: str, start: dict, size: int, load: Callable[[], keras.Model], taken: set[str]) -> Arm:
+    encoder = load()
     check_finite(encoder, f"--init {init}")
     side = encoder.input_shape[1]
     if side != size:
@@ -173,4 +175,4 @@ def _pretrained(init: str, start: dict, size: int, taken: set[str]) -> Arm:
     number = 2
     while name in taken | WORDS | {"tensorboard"}:
         name, number = f"{plain}-{number}", number + 1
-    return Arm(name, init, start["backbone"], start, lambda _: load_model(file), random=False)
+    return Arm(name, init, start["backbone"], start, lambda _: load(), random=False)

@@ -84,7 +84,7 @@ def _finetune(config: FinetuneConfig, report: Callable[[str], None], place: Plac
             "WARNING: the validation split lacks labels of several classes, so the winner was chosen on the test "
             "split: its test metrics are too good"
         )
-    _copy_winner(out, winner)
+    _copy_winner(out, winner, config.max_model_bytes)
     write_reports(out, rows, results, exams[0], config, records)
     starts = {arm.name: arm.start for arm in arms}
     write_run(out, "finetune", config, records, {"rows": rows, "winner": winner, "starts": starts})
@@ -224,8 +224,8 @@ def _winner(results: list[dict], rows: list[dict]) -> dict:
     }
 
 
-def _copy_winner(out: Path, winner: dict) -> None:
-    model = load_model(out / winner["directory"] / "model.keras")
+def _copy_winner(out: Path, winner: dict, max_bytes: int) -> None:
+    model = load_model(out / winner["directory"] / "model.keras", max_bytes=max_bytes)
     # Who goes on from it decides anew what is trained.
     freeze_normalization(model, frozen=False)
     write_atomically(out / "model.keras", model.save)

@@ -1,50 +1,78 @@
 """Reading models back: importing this module makes our layers known to Keras."""
 
-import json
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
 from astrokeras.models import adapter, applications, stretch
+from astrokeras.models.limits import check_network, read_config
 from astrokeras.models.normalization import SYNCHRONIZED
 
 # Keras finds a layer by its registered name, so its module must have been imported.
 LAYERS = (adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch)
+# By which layers our models are known.
+ENCODER = {"stretch": stretch.Stretch}
+CLASSIFIER = {"encoder": keras.Model, "logits": keras.layers.Dense}
 
 
-def load_model(path: str | Path) -> keras.Model:
+def load_model(
+    path: str | Path, layers: Mapping[str, type] | None = None, *, max_bytes: int = MAX_MODEL_BYTES
+) -> keras.Model:
     """A model from a ``.keras`` file, without optimizer or loss, whatever backend of Keras has written it.
 
+    Args:
+        path: the file.
+        layers: which it must have, by name, if it is to take stamps: `ENCODER` or `CLASSIFIER`.
+        max_bytes: see `limits`.
+
     Raises:
-        AstrokerasError: the file is missing or no such model.
+        AstrokerasError: the file is missing, no such model, or one that is too large.
     """
     path = Path(path)
     if not path.is_file():
         raise AstrokerasError(f"there is no model {path}; was the run that should have written it finished?")
     try:
-        return _load(path)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())[:200]
+        model = _load(path, max_bytes)
+        if layers:
+            _check(model, layers)
+    except Exception as error:  # a file may be anything, and so may what Keras says of it
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise AstrokerasError(f"cannot read the model {path} (expected a .keras file of ours): {reason}") from error
+    return model
 
 
-def _load(path: Path) -> keras.Model:
+def _load(path: Path, max_bytes: int) -> keras.Model:
+    config = read_config(path, max_bytes)
+    if not SYNCHRONIZED:  # backends without replicas refuse the very word
+        _desynchronize(config)
+    check_network(config, max_bytes)
     if SYNCHRONIZED:
         model = keras.saving.load_model(path, compile=False)
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
         return model
-    # Backends without replicas refuse the very word.
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
-    _desynchronize(config)
-    model = keras.saving.deserialize_keras_object(config)
+    model = keras.saving.deserialize_keras_object({**config, "compile_config": None})
     model.load_weights(path)
     return model
+
+
+def _check(model: keras.Model, layers: Mapping[str, type]) -> None:
+    """Makes sure that it takes square stamps and has the layers.
+
+    Raises:
+        ValueError: it is not so.
+    """
+    shape = model.input_shape
+    if len(shape) != 4 or not all(isinstance(side, int) for side in shape[1:]) or shape[1] != shape[2]:
+        raise ValueError(f"it takes inputs of shape {shape}, expected [N, size, size, bands]")
+    for name, kind in layers.items():
+        if not isinstance(model.get_layer(name), kind):
+            raise ValueError(f"its layer {name!r} is a {type(model.get_layer(name)).__name__}")
 
 
 def _desynchronize(config: Any) -> None:

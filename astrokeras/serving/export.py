@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from astrokeras.config import ExportConfig
+from astrokeras.config import MAX_MODEL_BYTES, ExportConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.models.saving import load_model
+from astrokeras.models.saving import CLASSIFIER, load_model
 from astrokeras.training.files import write_json
 from astrokeras.training.run import load_run
 
@@ -48,7 +48,7 @@ class ServedClassifier(tf.Module):
         }
 
 
-def load_classifier(run_directory: str | Path) -> tuple[keras.Model, dict]:
+def load_classifier(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES) -> tuple[keras.Model, dict]:
     """The classifier of a fine-tuning run (its winner) or of one of its sub-directories, and its ``run.json``.
 
     Raises:
@@ -57,7 +57,14 @@ def load_classifier(run_directory: str | Path) -> tuple[keras.Model, dict]:
     run = load_run(run_directory, finished=True)
     if run["command"] not in ("finetune", "classifier"):
         raise AstrokerasError(f"{run_directory} is a {run['command']} run without classes; give a finetune run")
-    return load_model(Path(run_directory) / "model.keras"), run
+    model = load_model(Path(run_directory) / "model.keras", CLASSIFIER, max_bytes=max_bytes)
+    made_for = (len(run["records"]["bands"]), len(run["records"]["classes"]))
+    if (model.input_shape[-1], model.output_shape[-1]) != made_for:
+        raise AstrokerasError(
+            f"{run_directory}: its model has {model.input_shape[-1]} bands and {model.output_shape[-1]} classes, its "
+            f"run says {made_for[0]} and {made_for[1]}; one of the two files is another's"
+        )
+    return model, run
 
 
 def export(config: ExportConfig) -> dict:
@@ -69,7 +76,7 @@ def export(config: ExportConfig) -> dict:
     Raises:
         AstrokerasError: the run is none, or the version exists.
     """
-    model, run = load_classifier(config.run)
+    model, run = load_classifier(config.run, config.max_model_bytes)
     classes = run["records"]["classes"]
     out = Path(config.out)
     if out.exists() and not out.is_dir():

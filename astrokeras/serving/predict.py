@@ -42,7 +42,7 @@ def predict(
     for file in (out, _rejects_beside(out)) if images else (out,):
         if file.is_dir() or (file.exists() and not config.overwrite):
             raise AstrokerasError(f"{file} already exists; use --overwrite (for a file) or another --out")
-    model, run = load_classifier(config.run)
+    model, run = load_classifier(config.run, config.max_model_bytes)
     odd = [name for name in run["records"]["classes"] if not name.isascii() or not name.isprintable()]
     if odd and out.suffix.lower() == ".fits":
         raise UsageError(f"{out}: FITS cannot name a column after the class {odd[0]!r}; use .ecsv, .csv or .parquet")

@@ -12,7 +12,8 @@ from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.backbones import needs_three_channels
 from astrokeras.models.encoder import build_encoder
-from astrokeras.models.saving import load_model
+from astrokeras.models.limits import check_weights_file
+from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.models.stretch import stretch_kind
 from astrokeras.records.directory import Records
 from astrokeras.training.files import digest
@@ -68,6 +69,7 @@ def find_start(config: PretrainConfig, records: Records, report: Callable[[str],
         needs_three_channels(config.backbone)  # raises where there is none of this name
         return Start(config, {"kind": "scratch"}, lambda: build_encoder(records, **options))
     weights = config.imagenet_weights or "imagenet"
+    check_size_of(config.imagenet_weights, config.max_model_bytes)
     # Weights that are of no use are told of before any work is done.
     check_finite(build_encoder(records, weights=weights, **options), f"--imagenet-weights {weights}")
     record = imagenet_record(config.imagenet_weights, config.backbone)
@@ -82,8 +84,8 @@ def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], 
             "finetune run"
         )
     check_bands(config.init, run, records)
-    file = Path(config.init) / "encoder.keras"
-    encoder = load_model(file)
+    load = encoder_of(config.init, records, config.max_model_bytes)
+    encoder = load()
     check_finite(encoder, f"--init {config.init}")
     own = _options_of(encoder, run)
     for name, value in own.items():
@@ -100,7 +102,41 @@ def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], 
             f"convert with --size {own['size']} or more"
         )
     _warn_of_other_sky(encoder, config.init, records, report)
-    return Start(dataclasses.replace(config, **own), run_record(config.init, run), lambda: load_model(file))
+    return Start(dataclasses.replace(config, **own), run_record(config.init, run), load)
+
+
+def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], keras.Model]:
+    """What reads the encoder of a run.
+
+    Raises:
+        AstrokerasError: when it is called: there is none, it takes more than `max_bytes`, or other bands.
+    """
+
+    def load() -> keras.Model:
+        encoder = load_model(Path(init) / "encoder.keras", ENCODER, max_bytes=max_bytes)
+        if encoder.input_shape[-1] != len(records.bands):
+            raise AstrokerasError(
+                f"--init {init}: its encoder takes {encoder.input_shape[-1]} bands, its run says {len(records.bands)}; "
+                "one of the two files is another's"
+            )
+        return encoder
+
+    return load
+
+
+def check_size_of(weights: str | None, max_bytes: int) -> None:
+    """Makes sure that a file of weights claims no more than `max_bytes`, if there is one.
+
+    Raises:
+        AstrokerasError: it does.
+    """
+    if weights is None:
+        return
+    try:
+        check_weights_file(Path(weights), max_bytes)
+    except Exception as error:  # a file may be anything, and so may what is said of it
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise AstrokerasError(f"cannot read the weights in {weights}: {reason}") from error
 
 
 def check_finite(encoder: keras.Model, where: str) -> None:

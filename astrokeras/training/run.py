@@ -21,7 +21,16 @@ from astrokeras.training.files import write_json
 RUN_FILE = "run.json"
 LOCK = ".lock"
 # They say where and whether, not what: a resumed run may differ in them.
-_NOT_COMPARED = ("out", "records", "resume", "overwrite", "devices", "worker_timeout", "checkpoint_every")
+_NOT_COMPARED = (
+    "out",
+    "records",
+    "resume",
+    "overwrite",
+    "devices",
+    "worker_timeout",
+    "checkpoint_every",
+    "max_model_bytes",
+)
 
 
 def versions() -> dict[str, str]:
