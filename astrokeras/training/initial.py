@@ -22,6 +22,8 @@ from astrokeras.training.run import load_run
 WORDS = {"scratch", "imagenet"}
 # How much noisier or quieter than what an encoder was stretched for new records may be before it is worth a word.
 _FACTOR = 2.0
+# Runs can go on from each other for ever, and in circles.
+_MOST_ANCESTORS, _MOST_NAMES = 100, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,25 +222,40 @@ def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
         "mode": run["options"].get("mode"),
         "records": {name: run["records"][name] for name in ("path", "name", "fingerprint")},
         "sha256": digest(file) if file.is_file() else None,
-        "init": before,
+        "init": _shortened(before),
     }
+
+
+def _shortened(start: dict[str, Any]) -> dict[str, Any]:
+    """A start with at most `_MOST_ANCESTORS` runs that it goes back to; what lies before them is ``earlier``."""
+    chain = []
+    while start.get("init") and len(chain) < _MOST_ANCESTORS:
+        chain.append(start)
+        start = start["init"]
+    short = {"kind": "earlier"} if start.get("init") else start
+    for one in reversed(chain):
+        short = {**one, "init": short}
+    return short
 
 
 def ancestors(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The runs that a start goes back to, the last one first."""
     while record and record["kind"] == "run":
         yield record
-        record = record["init"]
+        record = record.get("init")
 
 
 def lineage(record: dict[str, Any]) -> list[str]:
-    """A start in words, the last one first: names of runs, and ``imagenet`` if that was the first."""
+    """A start in words, the last one first: names of runs, and ``imagenet`` if that was the first.
+
+    The names of a few: ``earlier`` stands for more.
+    """
     names = []
     while record:
         if record["kind"] != "scratch":
             names.append(Path(record["path"]).name if record["kind"] == "run" else record["kind"])
         record = record.get("init")
-    return names
+    return names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], "earlier"]
 
 
 def check_same_start(path: Path, old: dict[str, Any] | None, new: dict[str, Any]) -> None:

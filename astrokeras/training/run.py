@@ -1,7 +1,6 @@
 """Run directories: what was asked for, with what it was done, and what came out."""
 
 import importlib
-import json
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
 from astrokeras.training.files import write_json
+from astrokeras.training.recorded import read_run
 
 RUN_FILE = "run.json"
 LOCK = ".lock"
@@ -144,13 +144,14 @@ def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
     if not (path / RUN_FILE).is_file():
         raise AstrokerasError(f"{path} is not a run directory of astrokeras (it has no {RUN_FILE})")
     try:
-        run = json.loads((path / RUN_FILE).read_text())
-        command, result = run["command"], run["result"]
-    except (ValueError, KeyError, TypeError) as error:
+        run = read_run(path / RUN_FILE)
+    except ValueError as error:
         raise AstrokerasError(f"{path / RUN_FILE} is damaged ({error}); repeat the run") from error
-    if finished and result is None:
-        again = "go on with --resume" if command == "pretrain" else "repeat it with --overwrite"
-        raise AstrokerasError(f"the {command} run in {path} has not finished; {again}")
+    except OSError as error:
+        raise AstrokerasError(f"cannot read {path / RUN_FILE}: {error.strerror}") from error
+    if finished and run["result"] is None:
+        again = "go on with --resume" if run["command"] == "pretrain" else "repeat it with --overwrite"
+        raise AstrokerasError(f"the {run['command']} run in {path} has not finished; {again}")
     return run
 
 
