@@ -13,6 +13,8 @@ from astrokeras.errors import UsageError, unknown_name
 
 Value = float | str
 
+_LONGEST = 2000
+
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))|(?P<word>[A-Za-z_][\w.-]*)|(?P<sign>[(),=|]))"
 )
@@ -124,6 +126,8 @@ def parse(text: str, option: str) -> tuple[Call, ...]:
     Raises:
         UsageError: it cannot be read.
     """
+    if len(text) > _LONGEST:
+        raise UsageError(f"{option} {text[:40]!r}… has {len(text):,} characters, at most {_LONGEST:,} can be meant")
     reader = _Reader(text, option)
     calls = [_call(reader)]
     while reader.is_sign("|"):

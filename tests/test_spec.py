@@ -113,3 +113,10 @@ def test_ranges_without_an_end():
     assert (least.allowed, any_.allowed) == ("a number of at least 1", "a number")
     assert not least.accepts(float("inf"))
     assert signature("a", [least], Number("band")) == "a(n, band=…)"
+
+
+def test_what_is_too_long_is_refused_before_it_is_read():
+    text = "|".join(["dihedral"] * 200)
+    assert len(parse(text, "--augment")) == 200
+    with pytest.raises(UsageError, match=r"^--augment 'dihedral\|.*'… has 449,999 characters, at most 2,000 can be"):
+        parse("dihedral|" * 49_999 + "dihedral"[:8], "--augment")

@@ -16,6 +16,8 @@ __all__ = ["PROPERTIES", "Chain", "Facts", "augmentation"]
 
 # The first of them that no task forbids is the default.
 _DEFAULTS = ("dihedral",)
+# Each is a part of the graph that has to be compiled.
+_MOST_STEPS = 32
 
 Breaks = Mapping[str, frozenset[str]]
 
@@ -102,6 +104,10 @@ def augmentation(spec: str, facts: Facts, breaks: Breaks | None = None, *, optio
 
 def _chain(spec: str, facts: Facts, option: str) -> Chain:
     calls = parse(spec, option)
+    if len(calls) > _MOST_STEPS:
+        raise UsageError(
+            f"{option}: {len(calls)} augmentations one after the other, at most {_MOST_STEPS} are possible"
+        )
     return Chain([AUGMENTATIONS.get(call.name)(facts, call, option) for call in calls])
 
 

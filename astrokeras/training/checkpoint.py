@@ -5,18 +5,22 @@ nothing to go on from.
 """
 
 import dataclasses
-import hashlib
 import json
 import math
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.lib import format as npy
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.training.files import CannotWrite, remove_unfinished, write_atomically, write_json
-from astrokeras.training.state import State, blank, check, put
+from astrokeras.jsonable import finite
+from astrokeras.records.metadata import signed
+from astrokeras.training.files import CannotWrite, digest, remove_unfinished, write_atomically, write_json
+from astrokeras.training.state import State, blank, put
 from astrokeras.training.workers import Workers
 
 History = list[dict[str, Any]]
@@ -48,11 +52,6 @@ class Moment:
         return where if self.epoch or self.step else "the start"
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _state_path(manifest: Path) -> Path:
     return manifest.with_suffix(".npz")
 
@@ -61,7 +60,8 @@ class Checkpoints:
     """The checkpoints in one directory, which the first worker reads and writes for all.
 
     A checkpoint is ``epoch-00007-step-00000120.npz`` (the state as `state.take` gives it) and a manifest of the same
-    name, ``.json`` (its checksum and the `Moment`). The manifest is written last: a state without one doesn't count.
+    name, ``.json`` (the `Moment`, the checksum of the state, and that of all the manifest). The manifest is written
+    last: a state without one doesn't count.
     """
 
     def __init__(self, directory: str | Path, workers: Workers | None = None) -> None:
@@ -81,10 +81,10 @@ class Checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CannotWrite(self.directory, error) from error
-        manifest = self.directory / f"epoch-{moment.epoch:05d}-step-{moment.step:08d}.json"
+        manifest = self.directory / _name(moment)
         path = _state_path(manifest)
         write_atomically(path, lambda temporary: np.savez(temporary, **state))
-        write_json(manifest, {**dataclasses.asdict(moment), "sha256": _digest(path)})
+        write_json(manifest, signed(finite({**dataclasses.asdict(moment), "state": digest(path)})))
         self._prune(manifest)
 
     def restore(self, model: keras.Model) -> Moment | None:
@@ -114,14 +114,13 @@ class Checkpoints:
     def _newest(self, model: keras.Model) -> tuple[Moment, State] | None:
         manifests = self._manifests()
         for manifest in manifests:
-            found = self._whole(manifest)
-            if found is None:
+            moment = self._whole(manifest)
+            if moment is None:
                 continue
-            try:
-                check(model, found[1])
-            except AstrokerasError:
-                raise AstrokerasError(f"the checkpoint {_state_path(manifest)} is of another model") from None
-            return found
+            if _shapes(_state_path(manifest)) != {n: (v.shape, v.dtype) for n, v in blank(model).items()}:
+                raise AstrokerasError(f"the checkpoint {_state_path(manifest)} is of another model")
+            with np.load(_state_path(manifest), allow_pickle=False) as arrays:
+                return moment, dict(arrays)
         if manifests:
             raise AstrokerasError(f"all checkpoints in {self.directory} are damaged; start again with --overwrite")
         return None
@@ -152,21 +151,56 @@ class Checkpoints:
         remove_unfinished(self.directory)
 
     @staticmethod
-    def _whole(manifest: Path) -> tuple[Moment, State] | None:
-        """What a checkpoint holds whose state has the checksum that its manifest says."""
+    def _whole(manifest: Path) -> Moment | None:
+        """The moment of a checkpoint whose manifest and state have the checksums that the manifest says."""
         try:
-            content = json.loads(manifest.read_text())
-            if _digest(_state_path(manifest)) != content.pop("sha256"):
+            content = json.loads(manifest.read_text(encoding="utf-8"))
+            if content != signed(content) or content["state"] != digest(_state_path(manifest)):
                 return None
-            with np.load(_state_path(manifest), allow_pickle=False) as arrays:
-                state = dict(arrays)
-            history = [_numbers(row) for row in content["history"]]
-            trained = None if content["trained"] is None else _numbers(content["trained"])
-            return Moment(history, content["step"], trained), state
-        except (ValueError, KeyError, TypeError, OSError):
+            moment = _moment(content)
+            return moment if manifest == manifest.with_name(_name(moment)) else None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
             return None
+
+
+def _name(moment: Moment) -> str:
+    return f"epoch-{moment.epoch:05d}-step-{moment.step:08d}.json"
+
+
+def _moment(content: dict[str, Any]) -> Moment:
+    """What a manifest says.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no moment of a training.
+    """
+    history = [_numbers(row) for row in content["history"]]
+    step, trained = content["step"], content["trained"]
+    if [row["epoch"] for row in history] != list(range(1, len(history) + 1)):
+        raise ValueError("the epochs are not counted from 1")
+    if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        raise ValueError("the step is no number of steps")
+    return Moment(history, step, None if trained is None else _numbers(trained))
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
     """A row as it was: JSON has no NaN."""
-    return {name: math.nan if value is None else value for name, value in row.items()}
+    numbers = {name: math.nan if value is None else value for name, value in row.items()}
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values()):
+        raise ValueError("a score is no number")
+    return numbers
+
+
+def _shapes(state: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]] | None:
+    """What the arrays of a state claim to be, of which nothing is put into memory; None if it holds anything else."""
+    shapes = {}
+    try:
+        with zipfile.ZipFile(state) as archive:
+            for member in archive.infolist():
+                with archive.open(member) as file:
+                    version = npy.read_magic(file)
+                    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+                    shape, _, dtype = read(file)
+                shapes[member.filename.removesuffix(".npy")] = shape, dtype
+    except (ValueError, OSError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return shapes

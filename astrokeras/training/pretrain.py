@@ -162,6 +162,38 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
         raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error
 
 
+def _restored(
+    checkpoints: Checkpoints, model: PretextModel, config: PretrainConfig, source: Source,
+    report: Callable[[str], None],
+) -> Moment | None:  # fmt: skip
+    """Where the last whole checkpoint was written, to which the model goes back; None if there is none.
+
+    Raises:
+        AstrokerasError: its manifest, which may be anybody's, is not one of such a run.
+    """
+    moment = checkpoints.restore(model)
+    if moment is None:
+        return None
+    steps, scores = source.steps(config.batch_size), {"loss", *model.score_names}
+    of_epoch = {"epoch", "images_per_second", *scores}
+    if source.records.counts.get("val", 0):
+        of_epoch |= {f"val_{name}" for name in scores}
+    of_training = {"images_per_second", *scores}
+    done = [of_training <= moment.trained.keys()] if moment.trained is not None else []
+    if not (
+        moment.epoch <= config.epochs
+        and moment.step <= steps * (moment.epoch < config.epochs)
+        and (moment.step == steps) == (moment.trained is not None)
+        and all([*done, *(of_epoch <= row.keys() for row in moment.history)])
+    ):
+        raise AstrokerasError(
+            f"the checkpoint after {moment} in {checkpoints.directory} is not one of {config.epochs} epochs of {steps} "
+            "steps with these tasks; start again with --overwrite"
+        )
+    report(f"resuming after {moment}")
+    return moment
+
+
 def _baselines(model: PretextModel, source: Source, report: Callable[[str], None]) -> dict[str, Scores]:
     if source.records.counts.get("val", 0) == 0:
         report(f"the validation split of {source.records.path} is empty: no validation")
@@ -194,9 +226,7 @@ def _pretrain(
     path = Path(workers.share(lambda: _begin(place, config, earlier, held, report)))
     checkpoints = Checkpoints(path / "checkpoints", workers)
     with engine.scope():
-        moment = checkpoints.restore(model) if earlier else None
-    if moment:
-        report(f"resuming after {moment}")
+        moment = _restored(checkpoints, model, config, source, report) if earlier else None
     begun = moment or Moment([])
     further = {
         "init": start.record,

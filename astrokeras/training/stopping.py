@@ -58,7 +58,8 @@ class BestWeights:
         if not self.checkpoints.workers.first:
             return
         for manifest in self.checkpoints.directory.glob("epoch-*.json"):
-            if int(manifest.name.split("-")[1]) > epoch:
+            number = manifest.name.split("-")[1]
+            if not number.isdecimal() or int(number) > epoch:
                 manifest.unlink()
 
     def restore(self, model: keras.Model, history: History) -> int:

@@ -202,3 +202,11 @@ def test_pictures_have_no_flux_to_scale(spec: str):
     with pytest.raises(UsageError, match="levels of JPEG or PNG"):
         augmentation(spec, picture)
     assert augmentation("zoom(0.9,1.1,keep=surface)|noise(1)", picture) is not None
+
+
+def test_a_chain_that_would_be_compiled_for_ever_is_refused():
+    assert len(augmentation("|".join(["shift(1)", "noise(0.1)"] * 16), FACTS).steps) == 32
+    with pytest.raises(UsageError, match=r"^--augment: 33 augmentations one after the other, at most 32 are possible$"):
+        augmentation("|".join(["dihedral"] * 33), FACTS)
+    with pytest.raises(UsageError, match=r"^--augment 'noise\(0.1\).*'… has 54,999 characters, at most 2,000"):
+        augmentation("|".join(["noise(0.1)"] * 5000), FACTS)

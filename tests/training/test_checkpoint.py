@@ -1,13 +1,19 @@
+import io
+import json
 import math
+import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError
+from astrokeras.records.metadata import signed
 from astrokeras.training.checkpoint import Checkpoints, Moment
+from astrokeras.training.files import digest
 from astrokeras.training.optimizer import make_optimizer
 from astrokeras.training.state import take
 
@@ -54,7 +60,12 @@ def test_everything_comes_back_exactly(tmp_path: Path):
 def test_keeps_two_and_falls_back_from_a_damaged_one(tmp_path: Path):
     model, checkpoints = make_model(), Checkpoints(tmp_path)
     states = []
-    for moment in (Moment([]), Moment([{"epoch": 1}], 999), Moment([{"epoch": 1}], 1000), Moment([{"epoch": 1}] * 2)):
+    for moment in (
+        Moment([]),
+        Moment([{"epoch": 1}], 999),
+        Moment([{"epoch": 1}], 1000),
+        Moment([{"epoch": 1}, {"epoch": 2}]),
+    ):
         train(model)
         states.append(take(model))
         checkpoints.save(states[-1], moment)
@@ -126,3 +137,71 @@ def test_all_damaged_or_another_model(tmp_path: Path):
     (tmp_path / "epoch-00000-step-00000000.json").write_text("{")
     with pytest.raises(AstrokerasError, match=r"all checkpoints .* are damaged; .*--overwrite"):
         checkpoints.restore(make_model())
+
+
+def resigned(manifest: Path, **changes: object) -> None:
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(signed({**content, **changes})))
+
+
+def test_a_manifest_that_was_edited_is_not_believed(tmp_path: Path):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    row = {"epoch": 1, "loss": 0.25}
+    checkpoints.save(take(model), Moment([row], 3))
+    checkpoints.save(take(model), Moment([row], 4))
+    newest = tmp_path / "epoch-00001-step-00000004.json"
+    whole = newest.read_text()
+    for old, new in (("0.25", "0.24"), ('"step": 4', '"step": 5'), ('"trained": null', '"trained": {}')):
+        assert old in whole
+        newest.write_text(whole.replace(old, new))
+        assert checkpoints.restore(model) == Moment([row], 3)
+    newest.write_text(whole)
+    assert checkpoints.restore(model) == Moment([row], 4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": 10**30},
+        {"step": -1},
+        {"step": True},
+        {"step": "4"},
+        {"step": 5},
+        {"history": None},
+        {"history": [None]},
+        {"history": [{"epoch": 2, "loss": 1.0}]},
+        {"history": [{"epoch": 1, "loss": "low"}]},
+        {"history": [{"loss": 1.0}]},
+        {"trained": []},
+        {"state": None},
+    ],
+)
+def test_a_manifest_that_is_none_is_passed_over_though_it_is_signed(tmp_path: Path, changes: dict):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    row = {"epoch": 1, "loss": 0.25}
+    checkpoints.save(take(model), Moment([row], 3))
+    checkpoints.save(take(model), Moment([row], 4))
+    resigned(tmp_path / "epoch-00001-step-00000004.json", **changes)
+    assert checkpoints.restore(model) == Moment([row], 3)
+
+
+def test_a_state_that_claims_more_than_the_model_has_is_not_read(tmp_path: Path):
+    model, checkpoints = make_model(), Checkpoints(tmp_path)
+    checkpoints.save(take(model), Moment([]))
+    manifest = tmp_path / "epoch-00000-step-00000000.json"
+    state = manifest.with_suffix(".npz")
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**7, 10**6)})
+    with zipfile.ZipFile(state) as archive:
+        whole = {name: archive.read(name) for name in archive.namelist()}
+    for content in (header.getvalue(), b"", b"\x93NUMPY\x01\x00\xff\xff"):
+        with zipfile.ZipFile(state, "w") as archive:
+            for name, values in {**whole, next(iter(whole)): content}.items():
+                archive.writestr(name, values)
+        resigned(manifest, state=digest(state))
+        with pytest.raises(AstrokerasError, match="is of another model"):
+            checkpoints.restore(model)
+    state.write_bytes(b"no zip")
+    resigned(manifest, state=digest(state))
+    with pytest.raises(AstrokerasError, match="is of another model"):
+        checkpoints.restore(model)

@@ -1,6 +1,8 @@
 """What --overwrite and two runs on one directory do to a training: nothing that was there is lost or mixed."""
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation import finetune as finetuning
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.locking import Locked
+from astrokeras.records.metadata import signed
 from astrokeras.training.checkpoint import Moment
 from astrokeras.training.loop import Trainer
 from astrokeras.training.place import Place
@@ -108,3 +111,31 @@ def test_a_directory_in_use_is_left_alone(folder: Path, options: dict):
             if "resume" not in options:
                 with pytest.raises(Locked, match="another run is at work on"):
                     finetune(comparison(folder, out=str(folder / out), **options), silent)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"step": 99}, "step 99 of epoch 1"),
+        ({"step": 2}, "step 2 of epoch 1"),
+        ({"history": [{"epoch": 1}]}, "epoch 1"),
+        ({"step": 1, "trained": {"loss": 0.5}}, "step 1 of epoch 1"),
+    ],
+)
+def test_a_checkpoint_of_another_kind_of_run_is_not_gone_on_from(
+    folder: Path, tmp_path: Path, changes: dict, where: str
+):
+    """Signed, as somebody would who means it: two epochs of two steps with a validation."""
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    manifest = min((run / "checkpoints").glob("*.json"))
+    content = signed({**json.loads(manifest.read_text()), "history": [], "step": 0, **changes})
+    name = f"epoch-{len(content['history']):05d}-step-{content['step']:08d}"
+    shutil.copy(manifest.with_suffix(".npz"), tmp_path / "state")
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").mkdir()
+    shutil.copy(tmp_path / "state", run / "checkpoints" / f"{name}.npz")
+    (run / "checkpoints" / f"{name}.json").write_text(json.dumps(content))
+    seed = load_run(run)["seed"]
+    message = rf"^the checkpoint after {where} in .* is not one of 2 epochs of 2 steps with these tasks"
+    with pytest.raises(AstrokerasError, match=message):
+        pretrain(pretraining(folder, out=str(run), resume=True, seed=seed), silent)
