@@ -4,6 +4,7 @@ Models of Keras are zip archives of a configuration, from which the network is b
 may claim anything.
 """
 
+import copy
 import io
 import json
 import math
@@ -126,7 +127,8 @@ def check_network(config: dict[str, Any], most: int = MAX_MODEL_BYTES) -> None:
     before = list(global_state.get_global_attribute(pending) or [])
     try:
         with keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.deserialize_keras_object({**config, "compile_config": None})
+            # A copy: Keras takes what it reads apart.
+            model = keras.saving.deserialize_keras_object({**copy.deepcopy(config), "compile_config": None})
             if not isinstance(model, keras.Model) or not isinstance(getattr(model, "input_shape", None), tuple):
                 raise NoModel(f"it is no network, but a {type(model).__name__}")
             weights = sum(math.prod(one.shape) for one in model.variables)

@@ -20,6 +20,8 @@ from astrokeras.spec import Parameter
 
 Scores = dict[str, float]
 Fields = Mapping[str, KerasTensor]
+# By name, values over whole numbers.
+Curves = dict[str, dict[int, float]]
 
 
 class Task(abc.ABC):
@@ -36,6 +38,7 @@ class Task(abc.ABC):
         breaks: what an augmentation must leave as it is for the targets to be true; words of
             `augmentations.base.PROPERTIES`.
         legend: what the scores are, in a few words, with the unit.
+        errors: whether the scores are errors, of which the smaller one is better.
         n_draws: how many uniform random numbers in [0, 1) an example needs.
         n_views: how many views of an example there are.
         replicas: the devices that share a batch; set by the trainer.
@@ -46,6 +49,7 @@ class Task(abc.ABC):
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     breaks: ClassVar[frozenset[str]] = frozenset()
     legend: ClassVar[str]
+    errors: ClassVar[bool] = False
     n_draws: int = 0
     n_views: int = 1
     replicas: Replicas = Replicas()
@@ -131,6 +135,21 @@ class Task(abc.ABC):
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
         """What simple methods reach on the same examples: by method, the names of `metrics`."""
+        return {}
+
+    def look_closer(
+        self, source: Source, split: str, answers: Callable[[], np.ndarray]
+    ) -> dict[str, tuple[Scores, Curves]]:
+        """What takes all predictions for a split at once to be known; asked for once, after the training.
+
+        Args:
+            source: of the batches.
+            split: of which `baselines` has been asked for before, if there is a baseline.
+            answers: see `before_epoch`.
+
+        Returns:
+            By method, ``val`` for this network or a baseline's name: further scores, and curves.
+        """
         return {}
 
 

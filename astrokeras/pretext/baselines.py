@@ -1,6 +1,6 @@
-"""What predicting magnitudes is worth without a network: the mean, and photometry with a linear fit.
+"""What predicting magnitudes is worth without a network: photometry with a linear fit.
 
-A network that does not beat the second has learned nothing that an aperture does not see.
+A network that does not beat it has learned nothing that an aperture does not see.
 """
 
 from collections.abc import Callable
@@ -16,28 +16,6 @@ _RADII = (2.0, 3.0, 5.0, 8.0, 12.0)
 # A regression with a dozen unknowns gains nothing from more objects.
 _MOST_OBJECTS = 20_000
 _BATCH = 256
-
-
-def mean_errors(magnitudes: np.ndarray, prediction: np.ndarray, bands: tuple[str, ...], usable: np.ndarray) -> dict:
-    """Mean absolute errors over the known magnitudes, by the names of the task's metrics.
-
-    Shapes:
-        magnitudes [N, B] with NaN where missing, prediction [N, B], usable [B]
-
-    Units:
-        mag
-    """
-    error = np.ma.masked_invalid(np.abs(prediction - magnitudes))
-    error[:, ~usable] = np.ma.masked
-    per_band = error.mean(axis=0).filled(np.nan)
-    named = {f"mae_{band}": float(per_band[i]) for i, band in enumerate(bands) if usable[i]}
-    return {"mae": float(np.ma.filled(error.mean(), np.nan)), **named}
-
-
-def mean_baseline(source: Source, split: str, mean: np.ndarray, usable: np.ndarray) -> dict[str, float]:
-    """The errors of always predicting the mean of the training split; see `mean_errors`."""
-    magnitudes = source.columns(split, ["magnitudes"])["magnitudes"].astype(np.float64)
-    return mean_errors(magnitudes, np.broadcast_to(mean, magnitudes.shape), source.records.bands, usable)
 
 
 def _weights(size: int) -> np.ndarray:
@@ -97,11 +75,14 @@ def _evenly(count: int) -> np.ndarray:
     return select
 
 
-def linear_baseline(source: Source, split: str, usable: np.ndarray) -> dict[str, float]:
-    """The errors of a linear regression of each band's magnitude on `aperture_features` of all bands.
+def linear_magnitudes(source: Source, split: str, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The magnitudes of a split, and a linear regression of each band's on `aperture_features` of all bands.
 
     Fitted on the training split (at most 20,000 objects of it, evenly spread over the records); the radius is the
-    best of a few by the error on the objects fitted.
+    best of a few by the error on the objects fitted. NaN for bands that are not usable.
+
+    Shapes:
+        [N, B] both
     """
     features, magnitudes = _measure(source, "train", "magnitudes", _evenly(source.records.count("train")))
     targets, truth = _measure(source, split, "magnitudes")
@@ -113,7 +94,7 @@ def linear_baseline(source: Source, split: str, usable: np.ndarray) -> dict[str,
         errors = [np.abs(fit.predict(x[known]) - y).mean() for fit, x in zip(fits, features, strict=True)]
         best = int(np.argmin(errors))
         prediction[:, band] = fits[best].predict(targets[best])
-    return mean_errors(truth, prediction, source.records.bands, usable)
+    return truth, prediction
 
 
 def linear_fit(
@@ -121,7 +102,7 @@ def linear_fit(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `targets` makes of a field, and a linear regression of it on `aperture_features` of all radii and bands.
 
-    Fitted on the training split as in `linear_baseline`. NaN where nothing is known to fit.
+    Fitted on the training split as in `linear_magnitudes`. NaN where nothing is known to fit.
 
     Shapes:
         targets [N, ...] -> [N, T]; the results [N, T] of the split

@@ -5,7 +5,7 @@ arXiv 2004.11336. They scale magnitudes to 0..1 and keep objects detected in all
 standardised by its mean and deviation in the training split, and what is missing is masked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import keras
@@ -14,7 +14,8 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext.base import TASKS, Fields, Scores, Task
+from astrokeras.pretext.base import TASKS, Curves, Fields, Scores, Task
+from astrokeras.pretext.residuals import by_magnitude, residual_scores
 from astrokeras.records.directory import Records
 from astrokeras.spec import Parameter, Word
 
@@ -102,6 +103,7 @@ class Magnitudes(Task):
     # The size, because the magnitudes may be those of a fixed aperture.
     breaks = frozenset({"brightness", "colours", "size"})
     legend = "errors in magnitudes"
+    errors = True
 
     def __init__(
         self,
@@ -121,6 +123,7 @@ class Magnitudes(Task):
         # Over all bands, a denominator that does not depend on the data: then the mean over replicas is that of one
         # device. A band without any magnitude in the training split weighs nothing elsewhere either.
         self.scale = (usable / deviation / len(deviation)).astype(np.float32)
+        self._fitted: np.ndarray | None = None  # what the linear baseline predicts
 
     @classmethod
     def fit(
@@ -192,11 +195,27 @@ class Magnitudes(Task):
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
         """The mean of the training split, and a linear regression on aperture fluxes."""
         # photutils takes a second to import, which nothing else here needs.
-        from astrokeras.pretext.baselines import linear_baseline, mean_baseline  # noqa: PLC0415
+        from astrokeras.pretext.baselines import linear_magnitudes  # noqa: PLC0415
 
+        truth, self._fitted = linear_magnitudes(source, split, self.usable)
+        predictions = {"baseline_mean": np.broadcast_to(self.mean, truth.shape), "baseline_linear": self._fitted}
+        return {name: residual_scores(truth, one, self.bands, self.usable) for name, one in predictions.items()}
+
+    def look_closer(
+        self, source: Source, split: str, answers: Callable[[], np.ndarray]
+    ) -> dict[str, tuple[Scores, Curves]]:
+        """``bias`` and ``nmad``, and of each band with the mean error by magnitude, beside those of the linear fit."""
+        truth = source.columns(split, ["magnitudes"])["magnitudes"].astype(np.float64)
+        predictions = {"val": answers().astype(np.float64)}
+        if self._fitted is not None:
+            predictions["baseline_linear"] = self._fitted
+        of = (self.bands, self.usable)
         return {
-            "baseline_mean": mean_baseline(source, split, self.mean, self.usable),
-            "baseline_linear": linear_baseline(source, split, self.usable),
+            method: (
+                {k: v for k, v in residual_scores(truth, one, *of).items() if not k.startswith("mae")},
+                by_magnitude(truth, one, *of),
+            )
+            for method, one in predictions.items()
         }
 
 

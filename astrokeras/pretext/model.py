@@ -14,7 +14,7 @@ from astrokeras.errors import UsageError
 from astrokeras.models.averaging import WeightAverage, averaged_variables
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext.base import Scores, Task
+from astrokeras.pretext.base import Curves, Scores, Task
 
 
 def check_weights(names: list[str], weights: tuple[str, ...]) -> list[float]:
@@ -130,6 +130,29 @@ class PretextModel(keras.Model):
         """Lets the tasks make again what they had made for the epoch that goes on, see `Task.resume_epoch`."""
         for task in self.tasks.values():
             task.resume_epoch(source)
+
+    def look_closer(self, source: Source, split: str, batch_size: int) -> dict[str, tuple[Scores, Curves]]:
+        """What the tasks say of all their predictions for a split, see `Task.look_closer`; by method."""
+        found: dict[str, tuple[Scores, Curves]] = {}
+        for name, task in self.tasks.items():
+            prefix = f"{name}_" if self.means else ""
+            looked = task.look_closer(source, split, lambda name=name: self._answers(name, split, source, batch_size))
+            for method, parts in looked.items():
+                for mine, theirs in zip(found.setdefault(method, ({}, {})), parts, strict=True):
+                    mine.update({prefix + score: value for score, value in theirs.items()})
+        return found
+
+    def beaten_by(self, val: Scores, simple: Mapping[str, Scores]) -> dict[str, list[str]]:
+        """By baseline, the scores in which it is better than this network; of a bias neither is."""
+        beaten = {}
+        for method, scores in simple.items():
+            for name, task in self.tasks.items():
+                prefix, sign = f"{name}_" if self.means else "", -1 if task.errors else 1
+                names = [n for n in scores if n.startswith(prefix) and not n.removeprefix(prefix).startswith("bias")]
+                better = [n for n in names if n in val and sign * scores[n] > sign * val[n]]
+                if better:
+                    beaten[method] = [*beaten.get(method, ()), *better]
+        return beaten
 
     def _answers(self, name: str, split: str, source: Source, batch_size: int) -> np.ndarray:
         """What the head of a task of one view predicts for the unaltered stamps of a split, [N, ...]."""

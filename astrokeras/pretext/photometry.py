@@ -110,6 +110,7 @@ class Photometry(Task):
     # Blurring makes objects larger and rounder than they were measured.
     breaks = frozenset({"brightness", "colours", "size", "resolution"})
     legend = "mean errors: magnitude and colours in mag, half_light_radius in dex, the others as they are"
+    errors = True
 
     def __init__(
         self,

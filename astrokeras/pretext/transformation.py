@@ -74,6 +74,7 @@ class Transformation(Task):
     """
 
     legend = "mean errors: turn in degrees, shift in pixels, zoom in percent"
+    errors = True
     n_draws = 4
     n_views = 2
 

@@ -13,7 +13,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.precision import recast
 from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext.base import Scores
+from astrokeras.pretext.base import Curves, Scores
 from astrokeras.pretext.model import PretextModel, baselines, predictor
 from astrokeras.pretext.registry import fields_of, fit_tasks, get_task, parse_tasks
 from astrokeras.records.directory import Records
@@ -23,13 +23,13 @@ from astrokeras.training.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.damage import named_if_damaged
 from astrokeras.training.engine import Engine, open_engine
 from astrokeras.training.files import CannotWrite, write_atomically
-from astrokeras.training.initial import WORDS, check_same_start, find_start
+from astrokeras.training.initial import WORDS, Start, check_same_start, find_start
 from astrokeras.training.loop import Bar, NonFinite, Trainer, no_bar
 from astrokeras.training.nonfinite import NONFINITE, explain
 from astrokeras.training.optimizer import check_options
 from astrokeras.training.place import Place
 from astrokeras.training.precision import check_precision
-from astrokeras.training.progress import head, line, show_epoch, summary, write_history
+from astrokeras.training.progress import head, line, show_closer, show_epoch, summary, write_history
 from astrokeras.training.run import check_same, is_empty, write_run
 from astrokeras.training.signals import Signals
 from astrokeras.training.stopping import check_patience, is_over
@@ -66,10 +66,13 @@ def _earlier(config: PretrainConfig, records: Records, place: Place) -> dict[str
     return None
 
 
-def _claim(place: Place, config: PretrainConfig, records: Records, held: contextlib.ExitStack) -> dict[str, Any] | None:
+def _claim(place: Place, start: Start, records: Records, held: contextlib.ExitStack) -> dict[str, Any] | None:
     """Keeps other runs out of the directory, which all workers share; the run to go on with, see `_earlier`."""
     held.enter_context(place.held())
-    return _earlier(config, records, place)
+    earlier = _earlier(start.config, records, place)
+    if earlier:
+        check_same_start(place.path, earlier.get("init"), start.record)
+    return earlier
 
 
 def _begin(
@@ -208,9 +211,7 @@ def _pretrain(
     workers, place = engine.workers, Place(config.out)
     start = find_start(config, records, report)
     config = start.config
-    earlier = workers.share(lambda: _claim(place, config, records, held))
-    if earlier:
-        check_same_start(config.out, earlier.get("init"), start.record)
+    earlier = workers.share(lambda: _claim(place, start, records, held))
     asked = parse_tasks(config.task)
     breaks = {name: get_task(name).breaks for name in asked}
     augment = augmentation(config.augment, Facts.of(records), breaks)
@@ -251,11 +252,14 @@ def _pretrain(
             history = _train(trainer, engine, begun, board, simple, path, report)
     finally:
         board.close()
-    kept = _write_models(path, trainer, engine, history, report)
-    legend = "; ".join(task.legend for task in tasks.values())
+    kept, looked = _write_models(path, trainer, engine, history, report)
 
     def finish() -> dict[str, Any]:
-        result = {**summary(history, simple, kept), "legend": legend}
+        _show_closer(engine.board(path / "tensorboard"), looked, len(history))
+        result = summary(history, simple, kept)
+        result["val"] |= looked.get("val", ({}, {}))[0]
+        result["beaten_by"] = model.beaten_by(result["val"], simple)
+        result["legend"] = "; ".join(task.legend for task in tasks.values())
         written = write_run(path, "pretrain", config, records, result, **further)
         place.publish()
         return written["result"]
@@ -264,8 +268,21 @@ def _pretrain(
     return result if workers.first else {}
 
 
-def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History, report: Callable[[str], None]) -> int:
-    """The encoder and what predicts the tasks' targets, in float32; the epoch, from 1, whose weights they have."""
+def _show_closer(board: Board, looked: dict[str, tuple[Scores, Curves]], epoch: int) -> None:
+    try:
+        show_closer(board, looked, epoch)
+    finally:
+        board.close()
+
+
+def _write_models(
+    path: Path, trainer: Trainer, engine: Engine, history: History, report: Callable[[str], None]
+) -> tuple[int, dict[str, tuple[Scores, Curves]]]:
+    """The encoder and what predicts the tasks' targets, in float32.
+
+    Returns:
+        The epoch, from 1, whose weights they have, and what `PretextModel.look_closer` says of them.
+    """
     model, kept = trainer.model, len(history)
     weights = model.averaged()
     if trainer.best:
@@ -282,7 +299,9 @@ def _write_models(path: Path, trainer: Trainer, engine: Engine, history: History
     with weights:  # until they are written: the model's own heads are
         encoder = recast(model.encoder, "float32")
         trainer.workers.share(write)
-    return kept
+        validated = trainer.source.records.counts.get("val", 0)
+        looked = model.look_closer(trainer.source, "val", trainer.config.batch_size) if validated else {}
+    return kept, looked
 
 
 def _train(

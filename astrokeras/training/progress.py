@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from astrokeras.pretext.base import Scores
+from astrokeras.pretext.base import Curves, Scores
 from astrokeras.training.board import Board
 from astrokeras.training.checkpoint import History
 from astrokeras.training.files import write_atomically
@@ -60,6 +60,17 @@ def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) 
     for method, scores in baselines.items():
         board.scalars(method.replace("_", "-"), scores, row["epoch"])
     board.flush()
+
+
+def show_closer(board: Board, looked: dict[str, tuple[Scores, Curves]], epoch: int) -> None:
+    """What is known of all predictions: this network's scores, and curves over the magnitude instead of the epoch."""
+    for method, (scores, curves) in looked.items():
+        run = "validation" if method == "val" else method.replace("_", "-")
+        if method == "val":  # those of the baselines stand in every epoch
+            board.scalars(run, scores, epoch)
+        for name, points in curves.items():
+            for step, value in points.items():
+                board.scalars(run, {f"by magnitude/{name}": value}, step)
 
 
 def summary(history: History, baselines: dict[str, Scores], kept: int) -> dict[str, Any]:

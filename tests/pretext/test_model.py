@@ -61,7 +61,35 @@ def test_baselines_have_the_names_of_the_scores(source: harness.Arrays):
     model = harness.make_model(["magnitudes", "transformation"], source)
     found = baselines(model, source, "val")
     assert set(found) == {"baseline_mean", "baseline_linear"}
-    assert {"magnitudes_mae_g", "transformation_turn"} < set(found["baseline_mean"]) <= set(model.score_names)
+    names = {name for name in found["baseline_mean"] if not name.startswith(("magnitudes_bias", "magnitudes_nmad"))}
+    assert {"magnitudes_mae_g", "transformation_turn"} < names <= set(model.score_names)
+
+
+def test_what_all_predictions_say_has_the_names_of_its_task(source: harness.Arrays):
+    model = harness.make_model(["magnitudes", "rotation"], source)
+    assert set(model.look_closer(source, "val", 4)) == {"val"}
+    simple = baselines(model, source, "val")
+    looked = model.look_closer(source, "val", 4)
+    assert set(looked) == {"val", "baseline_linear"}
+    scores, curves = looked["val"]
+    names = {f"magnitudes_{name}{band}" for name in ("bias", "nmad") for band in ("", *(f"_{b}" for b in "gri"))}
+    assert set(scores) == names
+    assert all(name.startswith("magnitudes_") for name in curves)
+    truth = source.columns("val", ["magnitudes"])["magnitudes"]
+    found = model.heads["magnitudes"](model.encoder(source.splits["val"]["image"]))
+    expected = np.nanmean(ops.convert_to_numpy(found)[:, 0] - truth[:, 0])
+    assert scores["magnitudes_bias_g"] == pytest.approx(expected, rel=1e-3)
+    assert looked["baseline_linear"][0] == {name: simple["baseline_linear"][name] for name in names}
+
+
+def test_the_better_of_two_errors_is_the_smaller_and_of_two_accuracies_the_larger(source: harness.Arrays):
+    model = harness.make_model(["magnitudes", "clusters"], source)
+    val = {"magnitudes_mae": 0.2, "magnitudes_mae_g": 0.1, "magnitudes_bias": 0.1, "clusters_agreement": 0.5}
+    other = {"magnitudes_mae": 0.1, "magnitudes_mae_g": np.nan, "magnitudes_bias": 0.0, "clusters_agreement": 0.6}
+    assert model.beaten_by(val, {"baseline_linear": other, "baseline_mean": val}) == {
+        "baseline_linear": ["magnitudes_mae", "clusters_agreement"]
+    }
+    assert model.beaten_by(other, {"baseline_linear": val}) == {}
 
 
 def test_the_predictor_knows_the_tasks_of_one_view(source: harness.Arrays):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.stats import mad_std
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from astrokeras.config import PretrainConfig
@@ -79,8 +80,9 @@ def test_beats_the_mean_and_writes_everything(undisturbed: tuple[PretrainConfig,
     config, result, lines = undisturbed
     out = Path(config.out)
     assert result["val"]["mae"] < 0.7 * result["baseline_mean"]["mae"]
-    assert list(result["val"]) == ["loss", "mae", "mae_g", "mae_r", "mae_i"]
-    assert list(result["baseline_linear"]) == ["mae", "mae_g", "mae_r", "mae_i"]
+    names = [f"{name}{band}" for name in ("mae", "bias", "nmad") for band in ("", "_g", "_r", "_i")]
+    assert list(result["val"]) == ["loss", *names]
+    assert list(result["baseline_linear"]) == names
     assert result["epochs"] == 6
     assert load_run(out, finished=True)["result"] == result
     assert {path.name for path in out.iterdir()} == {
@@ -105,10 +107,14 @@ def test_reported_scores_are_those_of_the_saved_model(
     config, result, _ = undisturbed
     flux = load_arrays(records, "val")[0]
     truth = read_columns(records, "val")["magnitudes"]
-    error = np.abs(load_model(Path(config.out) / "model.keras").predict(flux, verbose=0) - truth)
+    found = load_model(Path(config.out) / "model.keras").predict(flux, verbose=0)
+    error = np.abs(found - truth)
     # 21 objects in batches of 16: the padding must not count.
     assert np.nanmean(error) == pytest.approx(result["val"]["mae"], rel=1e-4)
     assert np.nanmean(error[:, 1]) == pytest.approx(result["val"]["mae_r"], rel=1e-4)
+    assert result["val"]["bias_r"] == pytest.approx(np.nanmean(found[:, 1] - truth[:, 1]), abs=1e-4)
+    scatter = mad_std(found[:, 1] - truth[:, 1], ignore_nan=True)
+    assert result["val"]["nmad_r"] == pytest.approx(scatter, rel=1e-3)
     deviation = np.nanstd(read_columns(records, "train")["magnitudes"], axis=0)
     loss = np.nansum(error / deviation, axis=1).mean() / 3
     assert loss == pytest.approx(result["val"]["loss"], rel=1e-4)
@@ -140,7 +146,16 @@ def test_baselines_are_in_the_same_charts(undisturbed: tuple[PretrainConfig, dic
         tags[run] = set(events.Tags()["tensors"])
         assert [event.step for event in events.Tensors("mae_r")] == [1, 2, 3, 4, 5, 6]
     assert {"loss", "mae", "mae_g"} <= tags["validation"] & tags["train"]
-    assert tags["baseline-mean"] == tags["baseline-linear"] == {"mae", "mae_g", "mae_r", "mae_i"}
+    scores = {f"{name}{band}" for name in ("mae", "bias", "nmad") for band in ("", "_g", "_r", "_i")}
+    assert tags["baseline-mean"] == scores
+    by_magnitude = {f"by magnitude/{name}" for name in scores if "_" in name}
+    assert tags["baseline-linear"] == scores | by_magnitude
+    assert tags["validation"] == scores | by_magnitude | {"loss"}
+    # The steps of these curves are magnitudes.
+    truth = read_columns(Records.load(config.records), "val")["magnitudes"][:, 1]
+    bins, counts = np.unique(np.floor(truth[np.isfinite(truth)]), return_counts=True)
+    events = EventAccumulator(str(board / "validation")).Reload().Tensors("by magnitude/nmad_r")
+    assert [event.step for event in events] == bins[counts >= 5].tolist() != []
 
 
 def test_a_run_that_finds_the_disk_full_goes_on_and_ends_the_same_to_the_bit(
