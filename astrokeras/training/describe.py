@@ -12,6 +12,7 @@ _NAMES = {
     "baseline_collapsed": "all in one cluster",
 }
 _RESIDUALS = {"mae": "mean error", "bias": "bias", "nmad": "NMAD"}
+_SHORT = {"val": "", "baseline_linear": "linear fit: "}
 _BETTER = "*"
 
 
@@ -31,7 +32,7 @@ def describe(result: dict[str, Any]) -> str:
     if closer:
         parts.append(_by_band(result, [key for key in ("val", "baseline_linear") if result.get(key)]))
     for key, names in result.get("beaten_by", {}).items():
-        parts.append(f"{_BETTER} {_NAMES[key]} is better than this network in {', '.join(names)}.")
+        parts.append(f"{_BETTER} better than this network: {_NAMES[key]}, in {', '.join(names)}.")
     epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
     speed = f"{epochs}, {result['images_per_second']:.0f} images/s"
     if result.get("input_wait") is not None:
@@ -54,7 +55,7 @@ def _by_band(result: dict[str, Any], methods: list[str]) -> str:
     prefix = _prefix(result)
     every = f"{prefix}mae"
     suffixes = [name.removeprefix(every) for name in result["val"] if name == every or name.startswith(f"{every}_")]
-    head = ["band", *(f"{words}, {_NAMES[key]}" for key in methods for words in _RESIDUALS.values())]
+    head = ["band", *(_SHORT[key] + words for key in methods for words in _RESIDUALS.values())]
     rows = [
         [
             suffix.removeprefix("_") or "all",

@@ -37,8 +37,8 @@ def test_a_baseline_that_is_better_is_marked_and_named():
     assert rows[3] == ["linear fit on aperture fluxes", "0.200", "0.400", "0.250 *"]
     assert rows[4] == ["always the mean", "0.400", "0.200", "0.600"]
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in second.splitlines()]
-    assert rows[0][:4] == ["band", "mean error, this network", "bias, this network", "NMAD, this network"]
-    assert rows[0][4] == "mean error, linear fit on aperture fluxes"
+    assert rows[0][:4] == ["band", "mean error", "bias", "NMAD"]
+    assert rows[0][4] == "linear fit: mean error"
     assert rows[2] == ["all", "0.200", "-0.010", "0.150", "0.200", "-0.010", "0.150"]
     assert rows[4] == ["r", "0.300", "-0.020", "0.180", "0.250 *", "-0.020", "0.100 *"]
-    assert better == "* linear fit on aperture fluxes is better than this network in mae_r, nmad_r."
+    assert better == "* better than this network: linear fit on aperture fluxes, in mae_r, nmad_r."
