@@ -66,8 +66,8 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
         _warn_of_leak(init, start, records, report)
     options = _shared_options(config, runs, records)
     size = options["size"] or records.size
-    first = next(iter(runs.values()), None)
-    scratch_backbone = config.backbone or (first["options"]["backbone"] if first else "compact")
+    first = next(iter(starts.values()), None)
+    scratch_backbone = config.backbone or (first["backbone"] if first else "compact")
     arms: list[Arm] = []
     for init in config.init:
         if init == "scratch":

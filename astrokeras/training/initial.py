@@ -121,6 +121,8 @@ def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], kera
                 f"--init {init}: its encoder takes {encoder.input_shape[-1]} bands, its run says {len(records.bands)}; "
                 "one of the two files is another's"
             )
+        if len(encoder.get_layer("stretch").sky) != len(records.bands):
+            raise AstrokerasError(f"--init {init}: its encoder is not stretched for {len(records.bands)} bands")
         return encoder
 
     return load
@@ -168,7 +170,10 @@ def _winner(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _backbone_of(run: dict[str, Any]) -> str:
-    return run["options"]["backbone"] if run["command"] == "pretrain" else _winner(run)["backbone"]
+    backbone = run["options"]["backbone"] if run["command"] == "pretrain" else _winner(run)["backbone"]
+    if backbone is None:
+        raise AstrokerasError("the run.json of the run to start from does not say its backbone; repeat that run")
+    return backbone
 
 
 def _warn_of_other_sky(encoder: keras.Model, init: str, records: Records, report: Callable[[str], None]) -> None:
