@@ -23,8 +23,10 @@ from astrokeras.errors import AstrokerasError
 _WEIGHTS = "model.weights.h5"
 _MEMBERS = {"config.json", "metadata.json", _WEIGHTS}
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-# The largest network of keras.applications has 600 kB.
-_MOST_TEXT = 32 << 20
+# The largest network of keras.applications has 1 MB.
+_MOST_TEXT = 8 << 20
+# Keras compresses nothing, and weights could not be compressed as much.
+_EXPANSION, _HARMLESS = 100, 16 << 20
 _DEEPEST, _MOST_OBJECTS = 64, 100_000
 _FLOAT = 4
 
@@ -47,8 +49,7 @@ def read_config(path: Path, most: int = MAX_MODEL_BYTES) -> dict[str, Any]:
         _check_members(archive, most)
         config = json.loads(archive.read("config.json"))
         weights = io.BytesIO(archive.read(_WEIGHTS))
-    with h5py.File(weights, "r") as file:
-        _check_datasets(file, most)
+    _check_datasets(weights, weights.getbuffer().nbytes, most)
     return config
 
 
@@ -63,13 +64,10 @@ def check_weights_file(path: Path, most: int = MAX_MODEL_BYTES) -> None:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, most)
-            source = io.BytesIO(archive.read(_WEIGHTS))
+            weights = io.BytesIO(archive.read(_WEIGHTS))
+        _check_datasets(weights, weights.getbuffer().nbytes, most)
     elif h5py.is_hdf5(path):
-        source = path
-    else:
-        return
-    with h5py.File(source, "r") as file:
-        _check_datasets(file, most)
+        _check_datasets(path, path.stat().st_size, most)
 
 
 def _check_members(archive: zipfile.ZipFile, most: int) -> None:
@@ -83,16 +81,19 @@ def _check_members(archive: zipfile.ZipFile, most: int) -> None:
             raise NoModel(f"{member.filename} in it is encrypted")
         if member.compress_type not in _COMPRESSIONS:
             raise NoModel(f"{member.filename} in it is compressed in a way that Keras does not use")
-        _check_bytes(member.file_size, most if member.filename == _WEIGHTS else min(most, _MOST_TEXT), member.filename)
+        if member.filename != _WEIGHTS and member.file_size > _MOST_TEXT:
+            raise NoModel(f"{member.filename} in it has {member.file_size:,} bytes, expected at most {_MOST_TEXT:,}")
+        _check_bytes(member.file_size, most, member.filename, member.compress_size)
 
 
-def _check_datasets(file: h5py.File, most: int) -> None:
+def _check_datasets(weights: io.BytesIO | Path, stored: int, most: int) -> None:
     total = 0
-    for name, one in _datasets(file):
-        if one.external or one.is_virtual:
-            raise NoModel(f"the weights {name!r} in it are those of another file")
-        total += math.prod(one.shape or ()) * one.dtype.itemsize
-        _check_bytes(total, most, "the weights")
+    with h5py.File(weights, "r") as file:
+        for name, one in _datasets(file):
+            if one.external or one.is_virtual:
+                raise NoModel(f"the weights {name!r} in it are those of another file")
+            total += math.prod(one.shape or ()) * one.dtype.itemsize
+            _check_bytes(total, most, "the weights", stored)
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -148,6 +149,8 @@ def _activations(model: keras.Model) -> Iterator[tuple[int, ...]]:
                 yield tuple(side or 1 for side in tensor.shape)
 
 
-def _check_bytes(claimed: int, most: int, what: str) -> None:
+def _check_bytes(claimed: int, most: int, what: str, stored: int | None = None) -> None:
     if claimed > most:
         raise NoModel(f"{what} would take {claimed:,} bytes, --max-model-bytes allows {most:,}")
+    if stored is not None and claimed > max(_EXPANSION * stored, _HARMLESS):
+        raise NoModel(f"{what} would take {claimed:,} bytes, more than {_EXPANSION} times what is stored of it")

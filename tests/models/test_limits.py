@@ -88,8 +88,13 @@ def test_what_is_packed_is_not_unpacked_if_it_is_too_large(members: Members, tmp
     assert path.stat().st_size < 100_000
     with pytest.raises(AstrokerasError, match=r"model\.weights\.h5 would take 8,388,608 bytes"):
         load_model(path, max_bytes=4 << 20)
+    with pytest.raises(AstrokerasError, match=r"model\.weights\.h5 would take 33,554,432 bytes, more than 100 times"):
+        load_model(write(path, {**members, WEIGHTS: bytes(32 << 20)}, zipfile.ZIP_DEFLATED))
+    hollow = weights(lambda file: file.create_dataset("a", (5000, 2000), "f4", chunks=(100, 100)))
+    with pytest.raises(AstrokerasError, match="the weights would take 40,000,000 bytes, more than 100 times"):
+        load_model(write(path, {**members, WEIGHTS: hollow}))
     text = {**members, "config.json": b" " * (40 << 20) + members["config.json"]}
-    with pytest.raises(AstrokerasError, match=r"config\.json would take"):
+    with pytest.raises(AstrokerasError, match=r"config\.json in it has 41,94.* bytes, expected at most"):
         load_model(write(tmp_path / "text.keras", text, zipfile.ZIP_DEFLATED))
 
 
