@@ -1,9 +1,11 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -206,3 +208,29 @@ def test_two_runs_do_not_work_on_the_same_directory(survey: Path):
     with Partial.opened(Path(config.out)), pytest.raises(AstrokerasError, match="another run"):
         quiet(config)
     quiet(config)
+
+
+def test_of_runs_that_replace_the_same_at_once_one_is_at_work_and_the_others_are_told_so(survey: Path):
+    config = dataclasses.replace(config_for(survey), overwrite=True)
+    quiet(config)
+    expected, ends = contents(Path(config.out)), []
+
+    def work() -> None:
+        for _ in range(4):
+            try:
+                quiet(config)
+                ends.append("done")
+            except AstrokerasError as error:
+                ends.append(re.sub(r"process \d+ on .+ since [-0-9:+ ]+", "process", str(error)))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "done" in ends
+    told = f"another run is at work on {config.out}"
+    assert set(ends) - {"done"} <= {f"{told} (process); wait for it, or choose another --out",
+                                    f"{told}; wait for it, or choose another --out"}  # fmt: skip
+    assert contents(Path(config.out)) == expected
+    assert not partial_path(Path(config.out)).exists()
