@@ -13,7 +13,7 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
 from astrokeras.evaluation.compare import Draw, Exam, Outcome, run_arm
-from astrokeras.evaluation.hparams import write_experiment, write_trial
+from astrokeras.evaluation.hparams import write_trial
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.models.normalization import freeze_normalization
 from astrokeras.models.saving import load_model
@@ -55,7 +55,6 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
     out = create_run(config.out, overwrite=config.overwrite, inputs=[config.records, *runs, *weights])
     write_run(out, "finetune", config, records)
     schedule = Schedule(config.mode, config.epochs, config.min_steps, config.batch_size, config.learning_rate)
-    write_experiment(out / "tensorboard", arms, config)
     results: list[dict] = []
     try:
         for arm in arms:

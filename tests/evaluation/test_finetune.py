@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import plugin_data_pb2
 
 from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
@@ -113,19 +112,12 @@ def test_table_and_page_show_every_row(place):
     assert "same " in page and "data:image/png;base64,iVBOR" in page
 
 
-def test_tensorboard_has_scalars_graph_stamps_and_the_hparams_table(place):
+def test_tensorboard_has_scalars_graph_and_stamps(place):
     board = place / "classes" / "tensorboard"
     trial = EventAccumulator(str(board / "scratch/budget-8/repeat-0")).Reload()
     assert trial.Graph().node
     assert {"test/balanced_accuracy", "test/auroc", "val/accuracy", "stamps"} <= set(trial.Tags()["tensors"])
     assert "_hparams_/session_start_info" in trial.summary_metadata
-    experiment = EventAccumulator(str(board)).Reload()
-    (metadata,) = [m for t, m in experiment.summary_metadata.items() if t == "_hparams_/experiment"]
-    table = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content).experiment
-    assert {h.name for h in table.hparam_infos} >= {"arm", "budget", "repeat"}
-    assert {m.name.tag for m in table.metric_infos} == {
-        "test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/auroc"
-    }  # fmt: skip
 
 
 def test_a_run_repeats_itself(place, tmp_path):
