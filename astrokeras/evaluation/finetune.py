@@ -104,7 +104,18 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
 
 
 def _labels(records: Records, split: str) -> np.ndarray:
-    return read_columns(records, split, ("label",))["label"] if split in records.splits else np.empty(0, np.int64)
+    """The labels of a split, [N], -1 for none.
+
+    Raises:
+        AstrokerasError: one is the number of no class.
+    """
+    labels = read_columns(records, split, ("label",))["label"] if split in records.splits else np.empty(0, np.int64)
+    if (odd := labels[(labels < -1) | (labels >= len(records.classes))]).size:
+        raise AstrokerasError(
+            f"the {split} split of {records.path} has the label {odd[0]}, but {len(records.classes)} classes; convert "
+            "the survey again"
+        )
+    return labels
 
 
 def _draws(config: FinetuneConfig, labels: np.ndarray) -> list[Draw]:

@@ -6,6 +6,7 @@ from astropy.table import Table
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
+from astrokeras.records.framing import check_framing
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS, describe_small_file, encode_json, is_shard, signed
 from astrokeras.records.tfrecord import checksum
 
@@ -43,6 +44,7 @@ def _check_small_files(records: Records) -> None:
 
 
 def _check_shards(records: Records) -> None:
+    """By their checksums, and as files of records: whoever changes a file can write its new checksum, too."""
     listed = set()
     for split in records.content["splits"].values():
         for shard in split["shards"]:
@@ -50,6 +52,8 @@ def _check_shards(records: Records) -> None:
             if path.stat().st_size != shard["bytes"] or checksum(path) != shard["crc32c"]:
                 raise _damaged(path)
             listed.add(path)
+    for split in records.splits:
+        check_framing(records, split)
     extra = sorted(path.name for path in records.path.iterdir() if is_shard(path) and path not in listed)
     if extra:
         raise AstrokerasError(f"{records.path} has files that are not its own: {', '.join(extra)}; move them elsewhere")

@@ -17,7 +17,9 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.models.heads import classifier
 from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.augment import Chain
+from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.dataset import evaluation_batches, steps_per_epoch, training_batches
+from astrokeras.pipeline.shards import INPUT_ERRORS
 from astrokeras.records.directory import Records
 
 WEIGHT_DECAY = 1e-4
@@ -60,11 +62,16 @@ class Schedule:
 
 
 def predict(model: keras.Model, records: Records, split: str, batch_size: int, select: np.ndarray) -> np.ndarray:
-    """The model's output for the selected records of a split, in record order, ``[N, …]``."""
+    """The model's output for the selected records of a split, in record order, ``[N, …]``.
+
+    Raises:
+        AstrokerasError: records are damaged.
+    """
     side = model.input_shape[1]
     batches = evaluation_batches(records, split, batch_size, fields=(), size=side, select=select)
     flux = batches.map(lambda flux, fields, weight: flux)
-    return model.predict(flux, verbose=0)[: int(select.sum())]
+    with named_if_damaged(records, INPUT_ERRORS):
+        return model.predict(flux, verbose=0)[: int(select.sum())]
 
 
 def fit_linear(features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +163,7 @@ class Trainer:
         """Train encoder and head together on the selected training records; returns the history by epoch.
 
         Raises:
-            AstrokerasError: the loss is not finite.
+            AstrokerasError: the loss is not finite, or records are damaged.
         """
         count, schedule = int(select.sum()), self.schedule
         epochs = schedule.epochs_for(count)
@@ -164,14 +171,12 @@ class Trainer:
             records, schedule.batch_size, epochs=(0, epochs), seed=seed, fields=("label",),
             size=self.model.input_shape[1], select=select, augment=augment,
         ).map(lambda flux, fields: (flux, fields["label"]))  # fmt: skip
-        history = self.model.fit(
-            batches,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch(count, schedule.batch_size),
-            callbacks=[keras.callbacks.LearningRateScheduler(self._rate(epochs)), keras.callbacks.TerminateOnNaN()],
-            shuffle=False,
-            verbose=0,
-        ).history
+        callbacks = [keras.callbacks.LearningRateScheduler(self._rate(epochs)), keras.callbacks.TerminateOnNaN()]
+        steps = steps_per_epoch(count, schedule.batch_size)
+        with named_if_damaged(records, INPUT_ERRORS):
+            history = self.model.fit(
+                batches, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, shuffle=False, verbose=0
+            ).history
         if not np.all(np.isfinite(history["loss"])):
             raise AstrokerasError("the loss became infinite or NaN; try a smaller --learning-rate")
         return history
