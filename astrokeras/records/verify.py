@@ -21,6 +21,8 @@ def verify(records: Records) -> None:
     _check_small_files(records)
     _check_shards(records)
     _check_rows(records)
+    for split in records.splits:  # whoever changes a file can write its new checksum, too
+        check_framing(records, split)
 
 
 def _damaged(path: Path) -> AstrokerasError:
@@ -44,7 +46,6 @@ def _check_small_files(records: Records) -> None:
 
 
 def _check_shards(records: Records) -> None:
-    """By their checksums, and as files of records: whoever changes a file can write its new checksum, too."""
     listed = set()
     for split in records.content["splits"].values():
         for shard in split["shards"]:
@@ -52,8 +53,6 @@ def _check_shards(records: Records) -> None:
             if path.stat().st_size != shard["bytes"] or checksum(path) != shard["crc32c"]:
                 raise _damaged(path)
             listed.add(path)
-    for split in records.splits:
-        check_framing(records, split)
     extra = sorted(path.name for path in records.path.iterdir() if is_shard(path) and path not in listed)
     if extra:
         raise AstrokerasError(f"{records.path} has files that are not its own: {', '.join(extra)}; move them elsewhere")

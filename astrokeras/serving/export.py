@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from astrokeras.config import ExportConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.models.saving import load_model
+from astrokeras.evaluation.fits import load_fit
 from astrokeras.training.files import write_json
 from astrokeras.training.run import load_run
 
@@ -57,7 +57,7 @@ def load_classifier(run_directory: str | Path) -> tuple[keras.Model, dict]:
     run = load_run(run_directory, finished=True)
     if run["command"] not in ("finetune", "classifier"):
         raise AstrokerasError(f"{run_directory} is a {run['command']} run without classes; give a finetune run")
-    return load_model(Path(run_directory) / "model.keras"), run
+    return load_fit(run_directory, run), run
 
 
 def export(config: ExportConfig) -> dict:

@@ -1,6 +1,7 @@
 """Train a classifier on an encoder with few labels: the head alone, everything, or one after the other."""
 
 import dataclasses
+import gc
 import math
 import warnings
 from collections.abc import Callable
@@ -59,6 +60,10 @@ class Schedule:
     def epochs_for(self, count: int) -> int:
         """Epochs for `count` examples: as asked for, or as many as `min_steps` takes."""
         return max(self.epochs, math.ceil(self.min_steps / steps_per_epoch(count, self.batch_size)))
+
+    def steps_for(self, count: int) -> int:
+        """Steps for `count` examples; none in ``frozen`` mode."""
+        return 0 if self.mode == "frozen" else self.epochs_for(count) * steps_per_epoch(count, self.batch_size)
 
 
 def predict(model: keras.Model, records: Records, split: str, batch_size: int, select: np.ndarray) -> np.ndarray:
@@ -159,8 +164,18 @@ class Trainer:
         """Fit the head on the encoder's features of the drawn examples, ``[N, D]``."""
         self.model.get_layer("logits").set_weights(fit_linear(features, labels, self._n_classes, seed))
 
-    def fit_all(self, records: Records, select: np.ndarray, augment: Chain | None, seed: int) -> dict:
+    def fit_all(
+        self, records: Records, select: np.ndarray, augment: Chain | None, seed: int,
+        advance: Callable[[int], None] = lambda steps: None,
+    ) -> dict:  # fmt: skip
         """Train encoder and head together on the selected training records; returns the history by epoch.
+
+        Args:
+            records: the data.
+            select: which of the training records, a mask.
+            augment: changes the flux.
+            seed: of the shuffle and the augmentation.
+            advance: is told of each step.
 
         Raises:
             AstrokerasError: the loss is not finite, or records are damaged.
@@ -172,11 +187,15 @@ class Trainer:
             size=self.model.input_shape[1], select=select, augment=augment,
         ).map(lambda flux, fields: (flux, fields["label"]))  # fmt: skip
         callbacks = [keras.callbacks.LearningRateScheduler(self._rate(epochs)), keras.callbacks.TerminateOnNaN()]
+        callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(1)))
         steps = steps_per_epoch(count, schedule.batch_size)
         with named_if_damaged(records, INPUT_ERRORS):
             history = self.model.fit(
                 batches, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, shuffle=False, verbose=0
             ).history
+        # The functions in the batches form cycles, and what they hold of the records should not wait to be found.
+        del batches
+        gc.collect()
         if not np.all(np.isfinite(history["loss"])):
             raise AstrokerasError("the loss became infinite or NaN; try a smaller --learning-rate")
         return history

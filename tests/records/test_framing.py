@@ -12,7 +12,6 @@ from astrokeras.records import framing
 from astrokeras.records.directory import Records
 from astrokeras.records.framing import check_framing
 from astrokeras.records.tfrecord import _masked, offsets, write
-from astrokeras.records.verify import _check_shards
 from tests.synthetic import write_records
 from tests.tampering import tamper
 
@@ -40,7 +39,6 @@ READERS = {
     "stamps": lambda records: load_arrays(records, "train"),
     "lookup": lambda records: Lookup(records, "train"),
     "without TensorFlow": lambda records: Arrays.load(records, ["train"], ["label"]),
-    "verification": _check_shards,
 }
 
 

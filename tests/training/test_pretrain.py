@@ -237,7 +237,7 @@ def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path, monkeypatch
             content[-100] ^= 1
             shard.write_bytes(content)
 
-    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=16)
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=8)
     with pytest.raises(AstrokerasError, match=rf"^{shard} is damaged.*inspect --verify"):
         pretrain(config, damage)
 
