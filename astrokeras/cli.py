@@ -279,7 +279,7 @@ def finetune_command(as_json: bool, **values: Any) -> str:
     _import_keras()
     from astrokeras.evaluation.finetune import finetune  # noqa: PLC0415
 
-    result = finetune(config.FinetuneConfig(**values), report)
+    result = finetune(config.FinetuneConfig(**values), report, bar)
     return show(result, result["table"], as_json)
 
 

@@ -3,6 +3,8 @@
     python benchmarks/pipeline.py                       # every augmentation
     python benchmarks/pipeline.py --augment 'dihedral|noise(0.5)'
     python benchmarks/pipeline.py --memory 4096 16384   # peak memory against the number of records
+    python benchmarks/pipeline.py --epochs 5 --records 2048   # a split that is held in memory, epoch by epoch
+    python benchmarks/pipeline.py --framing --records 16384   # comparing the lengths in shards with the files
 
 The data are made here: stamps of 64×64 pixels in 5 bands, a tenth of them with a column of missing pixels, in four
 shards, more than the shuffle holds in memory. The reference reads the shards one after the other with
@@ -15,6 +17,7 @@ other) in elapsed time and in processor time, which tells the same on a machine 
 """
 
 import argparse
+import gc
 import json
 import resource
 import shutil
@@ -129,6 +132,52 @@ def compare(records: Records, augments: list[str], size: int | None, runs: int) 
     return table
 
 
+def epochs(records: Records, augment: str, count: int) -> None:
+    """Seconds and resident memory of epoch after epoch, as `pretrain` asks for them; the first reads the shards."""
+    from astrokeras.pipeline.augment import Facts, augmentation  # noqa: PLC0415
+    from astrokeras.pipeline.held import hold  # noqa: PLC0415
+    from astrokeras.pipeline.stream import Stream  # noqa: PLC0415
+
+    chain = augmentation(augment, Facts.of(records))
+
+    def epoch(stream: Stream, number: int) -> float:
+        return seconds(lambda: stream.training(number, BATCH, ("magnitudes",), 0, seed=0))[0]
+
+    epoch(Stream(records, None, chain), 0)  # compiles
+    stamps = records.count("train") * SIDE**2 * len(BANDS) * 4 / 1e6
+    print(f"{stamps:.0f} MB of pixels, held in memory: {'no' if hold(records, BATCH) is None else 'yes'}", flush=True)
+    for what in ("one stream", "a new one for each epoch"):
+        stream, before = Stream(records, None, chain), resident()
+        for number in range(count):
+            if what != "one stream":
+                stream = Stream(records, None, chain)
+            taken = epoch(stream, number)
+            gc.collect()  # TensorFlow's functions form cycles
+            print(f"{what}, epoch {number + 1}: {taken:.2f} s, {resident() - before:.0f} MB more", flush=True)
+
+
+def resident() -> float:
+    """Memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def framing(records: Records) -> None:
+    """Seconds for the walk through the shards against those for reading them with TensorFlow."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    from astrokeras.records.tfrecord import offsets  # noqa: PLC0415
+
+    paths, count = records.shards("train"), records.count("train")
+    for _ in range(3):
+        began = time.perf_counter()
+        for path in paths:
+            offsets(path)
+        walked = time.perf_counter() - began
+        read = seconds(lambda: tf.data.TFRecordDataset(paths).batch(BATCH))[0]
+        print(f"{1e6 * walked / count:.1f} µs a record; reading it {1e6 * read / count:.0f} µs", flush=True)
+
+
 def peak(records: Path, augment: str) -> None:
     """Print the peak memory of this process in MB, after an epoch and before it."""
     import tensorflow  # noqa: F401, PLC0415
@@ -158,6 +207,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="crop to this many pixels")
     parser.add_argument("--augment", action="append", metavar="SPEC")
     parser.add_argument("--memory", type=int, nargs="+", metavar="N")
+    parser.add_argument("--epochs", type=int, metavar="N")
+    parser.add_argument("--framing", action="store_true")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     augments = arguments.augment or list(AUGMENTS)
@@ -169,8 +220,13 @@ def main() -> None:
     try:
         if arguments.memory:
             memory(directory, arguments.memory, (arguments.augment or ["dihedral"])[0])
+            return
+        records = make_records(directory / "records", arguments.records)
+        if arguments.epochs:
+            epochs(records, (arguments.augment or ["none"])[0], arguments.epochs)
+        elif arguments.framing:
+            framing(records)
         else:
-            records = make_records(directory / "records", arguments.records)
             print(json.dumps(compare(records, augments, arguments.size, arguments.runs), indent=2, ensure_ascii=False))
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -8,6 +8,7 @@ import keras
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation.words import plain_name, shortened
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.stretch import stretch_kind
@@ -111,7 +112,8 @@ def _shared_options(config: FinetuneConfig, runs: dict[str, dict], records: Reco
 def _warn_of_leak(init: str, start: dict, records: Records, report: Callable[[str], None]) -> None:
     """Say so where a run, or one that it goes back to, has seen what it should not have.
 
-    That is objects of the test split here, of other records, or labels, which no budget of this comparison counts.
+    That is objects of the test or the validation split here, of other records, or labels, which no budget of this
+    comparison counts.
     """
     for run in ancestors(start):
         who = init if run is start else f"{run['path']}, which {init} started from,"
@@ -125,9 +127,33 @@ def _warn_of_leak(init: str, start: dict, records: Records, report: Callable[[st
         except AstrokerasError:
             report(f"WARNING: {who} was trained on other records; make sure that none of its objects is tested on here")
             continue
-        both = len(seen & set(read_columns(records, "test", ("id",))["id"]))
-        if both:
-            report(f"WARNING: {both} test objects were among those that {who} was trained on (by id); it has seen them")
+        if others.fingerprint != run["records"]["fingerprint"]:
+            report(
+                f"WARNING: {others.path} no longer holds the records that {who} was trained on; make sure that none of "
+                "its objects is tested on here"
+            )
+        _warn_of_seen(seen, who, records, report)
+
+
+# What each split is for: the numbers, and the choice of the winner.
+_JUDGED = {"test": "test", "val": "validation"}
+_NAMED = 3
+
+
+def _warn_of_seen(seen: set[str], who: str, records: Records, report: Callable[[str], None]) -> None:
+    """Say how many objects that judge the arms an encoder was trained on, in which split, and some of them."""
+    found = {}
+    for split, name in _JUDGED.items():
+        ids = read_columns(records, split, ("id",))["id"] if split in records.splits else []
+        if both := [identifier for identifier in ids if identifier in seen]:
+            found[name] = both
+    if found:
+        counts = " and ".join(f"{len(ids)} {name}" for name, ids in found.items())
+        examples = ", ".join(shortened(identifier) for ids in found.values() for identifier in ids[:_NAMED])
+        report(
+            f"WARNING: {counts} objects were among those that {who} was trained on (by id, as {examples}); it has seen "
+            "them" + (", and the validation split chooses the winner" if "validation" in found else "")
+        )
 
 
 def _check_run(init: str, run: dict, records: Records) -> None:
@@ -171,8 +197,9 @@ def _pretrained(init: str, start: dict, size: int, load: Callable[[], keras.Mode
         raise UsageError(
             f"--init {init} was pre-trained on stamps of {side} pixels, the arms use {size}; give --size {side}"
         )
-    plain = name = "-from-".join(lineage(start)).replace(".", "-")  # no name of a file in the run directory
+    plain = name = plain_name("-from-".join(lineage(start)))
     number = 2
-    while name in taken | WORDS | {"tensorboard"}:
+    # On some disks names that differ in capitals alone are one.
+    while name.casefold() in {other.casefold() for other in taken | WORDS | {"tensorboard"}}:
         name, number = f"{plain}-{number}", number + 1
     return Arm(name, init, start["backbone"], start, lambda _: load(), random=False)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import keras
 import numpy as np
@@ -13,6 +14,13 @@ from astrokeras.evaluation.metrics import classification_metrics
 from astrokeras.pipeline.augment import Chain
 from astrokeras.records.directory import Records
 from astrokeras.training.classify import Trainer, predict
+from astrokeras.training.loop import no_bar
+
+Shown = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+
+
+def _not_shown(steps: int) -> AbstractContextManager[Callable[[int], None]]:
+    return no_bar("", steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +52,17 @@ class Exam:
     labels: np.ndarray
 
 
-def run_arm(
+def draws_of(mode: str, random: bool, draws: list[Draw]) -> list[Draw]:
+    """Those draws that an arm, of random weights or not, is trained on in this mode."""
+    if mode == "frozen" and not random:
+        # Nothing differs from repeat to repeat: the same examples, the same features, the same fit.
+        return [draw for draw in draws if draw.budget != "all" or draw.repeat == 0]
+    return draws
+
+
+def run_arm(  # noqa: PLR0913 - what a comparison consists of
     arm: Arm, trainer: Trainer, records: Records, config: FinetuneConfig, *, draws: list[Draw], exams: list[Exam],
-    labels: np.ndarray, augment: Chain | None,
+    labels: np.ndarray, augment: Chain | None, shown: Shown = _not_shown,
 ) -> Iterator[tuple[Outcome, keras.Model]]:  # fmt: skip
     """Train the arm on every draw; the model that is yielded serves until the next one is asked for.
 
@@ -59,28 +75,28 @@ def run_arm(
         exams: what to measure on.
         labels: of the train split, ``[N]``.
         augment: changes the flux of training batches.
+        shown: shows how far a fit is: given the number of its steps, what to call with numbers of steps done.
     """
     mode = trainer.schedule.mode
-    if mode == "frozen" and not arm.random:
-        # Nothing differs from repeat to repeat: the same examples, the same features, the same fit.
-        draws = [draw for draw in draws if draw.budget != "all" or draw.repeat == 0]
+    draws = draws_of(mode, arm.random, draws)
     features = _Features(arm, trainer, records, config, draws, exams)
     for draw in draws:
-        started = time.perf_counter()
-        seed = config.seed + 1000 * draw.repeat
-        trainer.start(seed)
-        history: dict[str, list[float]] = {}
-        if mode != "full":
-            trainer.fit_head(features.of_train(draw), labels[draw.select], seed)
-        if mode != "frozen":
-            history = trainer.fit_all(records, draw.select, augment, seed)
-        metrics = {}
-        for exam in exams:
-            if mode == "frozen":
-                probabilities = trainer.head_output(features.of_exam(draw, exam))
-            else:
-                probabilities = predict(trainer.model, records, exam.split, config.batch_size, exam.select)
-            metrics[exam.split] = classification_metrics(exam.labels, probabilities)
+        with shown(trainer.schedule.steps_for(int(draw.select.sum())) or 1) as advance:
+            started = time.perf_counter()
+            seed = config.seed + 1000 * draw.repeat
+            trainer.start(seed)
+            history: dict[str, list[float]] = {}
+            if mode != "full":
+                trainer.fit_head(features.of_train(draw), labels[draw.select], seed)
+            if mode != "frozen":
+                history = trainer.fit_all(records, draw.select, augment, seed, advance)
+            metrics = {}
+            for exam in exams:
+                if mode == "frozen":
+                    probabilities = trainer.head_output(features.of_exam(draw, exam))
+                else:
+                    probabilities = predict(trainer.model, records, exam.split, config.batch_size, exam.select)
+                metrics[exam.split] = classification_metrics(exam.labels, probabilities)
         yield Outcome(draw, mode, metrics, history, time.perf_counter() - started), trainer.model
 
 

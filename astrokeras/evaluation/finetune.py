@@ -12,11 +12,12 @@ import numpy as np
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
-from astrokeras.evaluation.compare import Draw, Exam, Outcome, run_arm
-from astrokeras.evaluation.hparams import write_experiment, write_trial
+from astrokeras.evaluation.compare import Draw, Exam, Outcome, draws_of, run_arm
+from astrokeras.evaluation.fits import load_fit, save_fit
+from astrokeras.evaluation.hparams import write_trial
+from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.models.normalization import freeze_normalization
-from astrokeras.models.saving import load_model
 from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.budget import check_budget, draw, parse_budget
 from astrokeras.pipeline.dataset import load_arrays, read_columns
@@ -24,17 +25,23 @@ from astrokeras.records.directory import Records
 from astrokeras.training.classify import Schedule, Trainer
 from astrokeras.training.files import write_atomically
 from astrokeras.training.initial import lineage
+from astrokeras.training.loop import Bar, no_bar
 from astrokeras.training.place import Place
 from astrokeras.training.progress import write_history
-from astrokeras.training.run import write_run
+from astrokeras.training.run import load_run, write_run
 from astrokeras.training.strategy import check_batch_size, make_strategy
 from astrokeras.training.tensorboard import TensorBoard
 
 N_SAMPLE_STAMPS = 24
 
 
-def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
+def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = no_bar) -> dict:
     """Run the comparison that `config` describes.
+
+    Args:
+        config: the options.
+        report: gets a line now and then.
+        bar: shows how far a fit is, see `training.loop.Trainer`.
 
     Returns:
         ``rows`` (mean and spread of each arm and budget), ``winner`` and ``table`` (Markdown).
@@ -43,10 +50,12 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None]) -> dict:
         AstrokerasError: records without enough labels, runs that are none, no arm left.
     """
     with Place(config.out).held() as place, contextlib.ExitStack() as told:
-        return _finetune(config, report, place, told)
+        return _finetune(config, report, bar, place, told)
 
 
-def _finetune(config: FinetuneConfig, report: Callable[[str], None], place: Place, told: contextlib.ExitStack) -> dict:
+def _finetune(
+    config: FinetuneConfig, report: Callable[[str], None], bar: Bar, place: Place, told: contextlib.ExitStack
+) -> dict:
     _refuse_ignored(config)
     records = Records.load(config.records)
     strategy = make_strategy(config.devices)
@@ -62,17 +71,26 @@ def _finetune(config: FinetuneConfig, report: Callable[[str], None], place: Plac
     told.enter_context(place.telling(report))
     write_run(out, "finetune", config, records)
     schedule = Schedule(config.mode, config.epochs, config.min_steps, config.batch_size, config.learning_rate)
-    write_experiment(out / "tensorboard", arms, config)
     results: list[dict] = []
+    pace = Pace([work for arm in arms for work in _works(arm, schedule, draws, exams)])
+    report(
+        f"{len(pace.works)} fits: {len(arms)} arms ({', '.join(arm.name for arm in arms)}), "
+        f"{len(dict.fromkeys(config.budget))} budgets, {config.repeats} repeats"
+    )
     try:
         for arm in arms:
             own = schedule.of(arm.random)
             report(f"arm {arm.name}: {arm.backbone}, {own.mode}")
             trainer = Trainer(arm.build, len(records.classes), strategy, own, config.seed)
-            outcomes = run_arm(arm, trainer, records, config, draws=draws, exams=exams, labels=labels, augment=augment)
+            outcomes = run_arm(
+                arm, trainer, records, config, draws=draws, exams=exams, labels=labels, augment=augment,
+                shown=lambda steps: bar(", ".join(filter(None, (pace.current(), pace.left()))), steps),
+            )  # fmt: skip
             for number, (outcome, model) in enumerate(outcomes):
                 results.append(_keep(out, arm, outcome, model, records, config, first=number == 0))
-                report(_line(arm, outcome))
+                which = pace.current()
+                pace.advance()
+                report(_line(which, arm, outcome, pace.left()))
     except AstrokerasError:
         if not results:
             place.drop()
@@ -114,7 +132,18 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
 
 
 def _labels(records: Records, split: str) -> np.ndarray:
-    return read_columns(records, split, ("label",))["label"] if split in records.splits else np.empty(0, np.int64)
+    """The labels of a split, [N], -1 for none.
+
+    Raises:
+        AstrokerasError: one is the number of no class.
+    """
+    labels = read_columns(records, split, ("label",))["label"] if split in records.splits else np.empty(0, np.int64)
+    if (odd := labels[(labels < -1) | (labels >= len(records.classes))]).size:
+        raise AstrokerasError(
+            f"the {split} split of {records.path} has the label {odd[0]}, but {len(records.classes)} classes; convert "
+            "the survey again"
+        )
+    return labels
 
 
 def _draws(config: FinetuneConfig, labels: np.ndarray) -> list[Draw]:
@@ -166,14 +195,16 @@ def _keep(
     place = f"{arm.name}/budget-{draw_.budget}/repeat-{draw_.repeat}"
     directory = out / place
     directory.mkdir(parents=True)
-    write_atomically(directory / "model.keras", model.save)
+    # In frozen mode the encoder is that of the arm; of random weights there is one for each repeat.
+    encoder = f"encoder-{draw_.repeat}.keras" if arm.random else "encoder.keras"
+    kept = save_fit(directory, model, encoder if outcome.mode == "frozen" else None)
     result = {
         "arm": arm.name, "init": arm.init, "started_from": ", ".join(lineage(arm.start)[1:]), "backbone": arm.backbone,
         "mode": outcome.mode, "budget": draw_.budget, "repeat": draw_.repeat,
         "labels": int(draw_.select.sum()), "directory": place, "seconds": round(outcome.seconds, 2),
         **{f"{split}_{name}": v for split, metrics in outcome.metrics.items() for name, v in metrics.items()},
     }  # fmt: skip
-    write_run(directory, "classifier", config, records, result)
+    write_run(directory, "classifier", config, records, result, **kept)
     board = TensorBoard(out / "tensorboard")
     history = [
         dict(zip(outcome.history, values, strict=True)) for values in zip(*outcome.history.values(), strict=True)
@@ -194,11 +225,17 @@ def _keep(
     return result
 
 
-def _line(arm: Arm, outcome: Outcome) -> str:
-    test = outcome.metrics["test"]
+def _works(arm: Arm, schedule: Schedule, draws: list[Draw], exams: list[Exam]) -> list[float]:
+    own = schedule.of(arm.random)
+    return works_of(own, arm.random, draws_of(own.mode, arm.random, draws), exams)
+
+
+def _line(which: str, arm: Arm, outcome: Outcome, left: str) -> str:
+    test, draw_ = outcome.metrics["test"], outcome.draw
     return (
-        f"{time.strftime('%H:%M:%S')}  {arm.name}, {outcome.draw.budget} labels, repeat {outcome.draw.repeat}: "
+        f"{time.strftime('%H:%M:%S')}  {which}: {arm.name}, {draw_.budget} labels, repeat {draw_.repeat}: "
         f"balanced accuracy {test['balanced_accuracy']:.3f}, AUROC {test['auroc']:.3f} ({outcome.seconds:.1f} s)"
+        + (f"; {left}" if left else "")
     )
 
 
@@ -225,7 +262,8 @@ def _winner(results: list[dict], rows: list[dict]) -> dict:
 
 
 def _copy_winner(out: Path, winner: dict, max_bytes: int) -> None:
-    model = load_model(out / winner["directory"] / "model.keras", max_bytes=max_bytes)
+    directory = out / winner["directory"]
+    model = load_fit(directory, load_run(directory), max_bytes)
     # Who goes on from it decides anew what is trained.
     freeze_normalization(model, frozen=False)
     write_atomically(out / "model.keras", model.save)

@@ -1,29 +1,16 @@
-"""The summary behind TensorBoard's HParams table, in which the arms can be sorted and compared."""
+"""What TensorBoard's HParams table needs, in which the classifiers can be sorted and compared.
 
-from pathlib import Path
+TensorBoard averages trials of one name, in whatever run directories below its log directory they lie, and takes the
+columns and what may stand in them from one declaration that it finds, wherever that lies, hiding what does not fit.
+So there is no declaration (it then looks at all trials and all scalars), and the trials have no name of ours: they are
+called by their place below the log directory, which no other has.
+"""
 
-import tensorflow as tf
 from tensorboard.plugins.hparams import api
 
-from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Outcome
-from astrokeras.evaluation.metrics import METRICS
 from astrokeras.training.tensorboard import TensorBoard
-
-
-def write_experiment(directory: Path, arms: list[Arm], config: FinetuneConfig) -> None:
-    """Declare the columns of the table."""
-    columns = [
-        api.HParam("arm", api.Discrete([arm.name for arm in arms])),
-        api.HParam("backbone", api.Discrete(sorted({arm.backbone for arm in arms}))),
-        api.HParam("budget", api.Discrete(list(dict.fromkeys(config.budget)))),
-        api.HParam("repeat", api.IntInterval(0, config.repeats - 1)),
-        api.HParam("mode", api.Discrete(["full", "two-phase"] if config.mode == "two-phase" else [config.mode])),
-    ]
-    metrics = [api.Metric(f"test/{name}", display_name=f"test {name.replace('_', ' ')}") for name in METRICS]
-    with tf.summary.create_file_writer(str(directory)).as_default():
-        api.hparams_config(hparams=columns, metrics=metrics)
 
 
 def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: Outcome) -> None:
@@ -36,4 +23,4 @@ def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: Outcome) -> N
         "mode": outcome.mode,
     }
     with board.writer(place).as_default():
-        api.hparams(values, trial_id=place)
+        api.hparams(values, trial_id="")

@@ -5,6 +5,7 @@ import csv
 import html
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
@@ -15,11 +16,13 @@ from matplotlib.figure import Figure
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import Exam
 from astrokeras.evaluation.metrics import METRICS
+from astrokeras.evaluation.words import in_markdown, listed, shortened
 from astrokeras.records.directory import Records
 from astrokeras.survey.tables import markdown
 from astrokeras.training.files import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
+_MOST = 120  # characters of a cell
 _SHARED = ("arm", "init", "started_from", "backbone", "mode", "budget", "labels")  # of all repeats
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>astrokeras: $title</title><style>
@@ -89,8 +92,8 @@ def _head(first_arm: str) -> list[str]:
     return ["arm", "backbone", "budget", "labels", *(_TITLES[name] for name in METRICS), f"gain over {first_arm}"]
 
 
-def footnote(rows: list[dict], exam: Exam) -> str:
-    """What the numbers are, and how far chance alone moves them."""
+def footnote(rows: list[dict], exam: Exam, say: Callable[[str, int], str]) -> str:
+    """What the numbers are, and how far chance alone moves them; `say` makes a name fit for where it stands."""
     counts = np.unique(exam.labels, return_counts=True)[1]
     # The recall of each class is binomial, here with the row's own rate, and balanced accuracy is their mean.
     rates = [row["test_balanced_accuracy_mean"] for row in rows]
@@ -107,7 +110,9 @@ def footnote(rows: list[dict], exam: Exam) -> str:
     if len({row["mode"] for row in rows}) > 1:
         sentences.append("scratch has no weights to keep and was trained as in full mode, the others in two phases.")
     for arm, before in dict.fromkeys((row["arm"], row["started_from"]) for row in rows if row["started_from"]):
-        sentences.append(f"The pre-training of {arm} went on from {before}: its gain is that of both together.")
+        sentences.append(
+            f"The pre-training of {say(arm, 100)} went on from {say(before, 200)}: its gain is that of both together."
+        )
     if any(row["budget"] == "all" for row in rows):
         sentences.append("Of all labels there is one draw only: its spread is that of random starts, if there is any.")
     return " ".join(sentences)
@@ -116,8 +121,9 @@ def footnote(rows: list[dict], exam: Exam) -> str:
 def comparison_table(rows: list[dict], exam: Exam) -> str:
     """The comparison in Markdown."""
     first = rows[0]["arm"]
-    table = markdown(_head(first), [_cells(row, first) for row in _by_budget(rows)])
-    return f"{table}\n\n{footnote(rows, exam)}"
+    cells = [[in_markdown(cell, _MOST) for cell in _cells(row, first)] for row in _by_budget(rows)]
+    table = markdown([in_markdown(name, _MOST) for name in _head(first)], cells)
+    return f"{table}\n\n{footnote(rows, exam, in_markdown)}"
 
 
 def _by_budget(rows: list[dict]) -> list[dict]:
@@ -131,25 +137,30 @@ def write_reports(
     _write_csv(out / "comparison.csv", rows)
     _write_csv(out / "repeats.csv", results)
     title = f"{records.name}, {config.mode}"
-    text = f"# {title}\n\nRecords {config.records} ({records.fingerprint[:12]}), seed {config.seed}.\n\n"
+    text = f"# {in_markdown(title, _MOST)}\n\n"
+    text += (
+        f"Records {in_markdown(config.records, 200)} ({records.fingerprint[:12]}), {len(records.classes)} classes "
+        f"({in_markdown(listed(records.classes), 2000)}), seed {config.seed}.\n\n"
+    )
     text += comparison_table(rows, exam) + "\n"
     write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
-    head = _head(rows[0]["arm"])
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row, rows[0]["arm"])) + "</tr>"
-        for row in _by_budget(rows)
-    )
+    first, short = rows[0]["arm"], shortened(title, _MOST)
+    body = "\n".join(f"<tr>{_in_html('td', _cells(row, first))}</tr>" for row in _by_budget(rows))
     page = _PAGE.substitute(
-        title=html.escape(title),
+        title=html.escape(short),
         summary=html.escape(
-            f"{title}: {len(records.classes)} classes ({', '.join(records.classes)}), seed {config.seed}."
+            f"{short}: {len(records.classes)} classes ({listed(records.classes)}), seed {config.seed}."
         ),
-        head="".join(f"<th>{html.escape(cell)}</th>" for cell in head),
+        head=_in_html("th", _head(first)),
         body=body,
         figure=base64.b64encode(_figure(rows)).decode(),
-        footnote=html.escape(footnote(rows, exam)),
+        footnote=html.escape(footnote(rows, exam, shortened)),
     )
     write_atomically(out / "comparison.html", lambda path: path.write_text(page, encoding="utf-8"))
+
+
+def _in_html(tag: str, cells: list[str]) -> str:
+    return "".join(f"<{tag}>{html.escape(shortened(cell, _MOST))}</{tag}>" for cell in cells)
 
 
 def _write_csv(path: Path, rows: list[dict]) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.cropping import check_size
+from astrokeras.pipeline.decoding import decode_record
 from astrokeras.pipeline.groups import Groups
-from astrokeras.pipeline.source import PARTNER, POSITION, Batch, no_field
+from astrokeras.pipeline.source import PARTNER, POSITION, Batch
 from astrokeras.records.directory import Records
-from astrokeras.records.example import decode
+from astrokeras.records.framing import check_framing
 from astrokeras.records.tfrecord import read
 
 Columns = dict[str, np.ndarray]
@@ -38,24 +39,6 @@ class Batches(keras.utils.PyDataset):
         if not 0 <= step < self.count:
             raise IndexError(step)
         return (self.make(step),)
-
-
-def decode_record(records: Records, serialized: bytes, names: Sequence[str]) -> Columns:
-    """The named features of a serialized record, each without the first axis of `Arrays`."""
-    stored = decode(serialized)
-    features = {}
-    for name in names:
-        if name not in stored:
-            raise no_field(records, name, sorted(stored.keys() - {"image"}))
-        value = stored[name]
-        if name == "image":
-            value = np.frombuffer(value, "<f4").reshape(records.size, records.size, len(records.bands))
-        elif name in records.columns:
-            value = np.frombuffer(value, "<f8")[0]
-        elif name == "label":
-            value = value[0]
-        features[name] = value
-    return features
 
 
 class Arrays:
@@ -180,11 +163,12 @@ def _middle(stamps: np.ndarray, size: int) -> np.ndarray:
 
 def _read_split(records: Records, split: str, fields: Sequence[str], size: int) -> Columns:
     """Every record of a split; [N, ...] each, images cropped."""
+    check_framing(records, split)
     count = records.count(split)
     columns: Columns = {}
     row = 0
-    for path in records.shards(split):
-        for serialized in read(Path(path)):
+    for path in map(Path, records.shards(split)):
+        for serialized in read(path):
             features = decode_record(records, serialized, ("image", *fields))
             features["image"] = _middle(features["image"][None], size)[0]
             for name, value in features.items():

@@ -18,58 +18,19 @@ import tensorflow as tf
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.cropping import check_size
+from astrokeras.pipeline.damage import named_if_damaged
+from astrokeras.pipeline.held import Held, buffer_size, hold
 from astrokeras.pipeline.parsing import parser
+from astrokeras.pipeline.shards import INPUT_ERRORS, in_order, read_shard, selected, shards_of
 from astrokeras.pipeline.source import POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS, untuned
 from astrokeras.records.directory import Records
 
-# Serialized records held in memory for shuffling; a selection that fits is read from disk only once.
-_BUFFER_BYTES = 256 * 2**20
 _PARALLEL_SHARDS = 16
 _READ_BATCH = 1024
 _TRAIN = "train"
 # The part of a batch for who trains alone: the first of one.
 WHOLE = (0, 1)
-
-
-def _selected(records: Records, split: str, select: np.ndarray | None) -> int:
-    """How many records are taken.
-
-    Raises:
-        ValueError: the mask is not one boolean a record.
-    """
-    total = records.count(split)
-    if select is None:
-        return total
-    if select.shape != (total,) or select.dtype != bool:
-        raise ValueError(
-            f"select must be {total} booleans, one a record of '{split}'; got {select.dtype}{select.shape}"
-        )
-    return int(select.sum())
-
-
-def _shards(records: Records, split: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """The paths of the shards and the position of each one's first record within the split."""
-    paths = tf.constant(records.shards(split), tf.string)
-    firsts = np.cumsum([0, *records.shard_lengths(split)])[:-1]
-    return paths, tf.constant(firsts, tf.int64)
-
-
-def _read_shard(select: np.ndarray | None, numbered: bool, path: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
-    """The serialized records of one shard, of those that `select` keeps; `numbered` after their positions."""
-    dataset = tf.data.TFRecordDataset(path)
-    if select is None and not numbered:
-        return dataset
-    dataset = dataset.enumerate(start=first)
-    if select is not None:
-        keep = tf.constant(select)
-        dataset = dataset.filter(lambda position, _: keep[position])
-    return dataset if numbered else dataset.map(lambda _, serialized: serialized)
-
-
-def _in_order(records: Records, split: str, select: np.ndarray | None, numbered: bool = False) -> tf.data.Dataset:
-    shards = tf.data.Dataset.from_tensor_slices(_shards(records, split))
-    return shards.flat_map(lambda path, first: _read_shard(select, numbered, path, first))
 
 
 def _batch_parser(
@@ -94,14 +55,16 @@ def read_columns(records: Records, split: str, fields: Sequence[str] | None = No
     """
     if fields is None:
         fields = ("id", "label", "magnitudes", *records.columns)
-    dataset = _in_order(records, split, None).batch(_READ_BATCH).map(parser(records, fields))
-    batches = list(dataset.as_numpy_iterator())
+    dataset = in_order(records, split, None).batch(_READ_BATCH).map(parser(records, fields))
+    with named_if_damaged(records, INPUT_ERRORS):
+        batches = list(dataset.as_numpy_iterator())
     if not batches:
         empty = parser(records, fields)(tf.constant([], tf.string))
         batches = [{field: value.numpy() for field, value in empty.items()}]
     columns = {field: np.concatenate([batch[field] for batch in batches]) for field in fields}
     if "id" in columns:
-        columns["id"] = np.array([identifier.decode() for identifier in columns["id"]], dtype=object)
+        with named_if_damaged(records, INPUT_ERRORS):
+            columns["id"] = np.array([identifier.decode() for identifier in columns["id"]], dtype=object)
     return columns
 
 
@@ -113,19 +76,20 @@ def load_arrays(
     Shapes:
         flux [N, size, size, B] float32, label [N] int64, id [N] str objects
     """
-    count = _selected(records, split, select)
+    count = selected(records, split, select)
     parse = parser(records, ("image", "label", "id"), size)
-    dataset = _in_order(records, split, select).batch(_READ_BATCH).map(parse)
+    dataset = in_order(records, split, select).batch(_READ_BATCH).map(parse)
     side = size or records.size
     flux = np.empty((count, side, side, len(records.bands)), np.float32)
     label = np.empty(count, np.int64)
     identifier = np.empty(count, dtype=object)
     start = 0
-    for batch in dataset.as_numpy_iterator():
-        stop = start + len(batch["label"])
-        flux[start:stop], label[start:stop] = batch["image"], batch["label"]
-        identifier[start:stop] = [value.decode() for value in batch["id"]]
-        start = stop
+    with named_if_damaged(records, INPUT_ERRORS):
+        for batch in dataset.as_numpy_iterator():
+            stop = start + len(batch["label"])
+            flux[start:stop], label[start:stop] = batch["image"], batch["label"]
+            identifier[start:stop] = [value.decode() for value in batch["id"]]
+            start = stop
     return flux, label, identifier
 
 
@@ -146,6 +110,7 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     augment: Chain | None = None,
     first_step: int = 0,
     part: tuple[int, int] = WHOLE,
+    held: Held | None = None,
 ) -> tf.data.Dataset:
     """Shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
 
@@ -162,6 +127,8 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         augment: changes the flux of a batch. It sees what the records have around the crop, as far as it needs it.
         first_step: leave out the batches before this one of the first epoch; their records are read, not parsed.
         part: ``(i, n)`` for the i-th of n equal parts of every batch; the other records are read, not parsed.
+        held: the selected records from `hold`, for who asks for the epochs one by one; otherwise they are read once
+            for all of `epochs`, if they fit into memory. It makes no difference to what is yielded.
 
     Shapes:
         (flux [batch_size, size, size, B] float32, dict of fields)
@@ -172,36 +139,34 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     """
     if augment is not None and "valid" in fields:
         raise ValueError("valid would not be that of the augmented flux, which is NaN where it is not valid")
-    count = _selected(records, _TRAIN, select)
+    count = selected(records, _TRAIN, select)
     if count == 0:
         raise AstrokerasError(f"no records to train on in the training split of {records.path}")
     steps = steps_per_epoch(count, batch_size)
     repeats = -(-batch_size // count)
-    record_bytes = 4 * records.size**2 * len(records.bands)
-    buffer = max(_BUFFER_BYTES // record_bytes, 4 * batch_size)
-    # A buffer one larger than the data sees its end, which is what completes the cache.
-    fits = count < buffer
+    buffer = buffer_size(records, batch_size)
     numbered = POSITION in fields
-    cached = _in_order(records, _TRAIN, select, numbered).cache() if fits else None
-    shards = tf.data.Dataset.from_tensor_slices(_shards(records, _TRAIN))
-    n_shards = len(shards)
-    together = min(_PARALLEL_SHARDS, n_shards)
+    held = held or hold(records, batch_size, select)
+    if held is None:
+        shards = tf.data.Dataset.from_tensor_slices(shards_of(records, _TRAIN))
+        n_shards = len(shards)
+        together = min(_PARALLEL_SHARDS, n_shards)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         # An operation's seed is a pair, of which the first is its graph's: this keeps the global seed out (which,
         # if it is 0, makes TensorFlow refuse a tensor as the second).
         tf.compat.v1.get_default_graph().seed = seed + 1
-        if cached is None:
+        if held is None:
             ordered = shards.shuffle(n_shards, seed=2 * epoch + 1, reshuffle_each_iteration=False)
             raw = ordered.interleave(
-                lambda path, first: _read_shard(select, numbered, path, first),
+                lambda path, first: read_shard(select, numbered, path, first),
                 cycle_length=together,
                 block_length=16,
                 num_parallel_calls=min(PARALLEL_CALLS, together),
                 deterministic=True,
             )
         else:
-            raw = cached.repeat(repeats)
+            raw = tf.data.Dataset.range(count).repeat(repeats)
         shuffled = raw.shuffle(buffer, seed=2 * epoch, reshuffle_each_iteration=False)
         left_out = tf.where(epoch == first, tf.constant(first_step * batch_size, tf.int64), 0)
         return shuffled.take(steps * batch_size).skip(left_out)
@@ -211,8 +176,9 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     parse = _batch_parser(records, fields, side, augment.margin(side) if augment else 0)
     augmented = compiled(augment, side) if augment else None
 
-    def prepare(step: tf.Tensor, serialized: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        features = parse(tf.nest.map_structure(lambda values: part_of(values, batch_size, part), serialized))
+    def prepare(step: tf.Tensor, drawn: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        mine = tf.nest.map_structure(lambda values: part_of(values, batch_size, part), drawn)
+        features = parse(held.look_up(mine, numbered) if held else mine)
         flux = features.pop("image")
         if augmented:
             key = tf.stack([tf.constant(seed, tf.int64), step])
@@ -270,9 +236,9 @@ def evaluation_batches(
     Shapes:
         (flux [batch_size, size, size, B] float32, dict of fields, weight [batch_size] float32: 1 or 0)
     """
-    count = _selected(records, split, select)
+    count = selected(records, split, select)
     steps = -(-count // batch_size)
-    raw = _in_order(records, split, select, POSITION in fields)
+    raw = in_order(records, split, select, POSITION in fields)
     padded = raw.concatenate(raw.take(1).repeat(steps * batch_size - count))
     parse = _batch_parser(records, fields, size)
 

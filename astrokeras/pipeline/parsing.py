@@ -33,7 +33,8 @@ def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtyp
         raw [N] bytes -> [N, size + 2 margin, size + 2 margin, B] of `dtype`
     """
     full, bands = records.size, len(records.bands)
-    flux = tf.reshape(tf.io.decode_raw(raw, dtype), [-1, full, full, bands])
+    # Not -1 for N: stamps of another size would be cut up into more or fewer without a word.
+    flux = tf.reshape(tf.io.decode_raw(raw, dtype), [tf.shape(raw)[0], full, full, bands])
     start = (full - size) // 2
     more = min(margin, start)
     first, last = start - more, start + size + more
@@ -69,7 +70,7 @@ def parser(records: Records, fields: Sequence[str], size: int | None = None, mar
                 dtype = tf.float32 if field == "image" else tf.uint8
                 features[field] = _decode_image(records, features[field], side, margin, dtype)
             elif field in records.columns:
-                features[field] = tf.reshape(tf.io.decode_raw(features[field], tf.float64), [-1])
+                features[field] = tf.reshape(tf.io.decode_raw(features[field], tf.float64), tf.shape(serialized))
         return features
 
     return parse

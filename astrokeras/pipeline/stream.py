@@ -16,6 +16,7 @@ from astrokeras.pipeline.dataset import (
     training_batches,
 )
 from astrokeras.pipeline.groups import Groups
+from astrokeras.pipeline.held import Held, hold
 from astrokeras.pipeline.lookup import Lookup
 from astrokeras.pipeline.parsing import parser
 from astrokeras.pipeline.source import PARTNER, POSITION
@@ -64,6 +65,7 @@ class Stream:
         self.augment = augment
         self.added: dict[str, dict[str, np.ndarray]] = {}
         self.groups: dict[str, tuple[Groups, Lookup]] = {}
+        self._held: dict[int, Held | None] = {}
 
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
         """See `Source.columns`."""
@@ -135,6 +137,8 @@ class Stream:
         self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0
     ) -> tf.data.Dataset:
         """See `Source.training`."""
+        if batch_size not in self._held:
+            self._held = {batch_size: hold(self.records, batch_size)}
         batches = training_batches(
             self.records,
             batch_size,
@@ -145,6 +149,7 @@ class Stream:
             augment=self.augment,
             first_step=first_step,
             part=self.part,
+            held=self._held[batch_size],
         ).map(lambda flux, features: {"flux": flux, **features})
         first = epoch * self.steps(batch_size) + first_step
         batches = self._with_partners(batches, "train", fields, first, seed, _TRAINING_PARTNERS, batch_size, self.part)

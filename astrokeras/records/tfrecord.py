@@ -95,19 +95,28 @@ def read(path: Path) -> Iterator[bytes]:
             index += 1
 
 
-def offsets(path: Path) -> np.ndarray:
+def offsets(path: str | Path) -> np.ndarray:
     """Where each record of a file begins, in bytes, int64 ``[N]``; the data are not read.
 
     Raises:
         ValueError: the checksum of a length does not match, or the file ends within a record.
     """
     found = []
-    # Most of what a larger buffer would read is passed over.
-    with path.open("rb", buffering=0) as stream:
-        size, start = os.fstat(stream.fileno()).st_size, 0
-        while (length := _length(stream, size, path, f"record {len(found)}")) is not None:
+    stream = os.open(path, os.O_RDONLY)
+    try:
+        size, start = os.fstat(stream).st_size, 0
+        while start < size:
+            head = os.pread(stream, _HEAD, start)
+            length = int.from_bytes(head[:8], "little")
+            # A comparison alone where the checksum of the length was worked out before.
+            if head != _head(length):
+                raise ValueError(f"{path}: record {len(found)} is damaged")
+            if length > size - start - _HEAD - _CHECK:
+                raise ValueError(f"{path}: record {len(found)} is cut short")
             found.append(start)
-            start = stream.seek(length + _CHECK, os.SEEK_CUR)
+            start += _HEAD + length + _CHECK
+    finally:
+        os.close(stream)
     return np.array(found, np.int64)
 
 

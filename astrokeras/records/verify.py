@@ -6,6 +6,7 @@ from astropy.table import Table
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
+from astrokeras.records.framing import check_framing
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS, describe_small_file, encode_json, is_shard, signed
 from astrokeras.records.tfrecord import checksum
 
@@ -20,6 +21,8 @@ def verify(records: Records) -> None:
     _check_small_files(records)
     _check_shards(records)
     _check_rows(records)
+    for split in records.splits:  # whoever changes a file can write its new checksum, too
+        check_framing(records, split)
 
 
 def _damaged(path: Path) -> AstrokerasError:

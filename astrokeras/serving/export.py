@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from astrokeras.config import MAX_MODEL_BYTES, ExportConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.models.saving import CLASSIFIER, load_model
+from astrokeras.evaluation.fits import load_fit
 from astrokeras.training.files import write_json
 from astrokeras.training.run import load_run
 
@@ -57,7 +57,7 @@ def load_classifier(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES)
     run = load_run(run_directory, finished=True)
     if run["command"] not in ("finetune", "classifier"):
         raise AstrokerasError(f"{run_directory} is a {run['command']} run without classes; give a finetune run")
-    model = load_model(Path(run_directory) / "model.keras", CLASSIFIER, max_bytes=max_bytes)
+    model = load_fit(run_directory, run, max_bytes)
     made_for = (len(run["records"]["bands"]), len(run["records"]["classes"]))
     if (model.input_shape[-1], model.output_shape[-1]) != made_for:
         raise AstrokerasError(

@@ -1,6 +1,7 @@
 """Train a classifier on an encoder with few labels: the head alone, everything, or one after the other."""
 
 import dataclasses
+import gc
 import math
 import warnings
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.models.heads import classifier
 from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.augment import Chain
+from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.dataset import evaluation_batches, steps_per_epoch, training_batches
+from astrokeras.pipeline.shards import INPUT_ERRORS
 from astrokeras.records.directory import Records
 
 WEIGHT_DECAY = 1e-4
@@ -58,13 +61,22 @@ class Schedule:
         """Epochs for `count` examples: as asked for, or as many as `min_steps` takes."""
         return max(self.epochs, math.ceil(self.min_steps / steps_per_epoch(count, self.batch_size)))
 
+    def steps_for(self, count: int) -> int:
+        """Steps for `count` examples; none in ``frozen`` mode."""
+        return 0 if self.mode == "frozen" else self.epochs_for(count) * steps_per_epoch(count, self.batch_size)
+
 
 def predict(model: keras.Model, records: Records, split: str, batch_size: int, select: np.ndarray) -> np.ndarray:
-    """The model's output for the selected records of a split, in record order, ``[N, …]``."""
+    """The model's output for the selected records of a split, in record order, ``[N, …]``.
+
+    Raises:
+        AstrokerasError: records are damaged.
+    """
     side = model.input_shape[1]
     batches = evaluation_batches(records, split, batch_size, fields=(), size=side, select=select)
     flux = batches.map(lambda flux, fields, weight: flux)
-    return model.predict(flux, verbose=0)[: int(select.sum())]
+    with named_if_damaged(records, INPUT_ERRORS):
+        return model.predict(flux, verbose=0)[: int(select.sum())]
 
 
 def fit_linear(features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,11 +164,21 @@ class Trainer:
         """Fit the head on the encoder's features of the drawn examples, ``[N, D]``."""
         self.model.get_layer("logits").set_weights(fit_linear(features, labels, self._n_classes, seed))
 
-    def fit_all(self, records: Records, select: np.ndarray, augment: Chain | None, seed: int) -> dict:
+    def fit_all(
+        self, records: Records, select: np.ndarray, augment: Chain | None, seed: int,
+        advance: Callable[[int], None] = lambda steps: None,
+    ) -> dict:  # fmt: skip
         """Train encoder and head together on the selected training records; returns the history by epoch.
 
+        Args:
+            records: the data.
+            select: which of the training records, a mask.
+            augment: changes the flux.
+            seed: of the shuffle and the augmentation.
+            advance: is told of each step.
+
         Raises:
-            AstrokerasError: the loss is not finite.
+            AstrokerasError: the loss is not finite, or records are damaged.
         """
         count, schedule = int(select.sum()), self.schedule
         epochs = schedule.epochs_for(count)
@@ -164,14 +186,16 @@ class Trainer:
             records, schedule.batch_size, epochs=(0, epochs), seed=seed, fields=("label",),
             size=self.model.input_shape[1], select=select, augment=augment,
         ).map(lambda flux, fields: (flux, fields["label"]))  # fmt: skip
-        history = self.model.fit(
-            batches,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch(count, schedule.batch_size),
-            callbacks=[keras.callbacks.LearningRateScheduler(self._rate(epochs)), keras.callbacks.TerminateOnNaN()],
-            shuffle=False,
-            verbose=0,
-        ).history
+        callbacks = [keras.callbacks.LearningRateScheduler(self._rate(epochs)), keras.callbacks.TerminateOnNaN()]
+        callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(1)))
+        steps = steps_per_epoch(count, schedule.batch_size)
+        with named_if_damaged(records, INPUT_ERRORS):
+            history = self.model.fit(
+                batches, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, shuffle=False, verbose=0
+            ).history
+        # The functions in the batches form cycles, and what they hold of the records should not wait to be found.
+        del batches
+        gc.collect()
         if not np.all(np.isfinite(history["loss"])):
             raise AstrokerasError("the loss became infinite or NaN; try a smaller --learning-rate")
         return history

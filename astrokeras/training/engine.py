@@ -87,6 +87,7 @@ class TensorFlowEngine:
         # TensorFlow is not there with every backend.
         import tensorflow as tf  # noqa: PLC0415
 
+        from astrokeras.pipeline.shards import INPUT_ERRORS  # noqa: PLC0415
         from astrokeras.training.replicas import replicas_of  # noqa: PLC0415
         from astrokeras.training.strategy import check_batch_size  # noqa: PLC0415
 
@@ -96,11 +97,7 @@ class TensorFlowEngine:
             tf.config.experimental.enable_op_determinism()
         check_batch_size(config.batch_size, self.strategy)
         self.replicas = replicas_of(self.strategy, self.workers)
-        errors = tf.errors
-        self.input_errors = (
-            errors.DataLossError, errors.NotFoundError, errors.InvalidArgumentError, errors.FailedPreconditionError,
-            errors.OutOfRangeError, errors.UnknownError, errors.PermissionDeniedError,
-        )  # fmt: skip
+        self.input_errors = INPUT_ERRORS
 
     @property
     def most_steps(self) -> int:

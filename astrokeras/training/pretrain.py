@@ -12,6 +12,7 @@ from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.precision import recast
 from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.source import Source
 from astrokeras.pretext.base import Curves, Scores
 from astrokeras.pretext.model import PretextModel, baselines, predictor
@@ -20,7 +21,6 @@ from astrokeras.records.directory import Records
 from astrokeras.training.board import Board
 from astrokeras.training.build import Parts, find_precision
 from astrokeras.training.checkpoint import Checkpoints, History, Moment
-from astrokeras.training.damage import named_if_damaged
 from astrokeras.training.engine import Engine, open_engine
 from astrokeras.training.files import CannotWrite, write_atomically
 from astrokeras.training.initial import WORDS, Start, check_same_start, find_start
@@ -159,7 +159,8 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
     if not engine.workers.first:
         report, bar = _say_nothing, no_bar
     try:
-        with named_if_damaged(records, engine.input_errors), engine.workers.guard(), contextlib.ExitStack() as held:
+        damage = named_if_damaged(records, engine.input_errors, "--resume goes on")
+        with damage, engine.workers.guard(), contextlib.ExitStack() as held:
             return _pretrain(config, engine, records, report, bar, held)
     except CannotWrite as error:
         raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error

@@ -1,65 +1,33 @@
-import csv
 import dataclasses
 import json
+import re
 import shutil
 
 import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import plugin_data_pb2
 
-from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation import finetune as module
-from astrokeras.evaluation.arms import make_arms
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.metrics import classification_metrics
 from astrokeras.models.saving import load_model
-from astrokeras.pipeline.dataset import read_columns
+from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
+from astrokeras.serving.export import load_classifier
 from astrokeras.training.classify import predict
-from astrokeras.training.pretrain import pretrain
-from astrokeras.training.run import load_run
+from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
 
 
-def silent(_):
-    pass
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A directory with records, a short pre-training run, and a finished comparison of two arms."""
-    path = tmp_path_factory.mktemp("comparison")
-    write_records(path / "records", counts={"train": 80, "val": 40, "test": 60})
-    pretrain(
-        PretrainConfig(records=str(path / "records"), out=str(path / "magnitudes"), epochs=2, batch_size=16), silent
-    )
-    config = options(path, init=("scratch", str(path / "magnitudes")), budget=("8", "all"), repeats=2, mode="frozen")
-    finetune(config, silent)
-    return path
-
-
-def options(path, **changes):
-    defaults = FinetuneConfig(
-        records=str(path / "records"),
-        out=str(path / "classes"),
-        epochs=1,
-        min_steps=4,
-        batch_size=16,
-        learning_rate=0.01,
-    )
-    config = dataclasses.replace(defaults, **changes)
-    if config.mode == "frozen":  # in which options that only steps look at are refused
-        plain = {name: getattr(FinetuneConfig, name) for name in ("epochs", "min_steps", "learning_rate")}
-        config = dataclasses.replace(config, **(plain | {k: v for k, v in changes.items() if k in plain}))
-    return config
-
-
-def rows_of(file):
-    with file.open(newline="") as stream:
-        return list(csv.DictReader(stream))
+def test_it_says_how_many_fits_there_are_and_where_it_is(place):
+    lines = (place / "lines.txt").read_text().splitlines()
+    assert "7 fits: 2 arms (scratch, magnitudes), 2 budgets, 2 repeats" in lines
+    fits = [line for line in lines if "balanced accuracy" in line]
+    assert [re.search(r"fit (\d) of 7: ", line)[1] for line in fits] == list("1234567")
+    assert all(re.search(r" s\); about [\d.]+ (s|min) left$", line) for line in fits[:-1])
+    assert fits[-1].endswith(" s)")
 
 
 def test_every_arm_budget_and_repeat_has_a_directory_and_a_line(place):
@@ -69,7 +37,7 @@ def test_every_arm_budget_and_repeat_has_a_directory_and_a_line(place):
     wanted.remove(("magnitudes", "all", "1"))  # would repeat the fit of the first to the digit
     assert [(row["arm"], row["budget"], row["repeat"]) for row in repeats] == wanted
     for row in repeats:
-        assert (out / row["directory"] / "model.keras").is_file()
+        assert {p.name for p in (out / row["directory"]).iterdir()} == {"head.npz", "run.json"}
         assert json.loads((out / row["directory"] / "run.json").read_text())["result"]["arm"] == row["arm"]
     assert {row["labels"] for row in repeats if row["budget"] == "8"} == {"8"}
 
@@ -88,7 +56,7 @@ def test_saved_models_give_the_metrics_that_stand_in_the_table(place):
     labels = read_columns(records, "test")["label"]
     known = labels >= 0
     for row in rows_of(place / "classes" / "repeats.csv")[-3:]:
-        model = load_model(place / "classes" / row["directory"] / "model.keras")
+        model, _ = load_classifier(place / "classes" / row["directory"])
         scores = classification_metrics(labels[known], predict(model, records, "test", 16, known))
         for name, value in scores.items():
             assert float(row[f"test_{name}"]) == pytest.approx(value, abs=1e-4)
@@ -101,9 +69,40 @@ def test_the_winner_is_chosen_on_the_validation_split(place):
     assert winner["budget"] == "all"
     best = [r for r in rows_of(place / "classes" / "comparison.csv") if r["budget"] == "all"]
     assert winner["arm"] == max(best, key=lambda r: float(r["val_balanced_accuracy_mean"]))["arm"]
-    saved = load_model(place / "classes" / winner["directory"] / "model.keras").get_weights()
+    saved = load_classifier(place / "classes" / winner["directory"])[0].get_weights()
     copied = load_model(place / "classes" / "model.keras").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(saved, copied, strict=True))
+
+
+def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_path):
+    out = place / "classes"
+    encoders = sorted(str(path.relative_to(out)) for path in out.rglob("encoder*.keras"))
+    assert encoders == [
+        "encoder.keras", "magnitudes/encoder.keras", "scratch/encoder-0.keras", "scratch/encoder-1.keras"
+    ]  # fmt: skip
+    assert [str(path.relative_to(out)) for path in out.rglob("model.keras")] == ["model.keras"]
+    moved = shutil.copytree(out, tmp_path / "elsewhere")
+    flux = load_arrays(Records.load(place / "records"), "test")[0]
+    for row in rows_of(out / "repeats.csv"):
+        before, after = (load_classifier(run / row["directory"])[0].predict(flux, verbose=0) for run in (out, moved))
+        np.testing.assert_array_equal(before, after)
+    # A repeat of random weights has an encoder of its own.
+    one, two = (load_classifier(moved / f"scratch/budget-8/repeat-{n}")[0].get_layer("encoder") for n in "01")
+    assert not np.array_equal(one.get_weights()[-2], two.get_weights()[-2])
+    fit = moved / "magnitudes/budget-8/repeat-0"
+    (fit / "head.npz").write_bytes(b"PK")
+    with pytest.raises(AstrokerasError, match=r"head\.npz is damaged"):
+        load_classifier(fit)
+    shutil.copy(moved / "scratch/encoder-0.keras", moved / "magnitudes/encoder.keras")
+    with pytest.raises(AstrokerasError, match="is not the encoder that the head in"):
+        load_classifier(fit)
+    alone = shutil.copytree(out / "magnitudes/budget-8/repeat-0", tmp_path / "alone/a/repeat-0")
+    with pytest.raises(AstrokerasError, match=r"its encoder .* is missing; move whole run directories"):
+        load_classifier(alone)
+    run = json.loads((alone / "run.json").read_text())
+    (alone / "run.json").write_text(json.dumps({**run, "encoder": None}))
+    with pytest.raises(AstrokerasError, match="names no encoder"):
+        load_classifier(alone)
 
 
 def test_table_and_page_show_every_row(place):
@@ -113,19 +112,12 @@ def test_table_and_page_show_every_row(place):
     assert "same " in page and "data:image/png;base64,iVBOR" in page
 
 
-def test_tensorboard_has_scalars_graph_stamps_and_the_hparams_table(place):
+def test_tensorboard_has_scalars_graph_and_stamps(place):
     board = place / "classes" / "tensorboard"
     trial = EventAccumulator(str(board / "scratch/budget-8/repeat-0")).Reload()
     assert trial.Graph().node
     assert {"test/balanced_accuracy", "test/auroc", "val/accuracy", "stamps"} <= set(trial.Tags()["tensors"])
     assert "_hparams_/session_start_info" in trial.summary_metadata
-    experiment = EventAccumulator(str(board)).Reload()
-    (metadata,) = [m for t, m in experiment.summary_metadata.items() if t == "_hparams_/experiment"]
-    table = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content).experiment
-    assert {h.name for h in table.hparam_infos} >= {"arm", "budget", "repeat"}
-    assert {m.name.tag for m in table.metric_infos} == {
-        "test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/auroc"
-    }  # fmt: skip
 
 
 def test_a_run_repeats_itself(place, tmp_path):
@@ -269,67 +261,6 @@ def test_a_run_is_never_removed_by_what_reads_it(place, tmp_path):
     config = options(place, init=("scratch", "imagenet"), out=str(out), **weights)
     with pytest.raises(UsageError, match=r"is where .*weights\.h5 lies"):
         finetune(config, silent)
-
-
-def test_arms_share_the_input_of_the_pretraining_run(place, tmp_path):
-    run = str(place / "magnitudes")
-    for changes in ({"resize": 32}, {"stretch": "linear"}, {"size": 12}):
-        with pytest.raises(UsageError, match=f"was pre-trained with {next(iter(changes))}"):
-            finetune(options(place, init=("scratch", run), out=str(tmp_path / "out"), **changes), silent)
-    records = Records.load(place / "records")
-    config = PretrainConfig(
-        str(records.path), str(tmp_path / "linear"), epochs=1, batch_size=16, stretch="linear", resize=32
-    )
-    pretrain(config, silent)
-    scratch, pretrained = make_arms(options(place, init=("scratch", config.out)), records, silent)
-    for arm in (scratch, pretrained):
-        encoder = arm.build(0)
-        assert encoder.get_layer("resize").height == 32
-        assert encoder.get_layer("stretch").kind == "linear"
-    with pytest.raises(UsageError, match="arms are compared on the same input"):
-        make_arms(options(place, init=(run, config.out)), records, silent)
-
-
-def test_a_run_that_has_seen_the_test_objects_is_told(place, tmp_path):
-    """The same objects, split otherwise."""
-    copy = tmp_path / "records"
-    write_records(copy, counts={"train": 80, "val": 40, "test": 60}, seed=3)
-    content = json.loads((copy / "convert.json").read_text())
-    content["splits"]["test"], content["splits"]["train"] = content["splits"]["train"], content["splits"]["test"]
-    (copy / "convert.json").write_text(json.dumps(content))
-    lines = []
-    make_arms(options(tmp_path, init=(str(place / "magnitudes"),)), Records.load(copy), lines.append)
-    assert any("WARNING: 80 test objects were among those" in line for line in lines)
-    lines.clear()
-    make_arms(options(place, init=(str(place / "magnitudes"),)), Records.load(place / "records"), lines.append)
-    assert lines == []
-
-
-def test_what_a_run_goes_back_to_is_named_and_judged(place, tmp_path):
-    """The run went on from one that had been trained on labels, and that from one that has seen test objects."""
-    shutil.copytree(place / "magnitudes", tmp_path / "again")
-    run = load_run(tmp_path / "again")
-    records = run["records"]
-    elsewhere = {"path": "/gone", "name": "x", "fingerprint": "x"}
-    first = {
-        "kind": "run",
-        "path": "/runs/first",
-        "command": "pretrain",
-        "records": elsewhere,
-        "init": {"kind": "scratch"},
-    }
-    classes = {"kind": "run", "path": "/runs/v1.0", "command": "finetune", "records": records, "init": first}
-    for mode, told in (("full", True), ("frozen", False)):
-        content = {**run, "init": {**classes, "mode": mode}}
-        (tmp_path / "again" / "run.json").write_text(json.dumps(content))
-        lines = []
-        (arm,) = make_arms(
-            options(place, init=(str(tmp_path / "again"),)), Records.load(place / "records"), lines.append
-        )
-        assert arm.name == "again-from-v1-0-from-first"
-        assert any("/runs/v1.0, which" in line and "was trained on labels" in line for line in lines) == told
-        assert sum("/runs/first, which" in line and "trained on other records" in line for line in lines) == 1
-        assert len(lines) == 1 + told
 
 
 def test_a_diverging_training_leaves_nothing(place, tmp_path):

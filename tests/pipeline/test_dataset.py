@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline import dataset as module
+from astrokeras.pipeline import held
 from astrokeras.pipeline.augment import Facts, augmentation
 from astrokeras.pipeline.dataset import (
     evaluation_batches,
@@ -80,7 +81,7 @@ def test_a_resumed_stream_continues_the_undisturbed_one(
     records: Records, cached: bool, monkeypatch: pytest.MonkeyPatch
 ):
     if not cached:
-        monkeypatch.setattr(module, "_BUFFER_BYTES", 0)
+        monkeypatch.setattr(held, "_BUFFER_BYTES", 0)
     augment = augmentation("dihedral|rotate|noise(0.5)", Facts.of(records))
     whole = epochs_of(records, 0, 3, augment=augment)
     # The global seed must not matter, since a resumed process may have used it otherwise. 0 is special in TensorFlow.
@@ -113,7 +114,7 @@ def test_without_xla_it_is_the_same(records: Records, monkeypatch: pytest.Monkey
 
 
 def test_streaming_from_disk_keeps_every_record_at_most_once(records: Records, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_BUFFER_BYTES", 0)
+    monkeypatch.setattr(held, "_BUFFER_BYTES", 0)
     seen = names(records, flux_of(epochs_of(records, 0, 1)))
     assert len(seen) == 48 == len(set(seen))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from astrokeras.pipeline import dataset
+from astrokeras.pipeline import dataset, held
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.source import Source
 from astrokeras.pipeline.stream import Stream
@@ -38,7 +38,7 @@ def batches_of(batches) -> list[dict[str, np.ndarray]]:
 
 @pytest.mark.parametrize("buffer", [2**28, 1])
 def test_what_was_added_goes_with_its_record(source: Source, buffer: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dataset, "_BUFFER_BYTES", buffer)  # with and without a cache
+    monkeypatch.setattr(held, "_BUFFER_BYTES", buffer)  # held in memory, and streamed
     redshift = source.columns("train", ["redshift"])["redshift"]
     source.add("numbers", {split: numbers(split) for split in COUNTS})
     for fields in (["numbers"], ["redshift", "numbers"]):

@@ -1,5 +1,6 @@
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from astrokeras.errors import AstrokerasError
 from astrokeras.records import metadata
 from astrokeras.records.directory import Records
+from astrokeras.records.tfrecord import _masked
 from astrokeras.records.verify import verify
+from tests.tampering import tamper
 
 
 @pytest.fixture
@@ -76,4 +79,12 @@ def test_rows_that_do_not_add_up_are_found(copy: Path, what: str):
         content["splits"]["val"]["shards"][0]["records"] += 1
     metadata.write_json(copy / metadata.CONVERT_JSON, metadata.signed(content))
     with pytest.raises(AstrokerasError, match="rows went in"):
+        verify(Records.load(copy))
+
+
+def test_a_length_beyond_the_file_is_found_where_every_checksum_holds(copy: Path):
+    shard = next(copy.glob("*-val.tfrecord-*"))
+    packed = struct.pack("<Q", 2**62)
+    tamper(copy, "val", 0, packed + _masked(packed) + shard.read_bytes()[12:])
+    with pytest.raises(AstrokerasError, match=f"{shard.name}: record 0 is cut short; convert the survey again"):
         verify(Records.load(copy))

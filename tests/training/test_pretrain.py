@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.models.saving import load_model
+from astrokeras.pipeline import held
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training import pretrain as module
@@ -241,7 +242,8 @@ def test_a_run_is_not_overwritten_where_its_weights_lie(undisturbed: tuple[Pretr
         module._earlier(config, Records.load(config.records), Place(config.out))
 
 
-def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path):
+def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(held, "_BUFFER_BYTES", 0)  # otherwise so few records are read once
     records = write_records(tmp_path / "records", counts={"train": 40})
     shard = Path(records.shards("train")[1])
 
@@ -251,7 +253,7 @@ def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path):
             content[-100] ^= 1
             shard.write_bytes(content)
 
-    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=16)
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=8)
     with pytest.raises(AstrokerasError, match=rf"^{shard} is damaged.*inspect --verify"):
         pretrain(config, damage)
 

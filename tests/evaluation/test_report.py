@@ -1,0 +1,117 @@
+import csv
+import html
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from astrokeras.config import FinetuneConfig
+from astrokeras.evaluation.compare import Exam
+from astrokeras.evaluation.metrics import METRICS
+from astrokeras.evaluation.report import comparison_table, summarise, write_reports
+from astrokeras.records.directory import Records
+from tests.synthetic import write_records
+
+# Balanced accuracies on the test objects, by arm, budget and repeat.
+SCORES = {
+    ("scratch", "10"): [0.50, 0.60, 0.70],
+    ("run", "10"): [0.60, 0.65, 0.85],
+    ("scratch", "all"): [0.80, 0.84, 0.88],
+    ("run", "all"): [0.90],
+}
+EXAM = Exam("test", np.ones(100, bool), np.repeat([0, 1], [80, 20]))
+
+
+def results(**changes) -> list[dict]:
+    lines = []
+    for (arm, budget), scores in SCORES.items():
+        for repeat, score in enumerate(scores):
+            line = {
+                "arm": arm, "init": arm, "started_from": "", "backbone": "compact", "mode": "frozen", "budget": budget,
+                "repeat": repeat, "labels": 10 if budget == "10" else 60,
+            }  # fmt: skip
+            line |= {f"test_{name}": 0.5 for name in METRICS} | {"test_balanced_accuracy": score}
+            lines.append(line | changes)
+    return lines
+
+
+def row_of(rows: list[dict], arm: str, budget: str) -> dict:
+    return next(row for row in rows if (row["arm"], row["budget"]) == (arm, budget))
+
+
+def test_the_gain_is_that_of_pairs():
+    """By hand: the differences are 0.10, 0.05 and 0.15, whose mean is 0.10 and whose deviation (n - 1) is 0.05."""
+    rows = summarise(results())
+    row = row_of(rows, "run", "10")
+    assert row["gain_mean"] == pytest.approx(0.10)
+    assert row["gain_spread"] == pytest.approx(0.05)
+    # The deviations of the arms themselves are 0.1 and, with a mean of 0.7, sqrt((0.01 + 0.0025 + 0.0225) / 2).
+    assert row["test_balanced_accuracy_spread"] == pytest.approx(math.sqrt(0.035 / 2))
+    assert row_of(rows, "scratch", "10")["test_balanced_accuracy_spread"] == pytest.approx(0.1)
+    assert row_of(rows, "scratch", "10")["gain_mean"] == 0
+
+
+def test_a_single_repeat_of_all_labels_is_compared_with_the_same_one():
+    row = row_of(summarise(results()), "run", "all")
+    assert row["gain_mean"] == pytest.approx(0.90 - 0.80)
+    assert math.isnan(row["gain_spread"])
+
+
+def test_the_table_shows_means_spreads_and_how_far_chance_moves_them():
+    table = comparison_table(summarise(results()), EXAM)
+    line = next(line for line in table.splitlines() if line.startswith("| run") and "| 10 " in line)
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "run", "compact", "10", "10", "0.500 ± 0.000", "0.700 ± 0.132", "0.500 ± 0.000", "0.500 ± 0.000",
+        "+0.100 ± 0.050",
+    ]  # fmt: skip
+    # Of a mean of recalls of 80 and 20 objects at rate p: sqrt(p (1 - p) (1/80 + 1/20)) / 2.
+    errors = [math.sqrt(p * (1 - p) * (1 / 80 + 1 / 20)) / 2 for p in (0.6, 0.7, 0.84, 0.9)]
+    assert f"about ±{min(errors):.3f} to ±{max(errors):.3f} (binomial)" in table
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    return write_records(tmp_path / "records", counts={"train": 4})
+
+
+def reported(records: Records, out: Path, **changes) -> tuple[list[str], str]:
+    """Lines of ``comparison.md`` and all of ``comparison.html``."""
+    out.mkdir()
+    lines = results(**changes)
+    write_reports(out, summarise(lines), lines, EXAM, FinetuneConfig(str(records.path), str(out)), records)
+    return (out / "comparison.md").read_text().splitlines(), (out / "comparison.html").read_text()
+
+
+HOSTILE = [
+    "x" * 5000, "a|b", "`code`", "<script>alert(1)</script>", "[a](javascript:b)", "two\nlines", "# head", "\u202egip"
+]  # fmt: skip
+
+
+def test_names_that_mean_something_in_markdown_or_html_are_shown_as_they_are(records: Records, tmp_path: Path):
+    plain, _ = reported(records, tmp_path / "plain")
+    records.content["classes"] = HOSTILE
+    records.content["name"] = "<i>|survey"
+    lines, page = reported(records, tmp_path / "hostile", started_from="<img src=x>, [run](y)", backbone="a|b")
+    assert len(lines) == len(plain)
+    assert lines[0] == r"# \<i\>\|survey, two-phase"
+    for line in lines:
+        assert len(line) < 2000
+        assert "<" not in line.replace(r"\<", "") and "[" not in line.replace(r"\[", "")
+        assert "`" not in line.replace(r"\`", "")
+        assert "\u202e" not in line
+    # As many cells in every row as in the head.
+    cells = {line.replace(r"\|", "").count("|") for line in lines if line.startswith("|")}
+    assert len(cells) == 1
+    assert "<script" not in page and "<img src=x" not in page and "\u202e" not in page
+    assert html.escape("<script>alert(1)</script>") in page
+    assert "x" * 100 not in page.split("base64,")[0]
+    assert r"went on from \<img src=x\>, \[run\](y)" in "\n".join(lines)
+
+
+def test_the_tables_for_machines_keep_whole_names(records: Records, tmp_path: Path):
+    name = "a,b\n|" * 1000
+    reported(records, tmp_path / "out", started_from=name)
+    for file in ("comparison.csv", "repeats.csv"):
+        with (tmp_path / "out" / file).open(newline="") as stream:
+            assert {row["started_from"] for row in csv.DictReader(stream)} == {name}
