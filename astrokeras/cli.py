@@ -304,6 +304,7 @@ def predict_command(as_json: bool, **values: Any) -> str:
     {
         "out": "Model directory, as TensorFlow Serving watches it: MODELS/NAME.",
         "version": "Version folder.  [default: one more than the last]",
+        "check": "Serve it in a fresh process and compare with the run's model, before it is put in place.",
     },
     arguments=("run",),
 )
@@ -313,7 +314,8 @@ def export_command(as_json: bool, **values: Any) -> str:
     from astrokeras.serving.export import export  # noqa: PLC0415
 
     result = export(config.ExportConfig(**values))
-    return show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
+    checked = ", checked" if result["checked"] else ""
+    return show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}{checked}", as_json)
 
 
 @cli.command("demo")

@@ -167,6 +167,7 @@ class ExportConfig:
     run: str
     out: str
     version: int | None = None
+    check: bool = False
     seed: int = 0
 
 

@@ -16,7 +16,7 @@ from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import REJECTS
-from astrokeras.serving.export import load_classifier
+from astrokeras.serving.trained import load_trained
 from astrokeras.survey.tables import check_table_suffix, write_table
 from astrokeras.training.classify import predict as run_model
 
@@ -42,7 +42,8 @@ def predict(
     for file in (out, _rejects_beside(out)) if images else (out,):
         if file.is_dir() or (file.exists() and not config.overwrite):
             raise AstrokerasError(f"{file} already exists; use --overwrite (for a file) or another --out")
-    model, run = load_classifier(config.run)
+    trained = load_trained(config.run)
+    model, run = trained.model, trained.run
     odd = [name for name in run["records"]["classes"] if not name.isascii() or not name.isprintable()]
     if odd and out.suffix.lower() == ".fits":
         raise UsageError(f"{out}: FITS cannot name a column after the class {odd[0]!r}; use .ecsv, .csv or .parquet")
