@@ -155,6 +155,15 @@ class PredictConfig:
     catalog: str | None = None
     split: str = "all"
     batch_size: int = 256
+    zero_point: str | None = None
+    weight: str | None = None
+    weight_ext: str | None = None
+    mask: str | None = None
+    mask_ext: str | None = None
+    mask_bits: str | None = None
+    hcompress: bool = False
+    edge: str | None = None
+    max_image_bytes: int | None = None
     workers: int | None = None
     overwrite: bool = False
     seed: int = 0
