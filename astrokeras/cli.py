@@ -292,11 +292,21 @@ def finetune_command(as_json: bool, **values: Any) -> str:
         "catalog": "With an image template: the catalogue of the objects on those images.",
         "split": "With records: train, val, test or all.",
         "batch_size": "Records a step.",
+        "zero_point": "Of new images, as for convert.  [default: as for the run's records]",
+        "weight": "Weight or inverse variance images of new images, as for convert.",
+        "weight_ext": "Extension with the weights.",
+        "mask": "Mask images of new images, as for convert.",
+        "mask_ext": "Extension with the mask.",
+        "mask_bits": "Values of the mask's bits that mean bad, as in 1,4,8.  [default: all]",
+        "hcompress": "Read HCOMPRESS too; its decoder is unsafe on damaged files.",
+        "edge": "Stamps that reach over the edge of a new image.  [default: as for the run's records]",
+        "max_image_bytes": "Refuse images that claim more bytes of pixels.  [default: 4 GiB]",
         "workers": "With an image template: processes that cut the stamps.  [default: one a core]",
         "max_model_bytes": _MODEL_BYTES,
         "overwrite": "Replace an existing table.",
     },
     arguments=("run", "data"),
+    choices={"edge": ("reject", "pad")},
 )
 def predict_command(as_json: bool, **values: Any) -> str:
     """Classify records, or the objects on new images of the survey."""
@@ -315,6 +325,7 @@ def predict_command(as_json: bool, **values: Any) -> str:
     {
         "out": "Model directory, as TensorFlow Serving watches it: MODELS/NAME.",
         "version": "Version folder.  [default: one more than the last]",
+        "check": "Serve it in a fresh process and compare with the run's model, before it is put in place.",
         "max_model_bytes": _MODEL_BYTES,
     },
     arguments=("run",),
@@ -325,7 +336,8 @@ def export_command(as_json: bool, **values: Any) -> str:
     from astrokeras.serving.export import export  # noqa: PLC0415
 
     result = export(config.ExportConfig(**values))
-    return show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
+    checked = ", checked" if result["checked"] else ""
+    return show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}{checked}", as_json)
 
 
 @cli.command("demo")

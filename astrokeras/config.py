@@ -158,6 +158,15 @@ class PredictConfig:
     catalog: str | None = None
     split: str = "all"
     batch_size: int = 256
+    zero_point: str | None = None
+    weight: str | None = None
+    weight_ext: str | None = None
+    mask: str | None = None
+    mask_ext: str | None = None
+    mask_bits: str | None = None
+    hcompress: bool = False
+    edge: str | None = None
+    max_image_bytes: int | None = None
     workers: int | None = None
     overwrite: bool = False
     max_model_bytes: int = MAX_MODEL_BYTES
@@ -171,6 +180,7 @@ class ExportConfig:
     run: str
     out: str
     version: int | None = None
+    check: bool = False
     max_model_bytes: int = MAX_MODEL_BYTES
     seed: int = 0
 

@@ -1,5 +1,6 @@
 """Records of round blobs, small enough for every unit test and known to the last pixel."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def draw(rng: np.random.Generator, count: int, size: int, bands: tuple[str, ...]
     return {"image": stamps.astype(np.float32), "magnitudes": magnitudes.astype(np.float32), "label": labels}
 
 
-def write_records(
+def write_records(  # noqa: PLR0913 - every one is a keyword
     path: Path,
     *,
     counts: dict[str, int],
@@ -35,6 +36,7 @@ def write_records(
     missing: float = 0.1,
     without_magnitudes: tuple[str, ...] = (),
     seed: int = 0,
+    name_of: Callable[[str, int], str] = "{}-{}".format,
 ) -> Records:
     """A records directory as `astrokeras convert` leaves it.
 
@@ -47,6 +49,7 @@ def write_records(
         missing: fraction of the magnitudes that is NaN; a tenth of the stamps has a NaN pixel too.
         without_magnitudes: bands of which all magnitudes are NaN.
         seed: of everything drawn.
+        name_of: the id, from the split and the number within it.
     """
     path.mkdir(parents=True)
     rng = np.random.default_rng(seed)
@@ -61,7 +64,7 @@ def write_records(
         serialized = [
             example.encode(
                 {
-                    "id": f"{split}-{i}".encode(),
+                    "id": name_of(split, i).encode(),
                     "image": drawn["image"][i].tobytes(),
                     "magnitudes": drawn["magnitudes"][i],
                     "magnitude_errors": np.full(len(bands), 0.05, np.float32),

@@ -199,6 +199,7 @@ def _work(plan: Plan, task: Task, partial: Partial) -> Work:
         directory=str(partial.path.absolute()),
         measure=plan.config.measure,
         sky_stride=plan.sky_stride,
+        seed=plan.config.seed,
     )
 
 

@@ -4,10 +4,14 @@ import dataclasses
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.metadata import CONVERT_JSON, RECORDS_FORMAT
+from astrokeras.records.objects import read_objects
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 _KEYS = {"name", "bands", "size", "unit", "classes", "columns", "sky", "noise", "splits", "fingerprint", "options"}
 
@@ -128,6 +132,21 @@ class Records:
     def magnitudes(self, split: str) -> dict[str, int]:
         """Number of records of one split that have a magnitude in each band."""
         return self._split(split)["magnitudes"]
+
+    def objects(self, split: str | None = None) -> "Table":
+        """A row for each record of one split, or of all, in the order in which the shards are read.
+
+        ``id`` (integers where the catalogue's are), ``split``, ``shard`` (its file's name), ``row`` within it (from
+        0), ``ra`` and ``dec`` (ICRS, deg), ``x`` and ``y`` (0-based pixels of the image), ``field``, ``label`` (masked
+        where unlabelled), ``magnitude_BAND`` and the carried columns; NaN where a number is missing. Records made
+        before there was ``objects.parquet`` have no positions and no fields, and all ids are text.
+
+        Raises:
+            AstrokerasError: there is no such split, or a file is damaged.
+        """
+        if split is not None:
+            self._split(split)
+        return read_objects(self, split)
 
     def shards(self, split: str) -> list[str]:
         """Paths of one split's files, in order."""

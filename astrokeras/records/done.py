@@ -13,7 +13,7 @@ import numpy as np
 from astrokeras.records.metadata import sync
 from astrokeras.records.tfrecord import Shard
 
-_ARRAYS = ("kept", "rejected", "codes", "sky", "noise")
+_ARRAYS = ("kept", "measured", "rejected", "codes", "sky", "noise")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Done:
     Attributes:
         index: number of the task.
         parts: the records, by split.
-        kept: rows of the catalogue that are in `parts`.
+        kept: rows of the catalogue that are in `parts`, those of each split in the order of its records.
+        measured: their magnitudes and shapes with ``--measure``, float64 ``[K, B + 4]``, else ``[K, 0]``.
         rejected: rows that are not, and
         codes: for each of them which of `why` holds.
         why: reason and detail.
@@ -52,6 +53,7 @@ class Done:
     index: int
     parts: dict[str, Part]
     kept: np.ndarray
+    measured: np.ndarray
     rejected: np.ndarray
     codes: np.ndarray
     why: list[tuple[str, str]]

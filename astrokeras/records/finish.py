@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from astrokeras.records.metadata import (
     write_json,
     write_tfds_files,
 )
+from astrokeras.records.objects import OBJECTS
 from astrokeras.records.partial import Partial
 from astrokeras.records.plan import Plan
+from astrokeras.records.tabulate import write_table_of_objects
 from astrokeras.survey.tables import write_table
 from astrokeras.survey.units import zero_point_of
 
@@ -41,7 +44,7 @@ class Tally:
         for code, why in enumerate(done.why):
             self._plan.reject(done.rejected[done.codes == code], *why)
         nothing = np.empty(0, dtype=np.int64)
-        self._done[done.index] = dataclasses.replace(done, kept=nothing, rejected=nothing, codes=nothing, seen={})
+        self._done[done.index] = dataclasses.replace(done, rejected=nothing, codes=nothing, seen={})
 
     @property
     def _in_order(self) -> list[Done]:
@@ -53,6 +56,14 @@ class Tally:
         return {
             split: [done.parts[split] for done in self._in_order if split in done.parts] for split in self._plan.shares
         }
+
+    def rows(self, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The rows of the catalogue in each of a split's parts, and what was measured of them, as in `Done`."""
+        index = list(self._plan.shares).index(split)
+        for done in self._in_order:
+            if split in done.parts:
+                here = self._plan.split[done.kept] == index
+                yield done.kept[here], done.measured[here]
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -104,6 +115,13 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
         directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits, config.valid
     )
     write_rejects(plan, directory / REJECTS)
+    shard_rows = (
+        (split, name, *rows)
+        for split, shards in named.items()
+        for name, rows in zip(shards, tally.rows(split), strict=True)
+    )
+    names = [name for shards in named.values() for name in shards]
+    write_table_of_objects(plan, shard_rows, names, directory / OBJECTS)
     plan.splitting.save(directory)
     if config.detect:
         shutil.copyfile(config.catalog, directory / DETECTED)

@@ -42,8 +42,9 @@ def is_shard(path: Path) -> bool:
 
 def describe_small_file(path: Path) -> dict[str, Any]:
     """Name, size and SHA-256 of a file that stands beside the shards."""
-    content = path.read_bytes()
-    return {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}
 
 
 def sync(path: Path) -> None:

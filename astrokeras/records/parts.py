@@ -13,11 +13,15 @@ from astrokeras.records.tfrecord import Writer
 
 
 class Parts:
-    """Files under names of their own, written piece by piece; none of them is left where something goes wrong."""
+    """Files under names of their own; none of them is left where something goes wrong.
+
+    The records, which come in pieces, are held until the end, when they are written in `Work.order`.
+    """
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._files: dict[str, _File] = {}
+        self._rows = 0
 
     def __enter__(self) -> "Parts":
         return self
@@ -34,11 +38,13 @@ class Parts:
             if len(chosen):
                 if split not in self._files:
                     self._files[split] = _File(self._work, split)
-                self._files[split].add(work, stamps, chosen)
+                self._files[split].add(work, stamps, chosen, self._rows + chosen)
+        self._rows += len(kept)
 
     def close(self) -> dict[str, Part]:
         """What has been written, by split, once it is on the disk."""
-        return {split: self._files[split].close() for split in self._work.split_names if split in self._files}
+        order = self._work.order.tolist()
+        return {split: self._files[split].close(order) for split in self._work.split_names if split in self._files}
 
 
 class _File:
@@ -48,16 +54,19 @@ class _File:
         # No two attempts share a name, not even one that goes on after its parent was killed.
         self._name = f"{split}-{work.task.index:06d}-{uuid.uuid4().hex}"
         self.writer = Writer(part_path(work.directory, self._name))
+        self._records: dict[int, bytes] = {}
         self._labels = np.zeros(work.n_classes + 1, dtype=np.int64)
         self._magnitudes = np.zeros(work.magnitudes.shape[1], dtype=np.int64)
 
-    def add(self, work: Work, stamps: np.ndarray, chosen: np.ndarray) -> None:
-        for record in _records(work, stamps, chosen):
-            self.writer.add(record)
+    def add(self, work: Work, stamps: np.ndarray, chosen: np.ndarray, rows: np.ndarray) -> None:
+        self._records |= zip(rows.tolist(), _records(work, stamps, chosen), strict=True)
         self._labels += np.bincount(work.labels[chosen] + 1, minlength=work.n_classes + 1)
         self._magnitudes += np.isfinite(work.magnitudes[chosen]).sum(axis=0)
 
-    def close(self) -> Part:
+    def close(self, order: list[int]) -> Part:
+        for row in order:
+            if row in self._records:
+                self.writer.add(self._records.pop(row))
         return Part(self._name, self.writer.close(), self._labels[1:].tolist(), self._magnitudes.tolist())
 
 

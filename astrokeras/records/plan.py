@@ -9,6 +9,7 @@ from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
 from astrokeras.records.detection import is_duplicate
+from astrokeras.records.places import Places, places_of_files, places_on_fields
 from astrokeras.records.rejects import FILTERED, Rejects
 from astrokeras.records.splits import describe_scaling, parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
@@ -39,6 +40,7 @@ class Plan:
     rejects: Rejects
     split_description: str
     sky_stride: int = 1
+    places: Places | None = None  # known once there are tasks
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -180,6 +182,7 @@ def _plan_objects(plan: Plan) -> None:
         plan.split[rows] = _split(plan, rows)
         _keep_objects_whole(plan, rows)
         rows = plan.open_rows()
+    plan.places = places_of_files(plan.catalog)
     nowhere = np.zeros(len(plan.catalog))
     _add_tasks(plan, "", rows, nowhere, nowhere)
 
@@ -209,6 +212,7 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
         plan.split[rows] = _split(plan, rows)
     _keep_objects_whole(plan, plan.open_rows())
     rows = plan.open_rows()
+    plan.places = places_on_fields(plan.catalog, fields, field_of, x, y, rows)
     for index, here in _by_field(field_of, rows):
         _add_tasks(plan, fields[index].name, here, x, y)
 

@@ -40,7 +40,7 @@ def _given(text: str) -> dict[str, float]:
     return {name: shares[name] for name in SPLIT_NAMES if name in shares}
 
 
-def _hashes(names: np.ndarray, seed: int) -> np.ndarray:
+def hashes(names: np.ndarray, seed: int | str) -> np.ndarray:
     """A number of 64 bits for each name: random to look at, but the same wherever and whenever the name comes up."""
     prefix = f"{seed}:".encode()
     digests = b"".join(hashlib.sha256(prefix + name.encode()).digest()[:8] for name in names.tolist())
@@ -63,7 +63,7 @@ def split_objects(ids: np.ndarray, shares: dict[str, float], seed: int) -> np.nd
         Index into `shares` of each object, ``[N]``.
     """
     edges = np.cumsum(list(shares.values()))[:-1]
-    return np.searchsorted(edges, _hashes(ids, seed) / 2.0**64, side="right")
+    return np.searchsorted(edges, hashes(ids, seed) / 2.0**64, side="right")
 
 
 def split_groups(
@@ -93,7 +93,7 @@ def split_groups(
         missing[index] -= weights[split == index].sum(axis=0)
     empty = set(range(len(shares))) - set(split.tolist())
     new = np.flatnonzero(split < 0)
-    order = new[np.lexsort((names[new], _hashes(names[new], seed)))]
+    order = new[np.lexsort((names[new], hashes(names[new], seed)))]
     for left, group in zip(range(len(order), 0, -1), order, strict=True):
         wanted = missing @ weights[group]
         if left <= len(empty):

@@ -6,6 +6,7 @@ import numpy as np
 
 from astrokeras import __version__
 from astrokeras.records.fingerprint import fingerprint
+from astrokeras.records.splits import hashes
 from astrokeras.survey.cutting import Cutting
 
 
@@ -34,7 +35,7 @@ class Task:
 class Work:
     """One task with the part of the catalogue that it needs (arrays of N rows, in the task's order).
 
-    The sky is measured on every `sky_stride`-th training stamp.
+    The sky is measured on every `sky_stride`-th training stamp; `seed` decides the order of the records.
     """
 
     task: Task
@@ -51,12 +52,21 @@ class Work:
     directory: str
     measure: bool = False
     sky_stride: int = 1
+    seed: int = 0
     version: str = __version__
 
     @property
     def fingerprint(self) -> str:
         """The same for the same work, wherever its results go."""
         return fingerprint(dataclasses.replace(self, directory=""))
+
+    @property
+    def order(self) -> np.ndarray:
+        """The order in which the rows are written, int64 ``[N]``: mixed, each row by nothing but its id and the seed.
+
+        Rows are cut as they lie on the image, or in the catalogue's order, which may be that of their classes.
+        """
+        return np.argsort(hashes(self.ids, f"order {self.seed}"), kind="stable")
 
     def piece(self, rows: slice) -> "Work":
         """The work for some of the rows."""

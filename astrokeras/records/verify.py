@@ -1,13 +1,18 @@
 """Compare every byte of a records directory with what was written."""
 
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
 from astropy.table import Table
+from pyarrow import ArrowException, parquet
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.framing import check_framing
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS, describe_small_file, encode_json, is_shard, signed
+from astrokeras.records.objects import OBJECTS, decoded, magnitude_names
 from astrokeras.records.tfrecord import checksum
 
 
@@ -23,6 +28,7 @@ def verify(records: Records) -> None:
     _check_rows(records)
     for split in records.splits:  # whoever changes a file can write its new checksum, too
         check_framing(records, split)
+    _check_objects(records)
 
 
 def _damaged(path: Path) -> AstrokerasError:
@@ -69,3 +75,46 @@ def _check_rows(records: Records) -> None:
             f"{records.path}: {content['rows']} rows went in, but {in_shards} records (expected {counted}) and "
             f"{listed} rejects (expected {rejected}) are there; convert the survey again"
         )
+
+
+def _check_objects(records: Records) -> None:
+    """The table of objects says of every record, in order, what the shards say; older records have no table."""
+    path = records.path / OBJECTS
+    if not any(file["file"] == OBJECTS for file in records.content["files"]):
+        return
+    magnitudes = magnitude_names(records.bands)
+    try:
+        for place, (said, stored) in enumerate(zip_longest(_rows(path, magnitudes), _stored(records))):
+            same = said is not None and stored is not None and said[:-1] == stored[:-1]
+            if not (same and np.array_equal(said[-1], stored[-1], equal_nan=True)):
+                raise AstrokerasError(
+                    f"{path} does not say what the shards do: its row {place} is {_shown(said)}, the record is "
+                    f"{_shown(stored)}; convert the survey again"
+                )
+    except (ArrowException, KeyError, OSError) as error:
+        raise AstrokerasError(f"{path} is damaged ({' '.join(str(error).split())}); convert the survey again") from None
+
+
+def _rows(path: Path, magnitudes: list[str]) -> Iterator[tuple]:
+    """Id, split, shard, row, label and magnitudes of each row."""
+    names = ("id", "split", "shard", "row", "label")
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=[*names, *magnitudes]):
+            found = [batch[name].to_pylist() for name in names]
+            values = np.stack([batch[name].to_numpy(zero_copy_only=False) for name in magnitudes], axis=-1)
+            for id_, *rest, light in zip(*found, values, strict=True):
+                yield str(id_), *rest, light.astype(np.float32)
+
+
+def _stored(records: Records) -> Iterator[tuple]:
+    """The same from the shards."""
+    for split in records.splits:
+        for name in map(Path, records.shards(split)):
+            for row, example in enumerate(decoded(name)):
+                label = int(example["label"][0])
+                label = records.classes[label] if label >= 0 else None
+                yield bytes(example["id"]).decode(), split, name.name, row, label, example["magnitudes"]
+
+
+def _shown(row: tuple | None) -> str:
+    return "missing" if row is None else f"{row[0]!r} of {row[2]}, row {row[3]}"

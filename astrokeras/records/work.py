@@ -15,7 +15,7 @@ from astrokeras.records.rejects import Rejects
 from astrokeras.records.task import Work
 from astrokeras.records.tfrecord import checksum
 from astrokeras.survey.cutting import Stamps, cut_field, cut_objects
-from astrokeras.survey.measure import LEVEL_NOISE, measure
+from astrokeras.survey.measure import LEVEL_NOISE, SHAPES, measure
 from astrokeras.survey.stamps import sky_level_and_noise, window_start
 from astrokeras.survey.units import zero_point_of
 
@@ -34,6 +34,7 @@ def run(work: Work) -> Done:
     paths = [path for unit in _units(work) for path in _paths(work, unit)]
     seen = {str(path): look_at(path) for path in paths}
     why, sky, begin = Rejects(len(work.ids)), _Sky(work), 0
+    measured = np.full((len(work.ids), len(work.cutting.template.bands) + len(SHAPES) if work.measure else 0), np.nan)
     with Parts(work) as parts:
         for stamps in _cut(work):
             rows = slice(begin, begin + len(stamps.pixels))
@@ -42,15 +43,19 @@ def run(work: Work) -> Done:
             kept = ~why.mask[rows]
             if work.measure:
                 piece = _measured(piece, stamps.pixels, kept)
+                measured[rows] = np.column_stack([piece.magnitudes, *(piece.columns[name] for name in SHAPES)])
             sky.add(piece, stamps.pixels, kept)
             parts.add(piece, stamps.pixels, kept)
         written = parts.close()
+    order = work.order
+    order = order[~why.mask[order]]
     rejected, codes, texts = why.coded()
     level, noise = sky.measured()
     return Done(
         index=work.task.index,
         parts=written,
-        kept=work.task.rows[~why.mask],
+        kept=work.task.rows[order],
+        measured=measured[order],
         rejected=work.task.rows[rejected],
         codes=codes,
         why=texts,

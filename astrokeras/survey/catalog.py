@@ -11,7 +11,7 @@ from astrokeras.errors import UsageError, unknown_name
 from astrokeras.survey.bands import names_in_tables
 from astrokeras.survey.columns import as_text
 from astrokeras.survey.fluxes import check_flux_options, errors_from_ivars, magnitudes_from_fluxes
-from astrokeras.survey.tables import read_table
+from astrokeras.survey.tables import is_untyped, read_table
 from astrokeras.survey.where import rows_where
 
 USUAL_NAMES = {
@@ -63,6 +63,7 @@ class Catalog:
         objects: text, ``[N]``, which object a row shows, "" where it is in no other; None without ``--object-column``.
         left_out: bool, ``[N]``, the rows that ``--where`` does not choose.
         used: which catalogue column serves for what.
+        integer_ids: whether the ids are integers of 64 bits in the catalogue, and say so written as text.
     """
 
     ids: np.ndarray
@@ -80,6 +81,7 @@ class Catalog:
     objects: np.ndarray | None
     left_out: np.ndarray
     used: dict[str, str]
+    integer_ids: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -117,8 +119,9 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     if config.object_column:
         objects = as_text(columns.masked(config.object_column, "--object-column"))
         carried[OBJECT] = _numbers_of(objects)
+    ids = _ids(columns, used["id"]) if "id" in used else _row_names(len(table))
     return Catalog(
-        ids=_ids(columns, used["id"]) if "id" in used else _row_names(len(table)),
+        ids=ids,
         x=columns.numbers(used["x"]) - origin["x"] if "x" in used else None,
         y=columns.numbers(used["y"]) - origin["y"] if "y" in used else None,
         ra=columns.degrees(used["ra"], hours=True) if "ra" in used else None,
@@ -133,6 +136,7 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         objects=objects,
         left_out=left_out,
         used=used,
+        integer_ids="id" in used and "," not in used["id"] and _are_integers(ids, columns.masked(used["id"]), config),
     )
 
 
@@ -244,6 +248,17 @@ def _ids(columns: _Columns, names: str) -> np.ndarray:
     for part in parts[1:]:
         joined = np.char.add(np.char.add(joined, "-"), part)
     return np.where(missing, "", joined)
+
+
+def _are_integers(ids: np.ndarray, column: MaskedColumn, config: ConvertConfig) -> bool:
+    """Whether ids are integers: numbers in the catalogue, or in a file without types written as numbers are."""
+    if column.dtype.kind not in "iuf" and not is_untyped(config.catalog):
+        return False
+    given = ids[ids != ""]
+    try:
+        return bool(np.all(given.astype(np.int64).astype(given.dtype) == given))
+    except (ValueError, OverflowError):
+        return False
 
 
 def _photometry(columns: _Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:

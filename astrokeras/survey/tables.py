@@ -66,8 +66,6 @@ def read_table(path: str | Path, *, text_columns: tuple[str, ...] = ()) -> Table
                 if kind == "votable":
                     _refuse_links(path)
                 table = Table.read(path, format=kind)
-    except ModuleNotFoundError as error:
-        raise AstrokerasError(f"{path}: {error.name} is needed; pip install 'astrokeras[parquet]'") from None
     except Exception as error:  # whatever a damaged table raises from within its reader
         said = " ".join(str(error).split()) or type(error).__name__
         raise AstrokerasError(f"{path} cannot be read as a table: {said}") from None
@@ -157,7 +155,7 @@ def _read_columns(text: str, text_columns: tuple[str, ...]) -> Table:
 
 def _read_parquet(path: Path) -> Table:
     # astropy's reader wants pandas as well, fails on absent text, and makes floats of integers with gaps.
-    import pyarrow as pa  # noqa: PLC0415 - an extra
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
     from pyarrow import parquet  # noqa: PLC0415
 
     columns, table = {}, parquet.read_table(path)
@@ -191,15 +189,15 @@ def is_table(text: str) -> bool:
         return False
 
 
+def is_untyped(path: str | Path) -> bool:
+    """Whether a table's format knows no types, so that an integer and text that looks like one are the same."""
+    return _kind(Path(path)) in ("csv", "tsv") or (_kind(Path(path)) == "text" and not _starts_as_fits(Path(path)))
+
+
 def check_table_suffix(path: str | Path) -> None:
     """Refuse, before any work is done, a table name whose format is unknown."""
     if Path(path).suffix.lower() not in _WRITERS:
         raise UsageError(f"{path}: unknown table format; expected one of {', '.join(_WRITERS)}")
-    if Path(path).suffix.lower() == ".parquet":
-        try:
-            import pyarrow  # noqa: F401, PLC0415 - an extra
-        except ModuleNotFoundError:
-            raise UsageError(f"{path}: pyarrow is needed; pip install 'astrokeras[parquet]'") from None
 
 
 def write_table(table: Table, path: str | Path) -> None:

@@ -15,7 +15,7 @@ from astrokeras.evaluation.metrics import classification_metrics
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
-from astrokeras.serving.export import load_classifier
+from astrokeras.serving.trained import load_trained
 from astrokeras.training.classify import predict
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
@@ -56,7 +56,7 @@ def test_saved_models_give_the_metrics_that_stand_in_the_table(place):
     labels = read_columns(records, "test")["label"]
     known = labels >= 0
     for row in rows_of(place / "classes" / "repeats.csv")[-3:]:
-        model, _ = load_classifier(place / "classes" / row["directory"])
+        model = load_trained(place / "classes" / row["directory"]).model
         scores = classification_metrics(labels[known], predict(model, records, "test", 16, known))
         for name, value in scores.items():
             assert float(row[f"test_{name}"]) == pytest.approx(value, abs=1e-4)
@@ -69,7 +69,7 @@ def test_the_winner_is_chosen_on_the_validation_split(place):
     assert winner["budget"] == "all"
     best = [r for r in rows_of(place / "classes" / "comparison.csv") if r["budget"] == "all"]
     assert winner["arm"] == max(best, key=lambda r: float(r["val_balanced_accuracy_mean"]))["arm"]
-    saved = load_classifier(place / "classes" / winner["directory"])[0].get_weights()
+    saved = load_trained(place / "classes" / winner["directory"]).model.get_weights()
     copied = load_model(place / "classes" / "model.keras").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(saved, copied, strict=True))
 
@@ -84,25 +84,25 @@ def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_pa
     moved = shutil.copytree(out, tmp_path / "elsewhere")
     flux = load_arrays(Records.load(place / "records"), "test")[0]
     for row in rows_of(out / "repeats.csv"):
-        before, after = (load_classifier(run / row["directory"])[0].predict(flux, verbose=0) for run in (out, moved))
+        before, after = (load_trained(run / row["directory"]).model.predict(flux, verbose=0) for run in (out, moved))
         np.testing.assert_array_equal(before, after)
     # A repeat of random weights has an encoder of its own.
-    one, two = (load_classifier(moved / f"scratch/budget-8/repeat-{n}")[0].get_layer("encoder") for n in "01")
+    one, two = (load_trained(moved / f"scratch/budget-8/repeat-{n}").model.get_layer("encoder") for n in "01")
     assert not np.array_equal(one.get_weights()[-2], two.get_weights()[-2])
     fit = moved / "magnitudes/budget-8/repeat-0"
     (fit / "head.npz").write_bytes(b"PK")
     with pytest.raises(AstrokerasError, match=r"head\.npz is damaged"):
-        load_classifier(fit)
+        load_trained(fit)
     shutil.copy(moved / "scratch/encoder-0.keras", moved / "magnitudes/encoder.keras")
     with pytest.raises(AstrokerasError, match="is not the encoder that the head in"):
-        load_classifier(fit)
+        load_trained(fit)
     alone = shutil.copytree(out / "magnitudes/budget-8/repeat-0", tmp_path / "alone/a/repeat-0")
     with pytest.raises(AstrokerasError, match=r"its encoder .* is missing; move whole run directories"):
-        load_classifier(alone)
+        load_trained(alone)
     run = json.loads((alone / "run.json").read_text())
     (alone / "run.json").write_text(json.dumps({**run, "encoder": None}))
     with pytest.raises(AstrokerasError, match="names no encoder"):
-        load_classifier(alone)
+        load_trained(alone)
 
 
 def test_table_and_page_show_every_row(place):

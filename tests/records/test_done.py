@@ -17,7 +17,8 @@ def done(tmp_path: Path) -> Done:
     return Done(
         index=3,
         parts={"train": Part("train-3", Shard(2, 99, "00c0ffee"), [1, 0], [2, 1])},
-        kept=np.array([4, 7]),
+        kept=np.array([7, 4]),
+        measured=np.array([[20.5, np.nan], [21.0, 3.0]]),
         rejected=np.array([5]),
         codes=np.array([1], dtype=np.int32),
         why=[("edge", "over the edge"), ("bad_pixels", "Größe")],

@@ -1,7 +1,9 @@
 import json
+import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -12,6 +14,7 @@ from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.directory import Records
 from astrokeras.serving.export import export
 from astrokeras.serving.predict import predict
+from astrokeras.serving.served import ServedClassifier
 
 # What a server does: TensorFlow alone, no Keras, no astrokeras.
 CLIENT = '''
@@ -56,7 +59,6 @@ def test_a_process_with_tensorflow_alone_gets_the_numbers_of_predict(served, tmp
     np.testing.assert_allclose(out["probabilities"], expected, atol=1e-6)
     assert [name.decode() for name in out["class_name"]] == list(table["class"])
     assert [name.decode() for name in out["class_names"][0]] == ["blue", "red"]
-    assert {len(value) for value in out.values()} == {len(flux)}  # the row format wants one entry an object
 
 
 def test_versions_count_up_and_are_never_replaced(served, tmp_path):
@@ -68,6 +70,56 @@ def test_versions_count_up_and_are_never_replaced(served, tmp_path):
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["1", "2", "7"]
     extra = json.loads((tmp_path / "m/1/assets.extra/astrokeras.json").read_text())
     assert extra["bands"] == ["g", "r", "i"]
+
+
+def test_what_is_written_is_checked_before_it_is_put_in_place(served, tmp_path, monkeypatch):
+    """`--check` sees what only loaders without Keras see: variables under a second handle, and another model."""
+    config = ExportConfig(run=str(served / "classes"), out=str(tmp_path / "m"), check=True)
+    assert export(config)["checked"]
+
+    class WithLayers(ServedClassifier):
+        def __init__(self, model, classes):
+            super().__init__(model, classes)
+            self.weights = []
+            self.layers = model.layers
+
+    class Doubled(ServedClassifier):
+        def __init__(self, model, classes):
+            super().__init__(keras.models.clone_model(model), classes)
+
+    class Renamed(ServedClassifier):
+        def __init__(self, model, classes):
+            super().__init__(model, classes[::-1])
+
+    for kind, said in [
+        (WithLayers, "cannot be served.*[Cc]ould not find variable"),
+        (Doubled, "does not answer as .*embedding of serving_default is off by"),
+        (Renamed, "class_name of serving_default has other names"),
+    ]:
+        monkeypatch.setattr("astrokeras.serving.export.ServedClassifier", kind)
+        with pytest.raises(AstrokerasError, match=said):
+            export(config)
+        assert [p.name for p in (tmp_path / "m").iterdir()] == ["1"]
+
+
+def test_a_damaged_run_is_named(served, tmp_path):
+    good = json.loads((served / "classes/run.json").read_text())
+    shutil.copytree(served / "classes", tmp_path / "run")
+    for changes in [
+        {"records": None},
+        {"result": "none"},
+        {"records": {**good["records"], "classes": None}},
+        {"records": {**good["records"], "classes": ["blue", None]}},
+        {"records": {**good["records"], "bands": "gri"}},
+        {"records": {**good["records"], "unit": None}},
+        {"records": {**good["records"], "conversion": None}},
+        {"records": {**good["records"], "classes": ["blue", "green", "red"]}},
+        {"records": {**good["records"], "bands": ["g", "r"]}},
+    ]:
+        (tmp_path / "run/run.json").write_text(json.dumps({**good, **changes}))
+        with pytest.raises(AstrokerasError, match=r"run.json is damaged|is no classifier of the"):
+            export(ExportConfig(run=str(tmp_path / "run"), out=str(tmp_path / "m")))
+    assert not (tmp_path / "m").exists()
 
 
 def test_only_a_classifier_can_be_exported(served, tmp_path):

@@ -1,0 +1,212 @@
+"""`objects.parquet`: one row for each record, in the order in which the shards are read."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from astrokeras.errors import AstrokerasError
+from astrokeras.records.example import decode
+from astrokeras.records.metadata import sync
+from astrokeras.records.tfrecord import read
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from astropy.table import Table
+
+    from astrokeras.records.directory import Records
+
+OBJECTS = "objects.parquet"
+ROWS_A_GROUP = 1 << 16  # rows of the table that are held in memory
+OWN = ("id", "split", "shard", "row", "ra", "dec", "x", "y", "field", "label")
+UNITS = {"ra": "deg", "dec": "deg", "x": "pix", "y": "pix"}
+_IN_VOTABLE = {"int64": "long", "float64": "double", "float32": "float", "str": "unicodeChar"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """Kind of a column: ``int64``, ``float64``, ``float32`` or ``str`` of at most so many characters; its unit."""
+
+    kind: str
+    unit: str | None = None
+    length: int = 1
+
+
+def magnitude_names(bands: Sequence[str]) -> list[str]:
+    """Names of the columns with the magnitudes, in the order of the bands."""
+    return [f"magnitude_{band}" for band in bands]
+
+
+def carried_names(bands: Sequence[str], carried: Sequence[str]) -> dict[str, str]:
+    """Names in the table of the carried columns.
+
+    One that would be called as a column of the table's own, in whatever case, has ``catalog_`` before its name.
+    """
+    taken = {name.lower() for name in (*OWN, *magnitude_names(bands))}
+    return {name: f"catalog_{name}" if name.lower() in taken else name for name in carried}
+
+
+def write_objects(path: Path, columns: Mapping[str, Column], shards: Iterable[Mapping[str, np.ndarray]]) -> None:
+    """Write the table, about `ROWS_A_GROUP` rows at a time, and force it to the disk.
+
+    Args:
+        path: of the file.
+        columns: their kinds, by name.
+        shards: the columns of one shard after the other; missing is NaN, or "" in text.
+    """
+    from pyarrow import parquet  # noqa: PLC0415 - workers, which need none, start faster without it
+
+    schema = _schema(columns)
+    with path.open("wb") as stream, parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
+        for group in _groups(shards):
+            writer.write_table(_as_arrow(group, schema), row_group_size=ROWS_A_GROUP)
+    sync(path)
+
+
+def _groups(shards: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """Shards together that have enough rows."""
+    waiting: list[Mapping[str, np.ndarray]] = []
+    rows = 0
+    for shard in shards:
+        waiting.append(shard)
+        rows += len(shard["id"])
+        if rows >= ROWS_A_GROUP:
+            yield {name: np.concatenate([part[name] for part in waiting]) for name in shard}
+            waiting, rows = [], 0
+    if waiting:
+        yield {name: np.concatenate([part[name] for part in waiting]) for name in waiting[0]}
+
+
+def _as_arrow(columns: Mapping[str, np.ndarray], schema: "pa.Schema") -> "pa.Table":
+    import pyarrow as pa  # noqa: PLC0415
+
+    arrays = []
+    for field in schema:
+        values = columns[field.name]
+        missing = values == "" if values.dtype.kind == "U" else np.isnan(values) if values.dtype.kind == "f" else None
+        arrays.append(pa.array(values, type=field.type, mask=missing))
+    return pa.table(arrays, schema=schema)
+
+
+def _schema(columns: Mapping[str, Column]) -> "pa.Schema":
+    """Types, and the units in every way in which programs look for them."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    types = {"int64": pa.int64(), "float64": pa.float64(), "float32": pa.float32(), "str": pa.string()}
+    fields = [
+        pa.field(name, types[column.kind], metadata={"unit": column.unit} if column.unit else None)
+        for name, column in columns.items()
+    ]
+    return pa.schema(
+        fields,
+        metadata={
+            "table_meta_yaml": _for_astropy(columns),
+            **{f"table::len::{name}": str(column.length) for name, column in columns.items() if column.kind == "str"},
+            "IVOA.VOTable-Parquet.version": "1.0",
+            "IVOA.VOTable-Parquet.content": _as_votable(columns),
+            "PANDAS_ATTRS": json.dumps({"units": {n: column.unit for n, column in columns.items() if column.unit}}),
+        },
+    )
+
+
+def _for_astropy(columns: Mapping[str, Column]) -> str:
+    """The header that `astropy.table.Table` keeps in a Parquet file; JSON is YAML too."""
+    lines = [
+        {
+            "name": name,
+            **({"unit": column.unit} if column.unit else {}),
+            "datatype": column.kind.replace("str", "string"),
+        }
+        for name, column in columns.items()
+    ]
+    return "\n".join(["datatype:", *(f"- {json.dumps(line)}" for line in lines)])
+
+
+def _as_votable(columns: Mapping[str, Column]) -> str:
+    """The header that TOPCAT looks for.
+
+    Source: VOParquet 1.0, a VOTable without data in the file's metadata.
+    """
+    fields = "".join(
+        f"<FIELD name={quoteattr(name)} datatype={quoteattr(_IN_VOTABLE[column.kind])}"
+        + (' arraysize="*"' if column.kind == "str" else "")
+        + (f" unit={quoteattr(column.unit)}" if column.unit else "")
+        + "/>"
+        for name, column in columns.items()
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">'
+        f"<RESOURCE><TABLE>{fields}</TABLE></RESOURCE></VOTABLE>"
+    )
+
+
+def read_objects(records: "Records", split: str | None = None) -> "Table":
+    """The rows of one split, or of all, see `Records.objects`."""
+    if not (records.path / OBJECTS).is_file():
+        return _from_shards(records, [split] if split else list(records.splits))
+    from astropy.table import Column as TableColumn  # noqa: PLC0415 - slow to import
+    from astropy.table import MaskedColumn, Table  # noqa: PLC0415
+    from pyarrow import ArrowException, parquet, types  # noqa: PLC0415
+
+    path = records.path / OBJECTS
+    try:
+        found = parquet.read_table(path, filters=[("split", "=", split)] if split else None)
+    except (ArrowException, OSError) as error:
+        raise AstrokerasError(f"{path} is damaged ({' '.join(str(error).split())}); convert the survey again") from None
+    table = Table()
+    for field in found.schema:
+        column = found[field.name]
+        unit = (field.metadata or {}).get(b"unit", b"").decode() or None
+        if types.is_string(field.type):
+            absent = column.is_null().to_numpy()
+            text = np.array(column.fill_null("").to_pylist(), dtype=str)
+            table[field.name] = MaskedColumn(text, mask=absent) if absent.any() else TableColumn(text)
+        else:
+            table[field.name] = TableColumn(column.to_numpy(), unit=unit)
+    return table
+
+
+def _from_shards(records: "Records", splits: Sequence[str]) -> "Table":
+    """What the shards themselves say: all but positions and fields; ids are text."""
+    from astropy.table import Column as TableColumn  # noqa: PLC0415 - slow to import
+    from astropy.table import MaskedColumn, Table  # noqa: PLC0415
+
+    names, magnitudes = carried_names(records.bands, records.columns), magnitude_names(records.bands)
+    columns: dict[str, list[Any]] = {name: [] for name in ("id", "split", "shard", "row", "label", *magnitudes)}
+    columns |= {name: [] for name in names.values()}
+    for split in splits:
+        for name in map(Path, records.shards(split)):
+            for row, example in enumerate(decoded(name)):
+                label = int(example["label"][0])
+                here = {"id": bytes(example["id"]).decode(), "split": split, "shard": name.name, "row": row}
+                here |= {"label": records.classes[label] if label >= 0 else ""}
+                here |= dict(zip(magnitudes, example["magnitudes"].tolist(), strict=True))
+                here |= {own: np.frombuffer(example[their], "<f8")[0] for their, own in names.items()}
+                for column, value in here.items():
+                    columns[column].append(value)
+    text = {"id", "split", "shard", "label"}
+    table = Table()
+    for name, values in columns.items():
+        kind = str if name in text else np.int64 if name == "row" else np.float32 if name in magnitudes else np.float64
+        array = np.array(values, dtype=kind)
+        absent = array == "" if name == "label" else np.zeros(len(array), dtype=bool)
+        unit = "mag" if name in magnitudes else None
+        table[name] = MaskedColumn(array, mask=absent) if absent.any() else TableColumn(array, unit=unit)
+    return table
+
+
+def decoded(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a shard.
+
+    Raises:
+        AstrokerasError: it is damaged.
+    """
+    try:
+        for record in read(path):
+            yield decode(record)
+    except ValueError as error:
+        raise AstrokerasError(f"{error}; convert the survey again") from None

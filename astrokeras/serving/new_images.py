@@ -1,0 +1,141 @@
+"""How stamps are cut from new images: as for the records that a network was trained on, and no more is taken over."""
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+from astrokeras.config import ConvertConfig, PredictConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.serving.trained import Trained
+from astrokeras.survey.tables import is_table, read_table
+from astrokeras.training.run import RUN_FILE
+
+# Every option of convert stands in one of these; what is new is not taken over until somebody decides so.
+STAMPS = (
+    "bands", "ext", "resample", "catalog_bands", "zero_point", "pixel_scale", "size", "edge", "max_bad_fraction",
+    "detect", "detect_threshold", "detect_min_area",
+)  # fmt: skip
+COLUMNS = ("id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column", "label", "columns")
+GIVEN = (  # by `predict` itself
+    "images", "catalog", "workers", "weight", "weight_ext", "mask", "mask_ext", "mask_bits", "hcompress",
+    "max_image_bytes", "out",
+)  # fmt: skip
+LEFT = (
+    "survey", "name", "valid", "object_column", "magnitudes", "magnitude_errors", "measure", "fluxes", "flux_errors",
+    "flux_ivars", "flux_zero_point", "where", "splits", "split_by", "cell_size", "splits_from", "max_reject_fraction",
+    "scheduler", "resume", "overwrite", "seed",
+)  # fmt: skip
+_PAIRS = {"ra_column": "dec_column", "dec_column": "ra_column", "x_column": "y_column", "y_column": "x_column"}
+
+
+def conversion_for(trained: Trained, config: PredictConfig, report: Callable[[str], None]) -> ConvertConfig:
+    """The conversion of the images that `config` names, and in lines what of the run's it is.
+
+    Raises:
+        UsageError: an option that the run does not allow.
+        AstrokerasError: the run's file is damaged, or the catalogue cannot be read.
+    """
+    before = _options_of(trained)
+    taken = {name: before[name] for name in STAMPS if name in before}
+    if config.catalog:  # which says where the objects are, whatever the training did
+        taken = {name: value for name, value in taken.items() if not name.startswith("detect")}
+    taken |= _columns(before, config, report)
+    for name in ("zero_point", "edge"):
+        if getattr(config, name) is not None:
+            taken[name] = getattr(config, name)
+    given = {name: getattr(config, name) for name in GIVEN if hasattr(config, name)}
+    given |= {"images": config.data, "out": "", "max_image_bytes": config.max_image_bytes or _default_bytes()}
+    options = ConvertConfig(**{**taken, **given, "splits": "train=1", "split_by": "id"})
+    _check_unit(trained, options)
+    _tell(before, options, config, report)
+    return options
+
+
+def _options_of(trained: Trained) -> dict[str, typing.Any]:
+    """The options of the records' conversion that may be taken over, each of its type.
+
+    Raises:
+        AstrokerasError: one is not what it can be.
+    """
+    types = typing.get_type_hints(ConvertConfig)
+    options = {}
+    for name in (*STAMPS, *COLUMNS, "weight", "mask"):
+        if name not in trained.conversion:
+            continue
+        value, kinds = trained.conversion[name], typing.get_args(types[name]) or (types[name],)
+        if isinstance(value, list):
+            value = tuple(value)
+        is_text = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+        if typing.get_origin(types[name]) is tuple:
+            right = is_text
+        else:
+            right = isinstance(value, kinds) or (float in kinds and type(value) is int)
+        if not right or (isinstance(value, bool) and bool not in kinds):
+            raise AstrokerasError(
+                f"{trained.path / RUN_FILE} is damaged: its records' {name} is {value!r}; repeat the run"
+            )
+        options[name] = value
+    return options
+
+
+def _columns(before: dict, config: PredictConfig, report: Callable[[str], None]) -> dict[str, typing.Any]:
+    """What the run says of columns, as far as the new catalogue has them."""
+    named = {name: before[name] for name in COLUMNS if before.get(name) not in (None, (), "")}
+    if before.get("field_column") == "":
+        named["field_column"] = ""
+    if not config.catalog:
+        return named if before.get("detect") else {}
+    there = {name.lower() for name in read_table(config.catalog).colnames}
+
+    def has(name: str) -> bool:
+        value = named[name]
+        names = value if isinstance(value, tuple) else str(value).split(",")
+        return all(part.strip().lower() in there for part in names if part.strip())
+
+    carried = tuple(name for name in named.pop("columns", ()) if name.lower() in there)
+    lost = [name for name in named if name != "origin" and not has(name)]
+    lost += [other for name in lost if (other := _PAIRS.get(name)) in named and other not in lost]
+    for name in lost:
+        report(
+            f"--{name.replace('_', '-')} {named[name]} of the records is not taken over: {config.catalog} has no "
+            "such column"
+        )
+    gone = [name for name in before.get("columns", ()) if name not in carried]
+    if gone:
+        report(f"{config.catalog} has no {', '.join(gone)}, which the records carried")
+    return {name: value for name, value in named.items() if name not in lost} | {"columns": carried}
+
+
+def _default_bytes() -> int:
+    return next(field.default for field in dataclasses.fields(ConvertConfig) if field.name == "max_image_bytes")
+
+
+def _check_unit(trained: Trained, options: ConvertConfig) -> None:
+    if options.zero_point and trained.unit != "nJy":
+        raise UsageError(
+            f"--zero-point {options.zero_point}: {trained.path} was trained on fluxes in the unit {trained.unit!r}, "
+            "which zero points would change"
+        )
+    if options.zero_point and is_table(options.zero_point) and not Path(options.zero_point).is_file():
+        raise UsageError(
+            f"the zero points of the records stood in {options.zero_point}, which is not here; "
+            "give those of the new images by --zero-point"
+        )
+
+
+def _tell(before: dict, options: ConvertConfig, config: PredictConfig, report: Callable[[str], None]) -> None:
+    """Say what of the run's conversion holds, and what does not."""
+    zero_point = f", zero points {options.zero_point}" if options.zero_point else ""
+    report(
+        f"stamps as for the run's records: {options.size} pixels, bands {', '.join(options.bands)}{zero_point}, "
+        f"edge {options.edge}"
+    )
+    if options.zero_point and config.zero_point is None and is_table(options.zero_point):
+        report(f"fields that are not in {options.zero_point} are rejected; --zero-point names another table")
+    for name in ("weight", "mask"):
+        if before.get(name) and not getattr(options, name):
+            report(
+                f"the records hid bad pixels by --{name} {before[name]}, which is not taken over: "
+                f"give --{name} for the new images, or all their pixels count as good"
+            )

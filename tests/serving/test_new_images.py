@@ -1,0 +1,153 @@
+"""What `predict` takes over from the records of a run when it cuts stamps from new images."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation.finetune import finetune
+from astrokeras.serving import new_images
+from astrokeras.serving.new_images import conversion_for
+from astrokeras.serving.predict import predict
+from astrokeras.serving.trained import load_trained
+
+
+@pytest.fixture(scope="module")
+def trained_run(sample_records, tmp_path_factory):
+    out = tmp_path_factory.mktemp("new") / "run"
+    finetune(FinetuneConfig(records=str(sample_records), out=str(out), repeats=1, mode="frozen"), print)
+    return out
+
+
+@pytest.fixture
+def asked(trained_run, sample_survey, tmp_path):
+    """A prediction of the sample survey's images, with the lines that are said."""
+    lines = []
+
+    def run(run_directory=trained_run, **changes):
+        lines.clear()
+        options = {
+            "run": str(run_directory), "data": f"{sample_survey}/images/{{field}}_{{band}}.fits", "workers": 1,
+            "catalog": f"{sample_survey}/catalog.fits", "out": str(tmp_path / "p.ecsv"), "overwrite": True,
+        }  # fmt: skip
+        predict(PredictConfig(**{**options, **changes}), lines.append, lambda items, _: items)
+        return Table.read(tmp_path / "p.ecsv")
+
+    run.lines = lines
+    return run
+
+
+def changed_run(run, path, **conversion):
+    """A copy of a run whose records were converted otherwise."""
+    shutil.copytree(run, path)
+    content = json.loads((path / "run.json").read_text())
+    content["records"]["conversion"] |= conversion
+    (path / "run.json").write_text(json.dumps(content))
+    return path
+
+
+def _zero_point(file):
+    with fits.open(file) as hdus:
+        return next(hdu.header["MAGZPT"] for hdu in hdus if "MAGZPT" in hdu.header)
+
+
+def test_every_option_of_convert_is_decided_upon():
+    """Who adds an option to `convert` says here whether it describes the stamps that a network was trained on."""
+    groups = (new_images.STAMPS, new_images.COLUMNS, new_images.GIVEN, new_images.LEFT)
+    decided = [name for group in groups for name in group]
+    assert sorted(decided) == sorted(field.name for field in dataclasses.fields(ConvertConfig))
+
+
+def test_only_what_describes_the_stamps_is_taken_over(trained_run, tmp_path, asked):
+    """No cluster is asked, no other table read, and no limit of the training ends the prediction."""
+    others = {
+        "scheduler": "tcp://127.0.0.1:1", "splits_from": "/nowhere", "where": "nothing > 3", "max_reject_fraction": 0.0,
+        "resume": True, "overwrite": True, "weight": "/nowhere/{field}_{band}.w.fits", "hcompress": True,
+        "survey": "no", "max_image_bytes": 1, "mask": None, "object_column": "NONE", "magnitudes": "M_{band}",
+        "something_new": [1],
+    }  # fmt: skip
+    run = changed_run(trained_run, tmp_path / "run", **others)
+    options = conversion_for(
+        load_trained(run), PredictConfig(run="", data="{field}_{band}.fits", out="x.csv"), lambda line: None
+    )
+    fields = {field.name: field.default for field in dataclasses.fields(ConvertConfig)}
+    assert all(getattr(options, name) == fields[name] for name in others if name in fields)
+    assert len(asked(run)) == len(asked(trained_run)) > 100
+
+
+def test_weights_are_given_anew_and_missed_in_a_line(trained_run, sample_survey, tmp_path, asked):
+    run = changed_run(trained_run, tmp_path / "run", weight="w/{field}_{band}.fits")
+    everything = asked(run)
+    assert any("--weight w/{field}_{band}.fits, which is not taken over" in line for line in asked.lines)
+    for file in (sample_survey / "images").glob("*.fits"):  # the left half of every image is bad
+        image = fits.getdata(file)
+        weight = np.ones(image.shape, np.float32)
+        weight[:, : image.shape[1] // 2] = 0
+        (tmp_path / "w").mkdir(exist_ok=True)
+        fits.writeto(tmp_path / "w" / file.name, weight)
+    half = asked(run, weight=f"{tmp_path}/w/{{field}}_{{band}}.fits")
+    assert not any("not taken over" in line for line in asked.lines)
+    rejects = Table.read(tmp_path / "p.rejects.ecsv")
+    assert set(half["id"]) | set(rejects["id"][rejects["reason"] == "bad_pixels"]) >= set(everything["id"])
+    assert 0 < len(half) < 0.8 * len(everything)
+    masked = asked(run, mask=f"{tmp_path}/w/{{field}}_{{band}}.fits", mask_bits="1")  # the right half now
+    assert 0 < len(masked) < 0.8 * len(everything)
+    assert len(set(masked["id"]) - set(half["id"])) > 20
+
+
+def test_zero_points_of_new_fields_are_given(trained_run, sample_survey, tmp_path, asked):
+    images = sample_survey / "images"
+    fields = sorted(file.name.removesuffix("_g.fits") for file in images.glob("*_g.fits"))
+    values = {band: [_zero_point(images / f"{field}_{band}.fits") for field in fields] for band in "gri"}
+    table = tmp_path / "old.csv"
+    Table({"field": fields[:1], **{b: v[:1] for b, v in values.items()}}).write(table)
+    run = changed_run(trained_run, tmp_path / "run", zero_point=str(table))
+    old = asked(run)
+    assert any(f"fields that are not in {table} are rejected" in line for line in asked.lines)
+    Table({"field": fields, **values}).write(tmp_path / "new.csv")
+    new = asked(run, zero_point=str(tmp_path / "new.csv"))
+    by_header = asked(trained_run)
+    assert len(old) < len(new) == len(by_header)
+    np.testing.assert_allclose(new["p_star"], by_header["p_star"], atol=1e-5)
+    brighter = asked(trained_run, zero_point="20")
+    assert np.abs(np.asarray(brighter["p_star"]) - np.asarray(by_header["p_star"])).max() > 1e-3
+    table.unlink()
+    with pytest.raises(UsageError, match=r"old.csv, which is not here; give those of the new images by --zero-point"):
+        asked(run)
+
+
+def test_edges_may_be_padded(trained_run, asked):
+    inside, padded = asked(trained_run), asked(trained_run, edge="pad")
+    assert set(inside["id"]) < set(padded["id"])
+
+
+def test_columns_that_a_new_catalogue_lacks_are_told(trained_run, sample_survey, tmp_path, asked):
+    catalog = Table.read(sample_survey / "catalog.fits")
+    run = changed_run(trained_run, tmp_path / "run", ra_column="ALPHA", dec_column="DEC", label="KIND")
+    table = asked(run)
+    assert any(line.startswith("--ra-column ALPHA of the records is not taken over") for line in asked.lines)
+    assert any(line.startswith("--label KIND of the records is not taken over") for line in asked.lines)
+    assert "label" not in table.colnames
+    labelled = asked(trained_run)
+    truth = {str(name).strip(): str(kind).strip() for name, kind in catalog.iterrows("ID", "CLASS")}
+    masked = np.ma.getmaskarray(labelled["label"])
+    assert not masked.all()
+    for row, hidden in zip(labelled, masked, strict=True):
+        assert hidden or row["label"] == truth[row["id"]]
+    carried = {str(name).strip(): value for name, value in catalog.iterrows("ID", "MAG_TRUE_r")}
+    assert [row["MAG_TRUE_r"] for row in labelled] == pytest.approx([carried[n] for n in labelled["id"]], nan_ok=True)
+
+
+@pytest.mark.parametrize("odd", [{"size": None}, {"bands": "gri"}, {"zero_point": 5}, {"columns": [None]}])
+def test_a_damaged_run_is_named(trained_run, tmp_path, asked, odd):
+    run = changed_run(trained_run, tmp_path / "run", **odd)
+    with pytest.raises(AstrokerasError, match=r"run.json is damaged: its records' \w+ is"):
+        asked(run)
+    assert not Path(tmp_path / "p.ecsv").exists()

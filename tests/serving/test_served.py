@@ -1,0 +1,187 @@
+"""An export in the hands of those that load it without Keras; all give the numbers and names of `predict`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from astropy.table import Table
+
+from astrokeras.config import ExportConfig, FinetuneConfig, PredictConfig, PretrainConfig
+from astrokeras.evaluation.finetune import finetune
+from astrokeras.pipeline.dataset import load_arrays
+from astrokeras.records.directory import Records
+from astrokeras.serving.export import export
+from astrokeras.serving.predict import predict
+from astrokeras.training.pretrain import pretrain
+from tests.serving.c_interface import INVALID_ARGUMENT, ask
+from tests.serving.runs import write_classifier
+from tests.synthetic import write_records
+
+CLASSIFY = "serving_default"
+
+
+@pytest.fixture(scope="module")
+def exported(served):
+    """The export of a fitted classifier, flux of its test split, and what `predict` says of it."""
+    return _export(served / "records", served / "classes", served / "models")
+
+
+def _export(records, run, out):
+    path = export(ExportConfig(run=str(run), out=str(out)))["path"]
+    flux, _, ids = load_arrays(Records.load(records), "test")
+    table = out.with_suffix(".ecsv")
+    predict(PredictConfig(run=str(run), data=str(records), out=str(table), split="test"), print, lambda items, _: items)
+    predicted = Table.read(table)
+    assert list(predicted["id"]) == list(ids)
+    return path, flux, predicted
+
+
+def assert_as_predicted(answer, predicted):
+    classes = [name.removeprefix("p_") for name in predicted.colnames if name.startswith("p_")]
+    expected = np.stack([predicted[f"p_{name}"] for name in classes], axis=1)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    assert [_text(name) for name in answer["class_name"]] == list(predicted["class"])
+    assert [[_text(name) for name in row] for row in answer["class_names"]] == [classes] * len(predicted)
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def test_the_loader_of_tensorflow_serving_gives_the_numbers_of_predict(exported):
+    path, flux, predicted = exported
+    (answer,) = ask(path, CLASSIFY, [flux])
+    assert_as_predicted(answer, predicted)
+    assert {len(value) for value in answer.values()} == {len(flux)}  # the row format wants one entry an object
+    (again,) = ask(path, "embed", [flux])
+    np.testing.assert_array_equal(again["embedding"], answer["embedding"])
+    assert np.ptp(answer["embedding"], axis=0).max() > 0.01
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """Runs of other encoders: their directory by name, with their records."""
+    path = tmp_path_factory.mktemp("kinds")
+    counts = {"train": 40, "val": 8, "test": 12}
+    five = write_records(path / "five", counts=counts, bands=tuple("ugriz"))
+    write_classifier(path / "efficientnet_b0", five, backbone="efficientnet_b0", resize=32)
+
+    options = {"records": str(five.path), "task": ("masked_bands",), "epochs": 1, "batch_size": 8, "augment": "none"}
+    pretrain(PretrainConfig(**options, out=str(path / "half"), precision="bfloat16", average=0.9), print)
+    frozen = {"records": str(five.path), "init": (str(path / "half"),), "repeats": 1, "mode": "frozen"}
+    finetune(FinetuneConfig(**frozen, out=str(path / "averaged")), print)
+
+    levels = write_records(path / "levels", counts=counts)
+    described = json.loads((levels.path / "convert.json").read_text())
+    (levels.path / "convert.json").write_text(json.dumps({**described, "unit": "display"}))
+    write_classifier(path / "display", Records.load(levels.path), backbone="compact", stretch="linear")
+    return {name: (path / name, five.path) for name in ("efficientnet_b0", "averaged")} | {
+        "display": (path / "display", levels.path)
+    }
+
+
+@pytest.mark.parametrize("kind", ["efficientnet_b0", "averaged", "display"])
+def test_every_kind_of_encoder_can_be_served(kinds, kind, tmp_path):
+    """BatchNormalization, Normalization and a resize inside; half precision and averaged weights; JPEG levels."""
+    run, records = kinds[kind]
+    path, flux, predicted = _export(records, run, tmp_path / "models")
+    full, none, cut = ask(path, CLASSIFY, [flux, flux[:0], flux[:, 1:]])
+    assert_as_predicted(full, predicted)
+    assert np.ptp(full["probabilities"][:, 0]) > 0.01  # else every model would do
+    assert none["probabilities"].shape == (0, 2)
+    assert cut[0] == INVALID_ARGUMENT
+
+
+def test_requests_of_another_shape_are_refused_and_told_what_was_expected(exported):
+    path, flux, _ = exported
+    few = flux[:4]
+    wrong = {
+        "one stamp, not a batch": few[0],
+        "a batch of batches": few[None],
+        "a band too few": few[..., :2],
+        "a band too many": np.concatenate([few, few[..., :1]], axis=-1),
+        "one band": few[..., :1],
+        "larger": np.tile(few, (1, 2, 2, 1)),
+        "smaller": few[:, 4:12, 4:12],
+        "not square": few[:, :8],
+        "as many pixels": few.reshape(1, 32, 32, 3),
+        "bands first": np.moveaxis(few, -1, 1),
+        "no pixels": few[:, :0],
+        "none of another size": np.tile(few, (1, 2, 2, 1))[:0],
+        "a number": few[0, 0, 0, 0],
+        "a row": few[0, 0, 0],
+    }
+    for signature in (CLASSIFY, "embed"):
+        answers = ask(path, signature, [*wrong.values(), few])
+        for what, (code, message) in zip(wrong, answers[:-1], strict=True):
+            assert code == INVALID_ARGUMENT, what
+            assert "expected shape [?,16,16,3]" in message, what
+        assert len(answers[-1]["embedding"]) == 4  # and the server lives on
+    for dtype in (np.float64, np.int32, np.int64):
+        code, message = ask(path, CLASSIFY, [np.nan_to_num(few).astype(dtype)])[0]
+        assert code == INVALID_ARGUMENT
+        assert "to be float" in message
+
+
+def test_an_empty_batch_gives_empty_results(exported):
+    path, flux, _ = exported
+    (answer,) = ask(path, CLASSIFY, [flux[:0]])
+    shapes = {name: values.shape for name, values in answer.items()}
+    assert shapes == {"probabilities": (0, 2), "class_names": (0, 2), "class_name": (0,), "embedding": (0, 128)}
+    assert ask(path, "embed", [flux[:0]])[0]["embedding"].shape == (0, 128)
+
+
+def test_tensorflow_in_python_refuses_the_same(exported):
+    path, flux, predicted = exported
+    loaded = tf.saved_model.load(path)
+    for name, signature in loaded.signatures.items():
+        answer = signature(flux=tf.constant(flux))
+        if name == CLASSIFY:
+            assert_as_predicted({key: value.numpy() for key, value in answer.items()}, predicted)
+        for wrong in (np.tile(flux, (1, 2, 2, 1)), flux[0], flux[..., :2]):
+            with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected shape \[\?,16,16,3\]"):
+                signature(flux=tf.constant(wrong))
+        assert len(signature(flux=tf.constant(flux[:0]))["embedding"]) == 0
+
+
+def test_the_loader_of_sessions_gives_the_numbers_of_predict(exported):
+    path, flux, predicted = exported
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], path)
+        defined = meta.signature_def[CLASSIFY]
+        outputs = {name: info.name for name, info in defined.outputs.items()}
+        answer = session.run(outputs, {defined.inputs["flux"].name: flux})
+    assert_as_predicted(answer, predicted)
+    assert [d.size for d in defined.inputs["flux"].tensor_shape.dim] == [-1, 16, 16, 3]
+
+
+def test_saved_model_cli_runs_it(exported, tmp_path):
+    path, flux, predicted = exported
+    np.save(tmp_path / "flux.npy", flux)
+    program = Path(sys.executable).with_name("saved_model_cli")
+    arguments = ["--dir", path, "--tag_set", "serve", "--signature_def", CLASSIFY, "--outdir", str(tmp_path)]
+    subprocess.run(
+        [program, "run", *arguments, "--inputs", f"flux={tmp_path}/flux.npy"],
+        check=True, capture_output=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    names = ("probabilities", "class_name", "class_names")
+    assert_as_predicted({n: np.load(tmp_path / f"{n}.npy", allow_pickle=True) for n in names}, predicted)
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
+def test_tensorflow_lite_gives_the_same(exported):
+    path, flux, predicted = exported
+    (expected,) = ask(path, "embed", [flux])
+    lite = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=["embed"]).convert()
+    answer = tf.lite.Interpreter(model_content=lite).get_signature_runner("embed")(flux=flux)
+    np.testing.assert_allclose(answer["embedding"], expected["embedding"], atol=1e-5)
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=[CLASSIFY])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    assert_as_predicted(interpreter.get_signature_runner(CLASSIFY)(flux=flux), predicted)
