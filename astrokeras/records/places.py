@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from astrokeras.records.positions import by_field
 from astrokeras.survey.catalog import Catalog
 from astrokeras.survey.placement import Field
 
@@ -49,9 +50,7 @@ def places_on_fields(
     """
     ra, dec = _catalogued(catalog)
     unknown = rows[~(np.isfinite(ra[rows]) & np.isfinite(dec[rows]))]
-    unknown = unknown[np.argsort(field_of[unknown], kind="stable")]
-    indices, starts = np.unique(field_of[unknown], return_index=True)
-    for index, here in zip(indices.tolist(), np.split(unknown, starts[1:]), strict=False):
+    for index, here in by_field(field_of, unknown):
         if fields[index].wcs is not None:
             ra[here], dec[here] = fields[index].to_sky(x[here], y[here])
     return Places(ra, dec, x, y, [field.name for field in fields], field_of)

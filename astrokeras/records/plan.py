@@ -1,7 +1,7 @@
 """Plan a conversion: read the catalogue, place every row, split the rows, and cut the work into tasks."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,16 +10,16 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.cells import SkyCells, split_cells
 from astrokeras.records.detection import is_duplicate
 from astrokeras.records.places import Places, places_of_files, places_on_fields
+from astrokeras.records.positions import by_field, find_fields, find_positions, read_fields
 from astrokeras.records.rejects import FILTERED, Rejects
 from astrokeras.records.splits import describe_scaling, parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import OBJECT, Catalog, bare_catalog, read_catalog
-from astrokeras.survey.cutting import Cutting, parse_cutting, read_field
-from astrokeras.survey.images import ImageError
+from astrokeras.survey.cutting import Cutting, parse_cutting
 from astrokeras.survey.measure import SHAPES
-from astrokeras.survey.named import check_pixel_scale, describe_survey, with_survey
-from astrokeras.survey.placement import Field, assign_fields
+from astrokeras.survey.named import describe_survey, with_survey
+from astrokeras.survey.placement import Field
 from astrokeras.survey.stamps import fits_inside, inside
 
 STAMP_BYTES_PER_TASK = 256 << 20
@@ -189,10 +189,10 @@ def _plan_objects(plan: Plan) -> None:
 
 def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) -> None:
     config = plan.config
-    fields, broken = _read_fields(plan, names, report)
-    field_of = _field_of(plan, fields, broken)
-    x, y = _positions(plan, fields, field_of)
-    for index, here in _by_field(field_of, plan.open_rows()):
+    fields, broken = read_fields(plan, names, report)
+    field_of = find_fields(plan, fields, broken, report)
+    x, y = find_positions(plan, fields, field_of, report)
+    for index, here in by_field(field_of, plan.open_rows()):
         field = fields[index]
         off = ~inside(x[here], y[here], field.shape)
         plan.reject(here[off], "off_image", f"the position is not on {field.title}")
@@ -213,92 +213,8 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
     _keep_objects_whole(plan, plan.open_rows())
     rows = plan.open_rows()
     plan.places = places_on_fields(plan.catalog, fields, field_of, x, y, rows)
-    for index, here in _by_field(field_of, rows):
+    for index, here in by_field(field_of, rows):
         _add_tasks(plan, fields[index].name, here, x, y)
-
-
-def _by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """The fields that have any of `rows`, each with its own, in one pass however many fields there are."""
-    if not len(rows):
-        return
-    rows = rows[np.argsort(field_of[rows], kind="stable")]
-    indices, starts = np.unique(field_of[rows], return_index=True)
-    yield from zip(indices.tolist(), np.split(rows, starts[1:]), strict=True)
-
-
-def _read_fields(
-    plan: Plan, names: list[str], report: Callable[[str], None]
-) -> tuple[list[Field], dict[str, ImageError]]:
-    fields, broken = [], {}
-    for name in names:
-        try:
-            fields.append(read_field(plan.cutting, name))
-        except ImageError as error:
-            broken[name] = error
-            report(f"field {name!r} cannot be used ({error.reason}): {error}")
-    if not fields:
-        error = next(iter(broken.values()))
-        raise AstrokerasError(f"no image can be used; the first: {error}")
-    if plan.config.pixel_scale:
-        scales = {field.name: field.pixel_scale for field in fields if field.wcs is not None}
-        if warning := check_pixel_scale(plan.config.pixel_scale, scales):
-            report(warning)
-    return fields, broken
-
-
-def _field_of(plan: Plan, fields: list[Field], broken: dict[str, ImageError]) -> np.ndarray:
-    """Index of each row's field; rows without one are rejected."""
-    catalog = plan.catalog
-    index = {field.name: i for i, field in enumerate(fields)}
-    if "field" not in plan.cutting.template:
-        return np.zeros(len(catalog), dtype=np.int64)
-    if catalog.fields is not None:
-        named, which = np.unique(catalog.fields, return_inverse=True)
-        found = np.array([index.get(name, -1) for name in named.tolist()])[which]
-        lost = np.flatnonzero(found < 0)
-        for number, rows in _by_field(which, lost):
-            name = str(named[number])
-            error = broken.get(name, ImageError("missing_image", f"field {name!r} has no image"))
-            plan.reject(rows, error.reason, str(error))
-        return found
-    if catalog.ra is None:
-        raise UsageError(
-            "the catalogue has neither a field column (--field-column) nor ra and dec to find the field by"
-        )
-    if any(field.wcs is None for field in fields):
-        raise UsageError(
-            "an image has no WCS, so the catalogue must say which field each object is in (--field-column)"
-        )
-    found = assign_fields(fields, catalog.ra, catalog.dec)
-    lost = " (or its field cannot be read)" if broken else ""
-    plan.reject(np.flatnonzero(found < 0), "no_field", f"the position lies in no field{lost}")
-    return found
-
-
-def _positions(plan: Plan, fields: list[Field], field_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """0-based pixel positions, ``[N]`` each, from ra and dec where images have a WCS, otherwise from x and y."""
-    catalog, config = plan.catalog, plan.config
-    has_wcs = all(field.wcs is not None for field in fields)
-    by_pixels = catalog.x is not None and (
-        not has_wcs or catalog.ra is None or (config.x_column and not config.ra_column)
-    )
-    if by_pixels:
-        x, y = catalog.x.copy(), catalog.y.copy()
-    elif catalog.ra is None:
-        raise UsageError(
-            "no position column was found; name them (--ra-column and --dec-column, or --x-column and --y-column)"
-        )
-    elif not has_wcs:
-        raise UsageError("an image has no WCS, so the catalogue must give pixel positions (--x-column, --y-column)")
-    else:
-        x = np.full(len(catalog), np.nan)
-        y = x.copy()
-        usable = np.isfinite(catalog.ra) & (np.abs(catalog.dec) <= 90)
-        for index, here in _by_field(field_of, np.flatnonzero(usable & (field_of >= 0))):
-            x[here], y[here] = fields[index].to_pixels(catalog.ra[here], catalog.dec[here])
-    nowhere = ~(np.isfinite(x) & np.isfinite(y))
-    plan.reject(np.flatnonzero(nowhere), "no_position", "the catalogue has no usable position here")
-    return x, y
 
 
 def _split(plan: Plan, rows: np.ndarray) -> np.ndarray:

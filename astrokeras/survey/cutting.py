@@ -113,7 +113,11 @@ def read_field(cutting: Cutting, name: str) -> Field:
         ImageError: a band cannot be used.
     """
     bands = list(_bands(cutting, name))
-    return bands[0].grid.field(name)
+    field = bands[0].grid.field(name)
+    if asinh := [cutting.template.bands[band.plane.band] for band in bands if band.plane.asinh]:
+        note = f"the pixels of {', '.join(asinh)} are on an asinh scale (BSOFTEN, BOFFSET): they become linear flux"
+        return dataclasses.replace(field, notes=(note,))
+    return field
 
 
 def _bands(cutting: Cutting, unit: str) -> Iterator[_Band]:

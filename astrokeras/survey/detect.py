@@ -11,8 +11,9 @@ import sep
 
 from astrokeras.errors import UsageError, unknown_name
 from astrokeras.survey.cutting import Cutting, aligned_planes
+from astrokeras.survey.grids import Grid
 from astrokeras.survey.images import ImageError, Plane
-from astrokeras.survey.placement import Field, celestial_wcs
+from astrokeras.survey.placement import Field
 
 MESH = 64  # pixels, side of the background's boxes; SExtractor's default
 MAX_PIXEL_STACK = 1 << 28
@@ -96,7 +97,7 @@ def _signal_to_noise(cutting: Cutting, detection: Detection, name: str) -> tuple
     zero_points = cutting.zero_points.of(name)
     for plane in aligned_planes(cutting, name):
         if field is None:
-            field = Field(name, tuple(plane.pixels.shape), celestial_wcs(plane.header))
+            field = Grid(plane).field(name)
         if plane.band not in detection.bands:
             continue
         flux, inverse = _above_background(plane, zero_points.scale(plane))

@@ -1,12 +1,14 @@
 """Read rows of FITS images without believing what their headers claim.
 
 Whatever is wrong with a file becomes an `ImageError`. Plain images are mapped, so that only the pixels that are cut are
-read; scaled integers and compressed tiles are read by rows; a file compressed as a whole is read through, once.
+read; scaled integers and compressed tiles are read by rows; a file compressed as a whole is read through, once. Stored
+numbers become values here (`scaling`), since BLANK has to be compared before they are scaled.
 """
 
 import bz2
 import contextlib
 import dataclasses
+import functools
 import gzip
 import io
 import math
@@ -22,6 +24,8 @@ from astropy.io import fits
 from astrokeras.config import ConvertConfig
 from astrokeras.survey.mapped import MappedPlane
 from astrokeras.survey.problems import ImageError, readable
+from astrokeras.survey.scaling import Asinh, Scaling, asinh_scale
+from astrokeras.survey.sky import Astrometry
 from astrokeras.survey.tiles import HeldTiles, check_tiling
 
 MAX_IMAGE_BYTES = ConvertConfig.max_image_bytes
@@ -99,6 +103,15 @@ class _Careful:
                     self.stop("unreadable_image", f"{card!r}, expected a number from 0 to 999")
         return content
 
+    def bytes_at(self, start: int, size: int) -> np.ndarray:
+        """Bytes of the file that are no header."""
+        self.seek(start)
+        parts = []
+        while size > 0 and (part := super().read(size)):  # one read of a file gives 2 GiB at most
+            parts.append(part)
+            size -= len(part)
+        return np.frombuffer(parts[0] if len(parts) == 1 else b"".join(parts), np.uint8)
+
 
 class _Plain(_Careful, io.FileIO):
     pass
@@ -162,7 +175,7 @@ class FitsFile:
         with contextlib.ExitStack() as stack, readable(path):
             self._stream = stack.enter_context(_open_stream(path, max_bytes))
             with self._stream.explained():
-                self._hdus = fits.open(self._stream, memmap=False, lazy_load_hdus=True)
+                self.hdus = fits.open(self._stream, memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True)
             self._close = stack.pop_all().close
 
     def __enter__(self) -> "FitsFile":
@@ -184,18 +197,18 @@ class FitsFile:
         with readable(self.path), self.explained():
             hdu = self._select(extension)
             shape = self._check(hdu)
-            return Image(self, hdu, shape, hdu.header.copy(), self._hdus[0].header.copy())
+            return Image(self, hdu, shape, hdu.header, self.hdus[0].header)
 
     def _select(self, extension: str | int | None) -> Any:
         if extension is not None:
             try:
-                hdu = self._hdus[extension]
+                hdu = self.hdus[extension]
             except (KeyError, IndexError):
                 raise ImageError("missing_extension", f"{self.path} has no extension {extension!r}") from None
             if not _has_pixels(hdu):
                 raise ImageError("no_pixels", f"{self.path}: extension {extension!r} holds no image")
             return hdu
-        for hdu in self._hdus:
+        for hdu in self.hdus:
             if _has_pixels(hdu):
                 return hdu
         raise ImageError("no_pixels", f"{self.path} holds no image: every extension is a table or empty")
@@ -226,30 +239,41 @@ class FitsFile:
                 )
         return shape
 
-    def rows_of(self, hdu: Any, shape: tuple[int, ...], plane: int) -> Rows:
-        """Plane number `plane` of an image of `shape`."""
+    def rows_of(self, hdu: Any, shape: tuple[int, ...], plane: int, asinh: Asinh | None = None) -> Rows:
+        """Plane number `plane` of an image of `shape`, its values on a linear scale if `asinh` is theirs."""
         index = tuple(int(i) for i in np.unravel_index(plane, shape[:-2])) if len(shape) > 2 else ()
+        in_order = not isinstance(self._stream, _Plain)
         if isinstance(hdu, fits.CompImageHDU):
             tiles = HeldTiles.hold(hdu, self._bytes)
-            return Rows(self.path, shape[-2:], lambda start, stop: tiles.read(index, start, stop))
-        if isinstance(self._stream, _Plain) and not _is_scaled(hdu.header):
+            scaling = Scaling.of(hdu.header, tiles.blanks)
+            stored, in_order = (lambda start, stop: tiles.read(index, start, stop)), False
+        else:
+            scaling = Scaling.of(hdu.header)
             dtype = np.dtype(fits.hdu.base.BITPIX2DTYPE[hdu.header["BITPIX"]]).newbyteorder(">")
             offset = hdu.fileinfo()["datLoc"] + plane * math.prod(shape[-2:]) * dtype.itemsize
-            mapped = MappedPlane(self._stream, offset, dtype, shape[-2:])
-            return Rows(self.path, shape[-2:], lambda start, stop: mapped.pixels[start:stop], mapped=mapped)
+            if not in_order and scaling.plain and not asinh:
+                mapped = MappedPlane(self._stream, offset, dtype, shape[-2:])
+                return Rows(self.path, shape[-2:], lambda start, stop: mapped.pixels[start:stop], mapped=mapped)
+            row_bytes = shape[-1] * dtype.itemsize
+
+            def stored(start: int, stop: int) -> np.ndarray:
+                with self.explained():
+                    content = self._stream.bytes_at(offset + start * row_bytes, (stop - start) * row_bytes)
+                if len(content) < (stop - start) * row_bytes:
+                    raise ImageError("unreadable_image", f"{self.path} is truncated: its pixels are not all there")
+                return content.view(dtype).reshape(stop - start, shape[-1])
 
         def read(start: int, stop: int) -> np.ndarray:
-            with self.explained():
-                return hdu.section[(*index, slice(start, stop), slice(None))]
+            values = scaling.values(stored(start, stop))
+            return asinh.flux(values) if asinh else values
 
-        return Rows(self.path, shape[-2:], read, in_order=not isinstance(self._stream, _Plain))
+        return Rows(self.path, shape[-2:], read, in_order)
 
     def _bytes(self, start: int, size: int) -> np.ndarray:
         """Bytes of the file, mapped where it is a plain one."""
         if isinstance(self._stream, _Plain):
             return np.memmap(self._stream, np.uint8, "r", start, (size,)).view(np.ndarray)
-        self._stream.seek(start)
-        return np.frombuffer(self._stream.read(size), np.uint8)
+        return self._stream.bytes_at(start, size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,10 +286,22 @@ class Image:
     header: fits.Header
     primary: fits.Header
 
-    def rows(self, plane: int) -> Rows:
-        """Pixels of one of its planes, counted through all leading axes."""
+    @functools.cached_property
+    def asinh(self) -> Asinh | None:
+        """The scale of its pixels, where it is an asinh."""
+        with readable(self.file.path):
+            return asinh_scale(self.header, self.primary)
+
+    @functools.cached_property
+    def astrometry(self) -> Astrometry:
+        """What its headers say about the sky."""
         with readable(self.file.path), self.file.explained():
-            return self.file.rows_of(self.hdu, self.shape, plane)
+            return Astrometry(self.header, self.primary, self.file.hdus)
+
+    def rows(self, plane: int, asinh: Asinh | None = None) -> Rows:
+        """Pixels of one of its planes, counted through all leading axes; brought from the scale `asinh` to flux."""
+        with readable(self.file.path), self.file.explained():
+            return self.file.rows_of(self.hdu, self.shape, plane, asinh)
 
 
 def _has_pixels(hdu: Any) -> bool:
@@ -274,7 +310,3 @@ def _has_pixels(hdu: Any) -> bool:
     if any(int(n) < 0 for n in hdu.shape):
         raise ImageError("unreadable_image", f"its axes have lengths {hdu.shape}")
     return math.prod(hdu.shape) > 0
-
-
-def _is_scaled(header: fits.Header) -> bool:
-    return header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0 or (header["BITPIX"] > 0 and "BLANK" in header)

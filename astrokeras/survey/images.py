@@ -19,6 +19,8 @@ from PIL import Image
 from astrokeras.errors import UsageError
 from astrokeras.survey.fits_file import MAX_IMAGE_BYTES, FitsFile, Rows
 from astrokeras.survey.problems import ImageError, one_line
+from astrokeras.survey.scaling import Asinh
+from astrokeras.survey.sky import Astrometry
 from astrokeras.survey.template import ImageTemplate
 
 DISPLAY_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -35,12 +37,22 @@ class Plane:
             possible until the next plane is taken from `read_planes`.
         header: of the extension that holds the pixels; empty for JPEG and PNG.
         primary: the file's first header, where a keyword is looked up that `header` lacks.
+        astrometry: what the headers say about the sky; of these two headers, unless it is given.
+        asinh: the scale of the stored pixels, where it was one: `pixels` are linear flux.
+        path: the file.
     """
 
     band: int
     pixels: np.ndarray | Rows
     header: fits.Header
     primary: fits.Header
+    astrometry: Astrometry = None  # type: ignore[assignment]
+    asinh: Asinh | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.astrometry is None:
+            object.__setattr__(self, "astrometry", Astrometry(self.header, self.primary))
 
 
 def is_display(path: str | Path) -> bool:
@@ -81,7 +93,8 @@ def read_planes(
         extensions: the extension of each band, from `parse_extensions`; empty: the first with pixels.
         max_bytes: images that claim more bytes of pixels are refused.
         hcompress: read HCOMPRESS too.
-        shared: one image in a template without ``{band}`` may serve all bands (masks).
+        shared: they are weights or masks: one image in a template without ``{band}`` may serve all bands, and pixels
+            are on no asinh scale.
 
     Raises:
         ImageError: a file is missing, damaged, too large, or of a shape that does not hold the bands.
@@ -107,7 +120,9 @@ def read_planes(
                     raise ImageError(
                         "wrong_bands", f"{path} holds {planes} image planes, expected {expected} (--bands, --ext)"
                     )
-                yield Plane(band, image.rows(band if cube and not one_for_all else 0), image.header, image.primary)
+                asinh = None if shared else image.asinh
+                rows = image.rows(band if cube and not one_for_all else 0, asinh)
+                yield Plane(band, rows, image.header, image.primary, image.astrometry, asinh, path)
 
 
 def _paths(template: ImageTemplate, unit: str) -> list[Path]:

@@ -115,7 +115,7 @@ def _check_grid(grid: Grid, other: Grid, companion: Companion) -> None:
             "different_grids", f"the {companion.kind} has {other.shape[1]}×{other.shape[0]} pixels, "
             f"its image {grid.shape[1]}×{grid.shape[0]}",
         )  # fmt: skip
-    if grid.wcs is None or other.wcs is None:
+    if not (grid.sky.claimed and other.sky.claimed):
         return
     what = f"an image and its {companion.kind}"
     shift = grid_shift(grid, other)

@@ -1,17 +1,14 @@
 """Say in which field, and on which pixel, each catalogue object lies."""
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS, FITSFixedWarning, NoConvergence
-from astropy.wcs.utils import pixel_to_skycoord, proj_plane_pixel_scales, skycoord_to_pixel
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
 from scipy.spatial import cKDTree
 
+from astrokeras.survey import sky
 from astrokeras.survey.stamps import inside
 
 OBJECTS_AT_ONCE = 1 << 20
@@ -19,11 +16,21 @@ OBJECTS_AT_ONCE = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One survey image tile: its name, its shape ``(height, width)`` and, if it has one, its WCS."""
+    """One survey image tile.
+
+    Attributes:
+        name: as the files have it; empty where a survey is one image.
+        shape: ``(height, width)``.
+        wcs: the celestial WCS, None where there is none that can be used.
+        why: without `wcs`, which file has none and why, in words.
+        notes: what else a person should know of the field's pixels.
+    """
 
     name: str
     shape: tuple[int, int]
     wcs: WCS | None
+    why: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -37,33 +44,11 @@ class Field:
 
     def to_pixels(self, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """0-based x and y of ICRS positions in degrees; NaN where the projection has no answer."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyWarning)
-            try:
-                x, y = skycoord_to_pixel(SkyCoord(ra, dec, unit="deg"), self.wcs, origin=0)
-            except NoConvergence as error:  # far outside a distorted field: the answer so far says just that
-                x, y = error.best_solution.T
-        return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        return sky.to_pixels(self.wcs, ra, dec)
 
     def to_sky(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ICRS degrees of 0-based pixel positions."""
-        sky = pixel_to_skycoord(x, y, self.wcs, origin=0).icrs
-        return np.asarray(sky.ra.deg), np.asarray(sky.dec.deg)
-
-
-def celestial_wcs(header: fits.Header) -> WCS | None:
-    """The celestial WCS of a header, None where there is none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        warnings.simplefilter("ignore", AstropyWarning)
-        try:
-            wcs = WCS(header, naxis=2)
-            if not wcs.has_celestial:
-                return None
-            sky = pixel_to_skycoord(*(wcs.wcs.crpix - 1), wcs, origin=0).icrs
-        except Exception:  # damaged headers and unknown frames are refused in many ways; there is no usable WCS then
-            return None
-    return wcs if np.isfinite(sky.ra.deg) and np.isfinite(sky.dec.deg) else None
+        return sky.to_sky(self.wcs, x, y)
 
 
 def assign_fields(fields: Sequence[Field], ra: np.ndarray, dec: np.ndarray) -> np.ndarray:

@@ -10,7 +10,9 @@ import warnings
 
 import numpy as np
 from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS, Sip
+from astropy.wcs import WCS
+from astropy.wcs.wcsapi import HighLevelWCSWrapper
+from astropy.wcs.wcsapi.wrappers import BaseWCSWrapper
 
 from astrokeras.errors import UsageError
 from astrokeras.survey.fits_file import Rows
@@ -54,8 +56,8 @@ def cut_resampled(
         for i, (left, right, bottom, top) in zip(stamps, boxes.tolist(), strict=True):
             window = slice(max(bottom, 0) - first, max(top - first, 0)), slice(max(left, 0), max(right, 0))
             pixels = rows[window]
-            wcs_in = _shifted(grid.wcs, max(left, 0), max(bottom, 0))
-            wcs_out = _shifted(reference.wcs, int(x0[i]), int(y0[i]))
+            wcs_in = HighLevelWCSWrapper(_Shifted(grid.wcs, max(left, 0), max(bottom, 0)))
+            wcs_out = HighLevelWCSWrapper(_Shifted(reference.wcs, int(x0[i]), int(y0[i])))
             flux = _resample(pixels, wcs_in, wcs_out, size) if min(pixels.shape) > 1 else np.full((size, size), np.nan)
             cut(flux, np.zeros(1, int), np.zeros(1, int), size, out[i : i + 1], scale)
             whole = left >= 0 and bottom >= 0 and right <= grid.shape[1] and top <= grid.shape[0]
@@ -65,7 +67,7 @@ def cut_resampled(
     return bad, complete
 
 
-def _resample(pixels: np.ndarray, wcs_in: WCS, wcs_out: WCS, size: int) -> np.ndarray:
+def _resample(pixels: np.ndarray, wcs_in: HighLevelWCSWrapper, wcs_out: HighLevelWCSWrapper, size: int) -> np.ndarray:
     from reproject import reproject_adaptive  # noqa: PLC0415 - not everybody has it
 
     flux = np.array(pixels, dtype=np.float64)
@@ -102,10 +104,27 @@ def _to_grid(grid: Grid, reference: Grid, x: np.ndarray, y: np.ndarray) -> tuple
     return found[0].reshape(x.shape), found[1].reshape(x.shape)
 
 
-def _shifted(wcs: WCS, x: int, y: int) -> WCS:
-    """The WCS of an image whose first pixel is `x`, `y` of this one; negative where it begins before it."""
-    new = wcs.deepcopy()
-    new.wcs.crpix = new.wcs.crpix - [x, y]
-    if wcs.sip is not None:
-        new.sip = Sip(wcs.sip.a, wcs.sip.b, wcs.sip.ap, wcs.sip.bp, wcs.sip.crpix - [x, y])
-    return new
+class _Shifted(BaseWCSWrapper):
+    """The WCS of an image whose first pixel is `x`, `y` of another one; negative where it begins before it."""
+
+    def __init__(self, wcs: WCS, x: int, y: int) -> None:
+        super().__init__(wcs)
+        self._first = x, y
+
+    @property
+    def pixel_n_dim(self) -> int:
+        return 2
+
+    @property
+    def world_n_dim(self) -> int:
+        return 2
+
+    def pixel_to_world_values(self, *pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """As the interface has it, of pixels from this first one."""
+        moved = (np.asarray(axis) + first for axis, first in zip(pixels, self._first, strict=True))
+        return self._wcs.pixel_to_world_values(*moved)
+
+    def world_to_pixel_values(self, *world: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The opposite."""
+        pixels = self._wcs.world_to_pixel_values(*world)
+        return tuple(np.asarray(axis) - first for axis, first in zip(pixels, self._first, strict=True))

@@ -73,11 +73,24 @@ class HeldTiles:
         if not isinstance(hdu._bintable, _Table):
             behind = hdu._bintable
             raw = read_bytes(behind._data_offset, table_bytes(behind.header))
-            hdu._bintable = _Table(behind.header, behind.data, raw, behind._theap)
+            header = behind.header
+            if hdu.header["BITPIX"] < 0 and "ZSCALE" not in behind.data.names:
+                # Floats that are kept as they are say NaN themselves; astropy would compare them with ZBLANK or BLANK.
+                header = header.copy()
+                header.remove("ZBLANK", ignore_missing=True)
+                hdu.header.remove("BLANK", ignore_missing=True)
+            hdu._bintable = _Table(header, behind.data, raw, behind._theap)
         return cls(hdu, hdu._bintable)
 
+    @property
+    def blanks(self) -> tuple[object, ...]:
+        """Beside the image's own BLANK, the stored numbers that stand for undefined pixels in tiles."""
+        return tuple(self.table.header[keyword] for keyword in ("ZBLANK", "BLANK") if keyword in self.table.header)
+
     def read(self, index: tuple[int, ...], start: int, stop: int) -> np.ndarray:
-        """Rows `start` to `stop` of the plane at `index` of the leading axes, once their tiles are known to be safe.
+        """Rows `start` to `stop`, as they are stored, of the plane at `index` of the leading axes.
+
+        Tiles are unpacked once they are known to be safe.
 
         Raises:
             Exception: anything that a damaged file causes.

@@ -4,7 +4,8 @@ import pytest
 from astrokeras.errors import UsageError
 from astrokeras.records.cells import SkyCells, split_cells
 from astrokeras.records.splitting import Splitting
-from astrokeras.survey.placement import Field, celestial_wcs
+from astrokeras.survey.placement import Field
+from astrokeras.survey.sky import Astrometry
 from astrokeras.survey.stamps import window_start
 from tests.sky import SCALE, tan_header
 
@@ -15,7 +16,7 @@ PLACES = [(150.3, 2.1), (200.0, -89.9)]  # the belt of HEALPix, and its cap at t
 
 def sky_fields(ra: float, dec: float, angles: tuple[float, ...]) -> list[Field]:
     headers = [tan_header((SIDE, SIDE), ra, dec, angle=angle) for angle in angles]
-    return [Field(str(i), (SIDE, SIDE), celestial_wcs(header)) for i, header in enumerate(headers)]
+    return [Field(str(i), (SIDE, SIDE), Astrometry(header).wcs) for i, header in enumerate(headers)]
 
 
 def objects(n_fields: int, seed: int, count: int = 3000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

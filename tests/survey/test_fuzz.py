@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from astrokeras.survey.images import ImageError, read_planes
-from astrokeras.survey.placement import celestial_wcs
+from astrokeras.survey.sky import Astrometry
 from astrokeras.survey.template import ImageTemplate
 from tests.sky import tan_header
 
@@ -66,7 +66,7 @@ def outcome(path: Path) -> str:
     """What comes of reading the file as a whole and by rows."""
     try:
         (plane,) = (
-            (np.asarray(p.pixels), p.pixels[3:9], celestial_wcs(p.header))
+            (np.asarray(p.pixels), p.pixels[3:9], Astrometry(p.header).wcs)
             for p in read_planes(ImageTemplate(str(path), ("r",)), "", {}, max_bytes=MAX_BYTES)
         )
     except ImageError as error:

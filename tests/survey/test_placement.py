@@ -6,7 +6,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrokeras.survey import placement
-from astrokeras.survey.placement import Field, assign_fields, celestial_wcs
+from astrokeras.survey.placement import Field, assign_fields
+from astrokeras.survey.sky import Astrometry
 from astrokeras.survey.stamps import inside
 from tests.sky import SCALE, tan_header
 
@@ -14,7 +15,7 @@ SHAPE = (80, 100)
 
 
 def field(name: str = "A", *, shape: tuple[int, int] = SHAPE, **options) -> Field:
-    return Field(name, shape, celestial_wcs(tan_header(shape, **options)))
+    return Field(name, shape, Astrometry(tan_header(shape, **options)).wcs)
 
 
 def distorted() -> fits.Header:
@@ -26,7 +27,7 @@ def distorted() -> fits.Header:
 
 @pytest.mark.parametrize("header", [tan_header(SHAPE, angle=30), distorted()], ids=["TAN", "SIP"])
 def test_pixels_are_those_of_astropys_wcs_counted_from_zero(header: fits.Header):
-    here = Field("A", SHAPE, celestial_wcs(header))
+    here = Field("A", SHAPE, Astrometry(header).wcs)
     x, y = np.random.default_rng(0).uniform(0, 80, (2, 50))
     ra, dec = WCS(header).all_pix2world(x, y, 0)
     np.testing.assert_allclose(here.to_pixels(ra, dec), (x, y), atol=1e-4)
@@ -36,7 +37,7 @@ def test_pixels_are_those_of_astropys_wcs_counted_from_zero(header: fits.Header)
 
 def test_reference_pixel_counts_from_one():
     header = tan_header(SHAPE, ra=33, dec=-5)
-    x, y = Field("A", SHAPE, celestial_wcs(header)).to_pixels(np.array([33.0]), np.array([-5.0]))
+    x, y = Field("A", SHAPE, Astrometry(header).wcs).to_pixels(np.array([33.0]), np.array([-5.0]))
     assert (x[0], y[0]) == pytest.approx((header["CRPIX1"] - 1, header["CRPIX2"] - 1))
 
 
@@ -52,7 +53,7 @@ def test_a_galactic_header_takes_icrs_positions():
 
 @pytest.mark.parametrize("header", [tan_header(SHAPE), distorted()], ids=["TAN", "SIP"])
 def test_no_other_place_of_the_sky_falls_on_the_image(header: fits.Header):
-    here = Field("A", SHAPE, celestial_wcs(header))
+    here = Field("A", SHAPE, Astrometry(header).wcs)
     rng = np.random.default_rng(1)
     ra, dec = rng.uniform(0, 360, 3000), np.degrees(np.arcsin(rng.uniform(-1, 1, 3000)))
     ra[:1000], dec[:1000] = rng.uniform(148, 152, 1000), rng.uniform(0, 4, 1000)
@@ -76,13 +77,13 @@ BROKEN = {
 @pytest.mark.parametrize("cards", BROKEN.values(), ids=BROKEN)
 def test_a_header_that_places_nothing_on_the_sky_has_no_wcs(cards: dict):
     header = tan_header(SHAPE)
-    assert celestial_wcs(header) is not None
+    assert Astrometry(header).wcs is not None
     header.update(cards)
-    assert celestial_wcs(header) is None
+    assert Astrometry(header).wcs is None
 
 
 def test_no_header_has_no_wcs():
-    assert celestial_wcs(fits.Header()) is None
+    assert Astrometry(fits.Header()).wcs is None
 
 
 def test_of_overlapping_fields_the_one_around_the_object_wins():
@@ -155,6 +156,6 @@ def test_a_map_of_half_the_sky_is_searched_as_a_whole():
     header["CTYPE1"], header["CTYPE2"] = "RA---SIN", "DEC--SIN"
     for name in ("CD1_1", "CD2_2"):
         header[name] = np.sign(header[name]) * 1.6  # degrees; the corners lie off the hemisphere
-    sky = Field("all", (100, 100), celestial_wcs(header))
+    sky = Field("all", (100, 100), Astrometry(header).wcs)
     found = assign_fields([sky], np.array([10.0, 60, 190]), np.array([20.0, 40, -20]))
     assert found.tolist() == [0, 0, -1]
