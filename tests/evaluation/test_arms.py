@@ -124,5 +124,5 @@ def test_names_of_arms_are_plain_and_bounded(place, tmp_path):
         copy = shutil.copytree(place / "magnitudes", tmp_path / str(number) / "pre.trained")
         (copy / "run.json").write_text(json.dumps({**run, "init": {**first, "path": f"/runs/{name}"}}))
         (arm,) = make_arms(options(place, init=(str(copy),)), Records.load(place / "records"), silent)
-        assert re.fullmatch(r"pre-trained-from-[\w-]*", arm.name)
+        assert re.fullmatch(r"pre-trained-from[\w-]*", arm.name)
         assert len(arm.name) <= 80

@@ -88,7 +88,7 @@ def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_pa
         np.testing.assert_array_equal(before, after)
     # A repeat of random weights has an encoder of its own.
     one, two = (load_trained(moved / f"scratch/budget-8/repeat-{n}").model.get_layer("encoder") for n in "01")
-    assert not np.array_equal(one.get_weights()[-2], two.get_weights()[-2])
+    assert any(not np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
     fit = moved / "magnitudes/budget-8/repeat-0"
     (fit / "head.npz").write_bytes(b"PK")
     with pytest.raises(AstrokerasError, match=r"head\.npz is damaged"):
