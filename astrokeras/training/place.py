@@ -148,20 +148,24 @@ class Place:
         shutil.rmtree(self._old, ignore_errors=True)
 
     def _finish_swap(self) -> None:
+        """Puts the new run, if it is whole, or the old one where a process that was killed has left neither."""
         if not self._old.exists():
             return
-        with contextlib.suppress(OSError):
-            if not is_empty(self.named) and not _is_finished(self.out):
-                raise AstrokerasError(
-                    f"a run was killed while it took the place of {self.named}: what was there is in {self._old}, "
-                    f"but {self.named} holds something else now; move one of them away"
-                )
-            if is_empty(self.named):
+        if not is_empty(self.named) and not _is_finished(self.out):
+            raise AstrokerasError(
+                f"a run was killed while it took the place of {self.named}: what was there is in {self._old}, but "
+                f"{self.named} holds something else now; move one of them away"
+            )
+        if is_empty(self.named):
+            found = self._new if _is_finished(self._new) else self._old
+            try:
                 if self.out.is_dir():
                     (self.out / LOCK).unlink(missing_ok=True)
                     self.out.rmdir()
-                (self._new if _is_finished(self._new) else self._old).rename(self.out)
-            shutil.rmtree(self._old)
+                found.rename(self.out)
+            except OSError as error:
+                raise AstrokerasError(f"{self.named} is in {found}, and cannot be put back: {error.strerror}") from None
+        shutil.rmtree(self._old, ignore_errors=True)
 
 
 def _is_finished(path: Path) -> bool:
