@@ -147,7 +147,7 @@ def simulate_command(**values: Any) -> str:
         "label": "Column with the class (text or integers); negative or empty is unlabelled.",
         "columns": "Columns of numbers to carry along, as in z,ebv.",
         "where": "Rows to keep, as in 'r < 21 & FLAGS == 0'; missing values fulfil no comparison.",
-        "size": "Side of a stamp in pixels.",
+        "size": "Side of a stamp in pixels.  [default: 64, or that of the files if each shows one object]",
         "splits": f"Shares of the splits, scaled to add up to 1.  [default: {config.DEFAULT_SPLITS}]",
         "split_by": "id, field, sky (areas of sky that share no pixel) or a column.  [default: id]",
         "cell_size": "With --split-by sky: side of an area, in arcmin (pixels without WCS).  [default: 50 areas]",

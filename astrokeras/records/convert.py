@@ -18,6 +18,7 @@ from astrokeras.records.partial import Partial
 from astrokeras.records.plan import Plan, check_options, make_plan
 from astrokeras.records.rejects import FILTERED
 from astrokeras.records.resume import already_complete, check_unfinished, what_is_asked
+from astrokeras.records.sizing import with_size
 from astrokeras.records.splitting import choose_splitting
 from astrokeras.records.task import Task, Work
 from astrokeras.records.work import describe_input, inputs_of, run_and_keep
@@ -56,6 +57,8 @@ def convert(
     if out.exists() and not _is_ours(out):
         raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
     _, config = choose_splitting(config)
+    check_options(config)
+    config = with_size(config, report)
     asked = what_is_asked(config)
     with Partial.opened(out) as partial:
         if out.exists() and not config.overwrite:
@@ -67,7 +70,6 @@ def convert(
         if not config.overwrite:
             check_unfinished(asked, partial)
         if config.detect:
-            check_options(config)
             partial.begin(asked)
             config = with_detected(config, _detect(config, partial, report, progress, executor))
         plan = make_plan(config, report)

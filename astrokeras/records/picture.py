@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from astropy.visualization import make_lupton_rgb
 from PIL import Image, ImageDraw, ImageFont
@@ -13,7 +14,7 @@ from astrokeras.records.tfrecord import read
 from astrokeras.survey.bands import band_thirds
 
 COLUMNS, ROWS, CELL, CAPTION = 12, 8, 96, 30
-HEAD, FONT = 24, 12  # height of the line above the stamps, and of letters
+HEAD, FONT = 24, 11  # height of the line above the stamps, and of letters
 _BRIGHT = 5  # times the sky noise
 
 
@@ -66,7 +67,8 @@ def write_sheet(records: Records, path: str | Path, seed: int, by: str | None = 
     pictures = dict(zip(order, rgb(flux, records), strict=True))
     sheet = Image.new("RGB", (COLUMNS * (CELL + 4), HEAD + len(places) * (CELL + CAPTION)), "white")
     pen = ImageDraw.Draw(sheet)
-    pen.font = ImageFont.load_default(FONT)
+    # Pillow's own font has few letters.
+    pen.font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", FONT)
     _draw_head(pen, records)
     for line, row in enumerate(places):
         for column, index in enumerate(row):
