@@ -157,7 +157,7 @@ def simulate_command(**values: Any) -> str:
         "label": "Column with the class (text or integers); negative or empty is unlabelled.",
         "columns": "Columns of numbers to carry along, as in z,ebv.",
         "where": "Rows to keep, as in 'r < 21 & FLAGS == 0'; missing values fulfil no comparison.",
-        "size": "Side of a stamp in pixels.",
+        "size": "Side of a stamp in pixels.  [default: 64, or that of the files if each shows one object]",
         "splits": f"Shares of the splits, scaled to add up to 1.  [default: {config.DEFAULT_SPLITS}]",
         "split_by": "id, field, sky (areas of sky that share no pixel) or a column.  [default: id]",
         "cell_size": "With --split-by sky: side of an area, in arcmin (pixels without WCS).  [default: 50 areas]",
@@ -187,20 +187,25 @@ def convert_command(as_json: bool, **values: Any) -> str:
 @click.argument("records", metavar="DIR")
 @click.option("--verify", is_flag=True, help="Read every file, compare its checksum, and add up the rows.")
 @click.option("--sheet", metavar="FILE.png", help="Write a contact sheet of stamps.")
+@click.option("--sheet-by", type=click.Choice(["class"]), help="With --sheet: a row for each class.")
 @json_option
-def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> str:
+def inspect_command(
+    records: str, verify: bool, sheet: str | None, sheet_by: str | None, as_json: bool, seed: int
+) -> str:
     """Show what is in a records directory."""
     from astrokeras.records.directory import Records  # noqa: PLC0415
     from astrokeras.records.inspect import describe  # noqa: PLC0415
     from astrokeras.records.picture import write_sheet  # noqa: PLC0415
     from astrokeras.records.verify import verify as verify_all  # noqa: PLC0415
 
+    if sheet_by and not sheet:
+        raise UsageError(f"--sheet-by {sheet_by} goes with --sheet FILE.png")
     opened = Records.load(records)
     if verify:
         verify_all(opened)
         report("every file is as it was written")
     if sheet:
-        write_sheet(opened, sheet, seed)
+        write_sheet(opened, sheet, seed, sheet_by)
         report(f"contact sheet in {sheet}")
     return show(opened.content, describe(opened.content), as_json)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 DEFAULT_SPLITS = "train=0.8,val=0.1,test=0.1"
 DEFAULT_SPLIT_BY = "id"
+DEFAULT_SIZE = 64
 DEFAULT_IMAGENET_BACKBONE = "mobilenet_v2"
 MAX_MODEL_BYTES = 2 << 30
 
@@ -70,7 +71,7 @@ class ConvertConfig:
     label: str | None = None
     columns: tuple[str, ...] = ()
     where: str | None = None
-    size: int = 64
+    size: int | None = None
     splits: str | None = None
     split_by: str | None = None
     cell_size: float | None = None

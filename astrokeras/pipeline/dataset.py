@@ -26,7 +26,7 @@ from astrokeras.pipeline.source import POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS, untuned
 from astrokeras.records.directory import Records
 
-_PARALLEL_SHARDS = 16
+_PARALLEL_SHARDS = 64  # read in turn, so that the buffer holds records of as many fields
 _READ_BATCH = 1024
 _TRAIN = "train"
 # The part of a batch for who trains alone: the first of one.

@@ -12,6 +12,7 @@ from astrokeras.records.detection import is_duplicate
 from astrokeras.records.places import Places, places_of_files, places_on_fields
 from astrokeras.records.positions import by_field, find_fields, find_positions, read_fields
 from astrokeras.records.rejects import FILTERED, Rejects
+from astrokeras.records.sizing import describe_cut, with_size
 from astrokeras.records.splits import describe_scaling, parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
@@ -76,6 +77,8 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     if said := _describe_splits(splitting, config.splits):
         report(said)
     check_options(config)
+    config = with_size(config, report)
+    describe_cut(config, report)
     cutting = parse_cutting(config)
     template = cutting.template
     units = template.discover()
@@ -128,7 +131,7 @@ def check_options(config: ConvertConfig) -> None:
     """
     if not config.bands or len(set(config.bands)) < len(config.bands):
         raise UsageError(f"--bands {','.join(config.bands)}: expected different names, as in u,g,r,i,z")
-    if config.size < 4:
+    if config.size is not None and config.size < 4:
         raise UsageError(f"--size {config.size}: expected at least 4 pixels")
     if not 0 <= config.max_bad_fraction <= 1:
         raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")

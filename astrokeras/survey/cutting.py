@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import DEFAULT_SIZE, ConvertConfig
 from astrokeras.errors import UsageError
 from astrokeras.survey.fits_file import MAX_IMAGE_BYTES, Rows
 from astrokeras.survey.grids import Grid, different_grids, grid_shift
@@ -73,7 +73,7 @@ def parse_cutting(config: ConvertConfig) -> Cutting:
         template=template,
         extensions=parse_extensions(config.ext, config.bands),
         zero_points=parse_zero_points(config.zero_point, config.bands, config.catalog_bands),
-        size=config.size,
+        size=config.size or DEFAULT_SIZE,
         pad=config.edge == "pad",
         companions=parse_companions(config, template),
         resample=config.resample,
