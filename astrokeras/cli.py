@@ -177,20 +177,25 @@ def convert_command(as_json: bool, **values: Any) -> str:
 @click.argument("records", metavar="DIR")
 @click.option("--verify", is_flag=True, help="Read every file, compare its checksum, and add up the rows.")
 @click.option("--sheet", metavar="FILE.png", help="Write a contact sheet of stamps.")
+@click.option("--sheet-by", type=click.Choice(["class"]), help="With --sheet: a row for each class.")
 @json_option
-def inspect_command(records: str, verify: bool, sheet: str | None, as_json: bool, seed: int) -> str:
+def inspect_command(
+    records: str, verify: bool, sheet: str | None, sheet_by: str | None, as_json: bool, seed: int
+) -> str:
     """Show what is in a records directory."""
     from astrokeras.records.directory import Records  # noqa: PLC0415
     from astrokeras.records.inspect import describe  # noqa: PLC0415
     from astrokeras.records.picture import write_sheet  # noqa: PLC0415
     from astrokeras.records.verify import verify as verify_all  # noqa: PLC0415
 
+    if sheet_by and not sheet:
+        raise UsageError(f"--sheet-by {sheet_by} goes with --sheet FILE.png")
     opened = Records.load(records)
     if verify:
         verify_all(opened)
         report("every file is as it was written")
     if sheet:
-        write_sheet(opened, sheet, seed)
+        write_sheet(opened, sheet, seed, sheet_by)
         report(f"contact sheet in {sheet}")
     return show(opened.content, describe(opened.content), as_json)
 

@@ -25,7 +25,7 @@ from astrokeras.records.directory import Records
 
 # Serialized records held in memory for shuffling; a selection that fits is read from disk only once.
 _BUFFER_BYTES = 256 * 2**20
-_PARALLEL_SHARDS = 16
+_PARALLEL_SHARDS = 64  # read in turn, so that the buffer holds records of as many fields
 _READ_BATCH = 1024
 _TRAIN = "train"
 # The part of a batch for who trains alone: the first of one.

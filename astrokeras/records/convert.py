@@ -20,8 +20,9 @@ from astrokeras.records.rejects import FILTERED
 from astrokeras.records.resume import already_complete, check_unfinished, what_is_asked
 from astrokeras.records.splitting import choose_splitting
 from astrokeras.records.task import Task, Work
-from astrokeras.records.work import run_and_keep
+from astrokeras.records.work import describe_input, inputs_of, run_and_keep
 from astrokeras.survey.named import with_survey
+from astrokeras.survey.out import check_out_is_not_here
 
 Report = Callable[[str], None]
 Progress = Callable[[Iterable, int], Iterable]
@@ -50,6 +51,7 @@ def convert(
     """
     out = Path(config.out)
     _check_options(config)
+    check_out_is_not_here(out)
     config = check_detection(with_survey(config))
     if out.exists() and not _is_ours(out):
         raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
@@ -58,6 +60,8 @@ def convert(
     with Partial.opened(out) as partial:
         if out.exists() and not config.overwrite:
             content = already_complete(asked, partial, resume=config.resume)
+            _compare_inputs(config, content, partial, report, progress)
+            partial.clean_up()
             report(f"{out} is complete already")
             return content
         if not config.overwrite:
@@ -88,6 +92,33 @@ def convert(
         except OSError as error:
             raise AstrokerasError(f"cannot write {out}: {error.strerror or error}{_kept(partial, plan)}") from None
     return content
+
+
+def _compare_inputs(
+    config: ConvertConfig, content: dict[str, Any], partial: Partial, report: Report, progress: Progress
+) -> None:
+    """With ``--resume``, read the images of a finished conversion again.
+
+    Raises:
+        AstrokerasError: one has changed, is gone or has come.
+    """
+    if not config.resume:
+        return
+    images = [entry for entry in content["inputs"] if "crc32c" in entry or "files" in entry]
+    total = sum(entry["bytes"] for entry in images)
+    report(f"comparing the images ({total / 1e6:,.1f} MB) with their checksums")
+    if any("files" in entry for entry in images):  # many small ones, of which only a task's together have a checksum
+        plan = make_plan(config, lambda line: None)
+        tasks = progress(plan.tasks, len(plan.tasks))
+        now = [entry for task in tasks for entry in inputs_of(_work(plan, task, partial))]
+        changed = "" if now == images else f"a file of {config.images}"
+    else:
+        wrong = (entry["path"] for entry in progress(images, len(images)) if describe_input(entry["path"]) != entry)
+        changed = next(wrong, "")
+    if changed:
+        raise AstrokerasError(
+            f"{config.out} is complete, but {changed} has changed since; use --overwrite to convert again"
+        )
 
 
 def _detect(
@@ -148,6 +179,8 @@ def _kept(partial: Partial, plan: Plan) -> str:
 def _work_through(plan: Plan, partial: Partial, report: Report, progress: Progress, executor: Executor | None) -> Tally:
     """Take what earlier runs have finished, and run the other tasks."""
     works = (_work(plan, task, partial) for task in plan.tasks)
+    if partial.kept:
+        report(f"comparing what {partial.kept} tasks have left with its checksums")
     finished = {work.task.index: done for work in works if (done := partial.finished(work))} if partial.kept else {}
     partial.drop_strays({part.file for done in finished.values() for part in done.parts.values()}, len(plan.tasks))
     if finished:

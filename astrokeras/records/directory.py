@@ -82,6 +82,11 @@ class Records:
         return self.content["unit"]
 
     @property
+    def pixel_scale(self) -> float | None:
+        """Arcseconds a pixel, by the images' WCS or ``--pixel-scale``; None where neither says it."""
+        return self.content.get("pixel_scale") or self.content.get("options", {}).get("pixel_scale")
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes; empty without labels."""
         return tuple(self.content["classes"])

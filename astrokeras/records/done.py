@@ -47,7 +47,7 @@ class Done:
         why: reason and detail.
         sky, noise: level and noise of the sky in training stamps, float64 ``[N, B]``.
         inputs: images read for the first time in this task, with sizes and checksums.
-        seen: size and time of change (ns) of every file that the task depends on, before it was read; None: missing.
+        seen: size and times of change (ns) of every file that the task depends on, before it was read; None: missing.
     """
 
     index: int
@@ -69,12 +69,15 @@ class Done:
 
 
 def look_at(path: str | Path) -> list[int] | None:
-    """Size and time of the last change of a file; None where there is none."""
+    """Size and times of the last change of a file and of what is known about it; None where there is none.
+
+    The second time is not set back with the first by what edits a file in place.
+    """
     try:
         status = Path(path).stat()
     except (OSError, ValueError):  # not there, or a name that no file can have
         return None
-    return [status.st_size, status.st_mtime_ns]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def save(done: Done, path: Path, fingerprint: str) -> None:

@@ -134,6 +134,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
             "bands": list(config.bands),
             "size": config.size,
             "unit": plan.cutting.unit,
+            "pixel_scale": plan.places.pixel_scale or config.pixel_scale,
             "classes": list(plan.catalog.classes),
             "columns": list(plan.columns),
             "sky": sky,

@@ -22,6 +22,7 @@ from astrokeras.records.done import Done, load
 from astrokeras.records.metadata import sync, write_json
 from astrokeras.records.parts import part_path
 from astrokeras.records.task import Work
+from astrokeras.records.tfrecord import checksum
 from astrokeras.records.work import result_path
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
@@ -113,7 +114,8 @@ class Partial:
 
     def _is_whole(self, part: Any) -> bool:
         path = part_path(self.path, part.file)
-        return path.is_file() and path.stat().st_size == part.shard.bytes
+        size = path.stat().st_size if path.is_file() else None
+        return size == part.shard.bytes and checksum(path) == part.shard.crc32c
 
     def drop_strays(self, parts: set[str], n_tasks: int) -> None:
         """Delete the files that no finished task knows: what a killed run left half-written, or another plan."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.visualization import make_lupton_rgb
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
@@ -12,7 +12,8 @@ from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import read
 from astrokeras.survey.bands import band_thirds
 
-COLUMNS, ROWS, CELL, CAPTION = 12, 8, 96, 14
+COLUMNS, ROWS, CELL, CAPTION = 12, 8, 96, 30
+HEAD, FONT = 24, 12  # height of the line above the stamps, and of letters
 _BRIGHT = 5  # times the sky noise
 
 
@@ -42,30 +43,38 @@ def rgb(flux: np.ndarray, records: Records) -> np.ndarray:
     return np.stack([make_lupton_rgb(*np.moveaxis(stamp, -1, 0), minimum=-2, stretch=10, Q=8) for stamp in channels])
 
 
-def write_sheet(records: Records, path: str | Path, seed: int) -> None:
-    """Write a contact sheet: random training stamps, each with its class (or the end of its id) below.
+def write_sheet(records: Records, path: str | Path, seed: int, by: str | None = None) -> None:
+    """Write a contact sheet of random training stamps, each with its class and the end of its id below.
+
+    Above them stands which bands are red, green and blue, and a bar of so many arcseconds (pixels, where their scale is
+    not known). With `by` ``class`` a row shows stamps of one class, the last row those without.
 
     Raises:
-        UsageError: `path` is no PNG.
+        UsageError: `path` is no PNG, or there are no classes to show by.
         AstrokerasError: it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise UsageError(f"--sheet {path}: expected a name that ends in .png")
-    examples = _draw(records, COLUMNS * ROWS, seed)
+    if by and not records.classes:
+        raise UsageError(f"--sheet-by {by}: the records in {records.path} have no labels")
+    places = _places_by_class(records, seed) if by else _places(records, seed)
+    examples = _read(records, {index for row in places for index in row})
+    order = [index for row in places for index in row]
     shape = (records.size, records.size, len(records.bands))
-    flux = np.stack([np.frombuffer(example["image"], dtype="<f4").reshape(shape) for example in examples])
-    rows = -(-len(examples) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * (CELL + 4), rows * (CELL + CAPTION)), "white")
+    flux = np.stack([np.frombuffer(examples[index]["image"], dtype="<f4").reshape(shape) for index in order])
+    pictures = dict(zip(order, rgb(flux, records), strict=True))
+    sheet = Image.new("RGB", (COLUMNS * (CELL + 4), HEAD + len(places) * (CELL + CAPTION)), "white")
     pen = ImageDraw.Draw(sheet)
-    for index, (picture, example) in enumerate(zip(rgb(flux, records), examples, strict=True)):
-        left, top = index % COLUMNS * (CELL + 4), index // COLUMNS * (CELL + CAPTION)
-        # Row 0 of an image of the sky is at the bottom, of a photograph at the top.
-        upright = picture if records.unit == "display" else picture[::-1]
-        sheet.paste(Image.fromarray(upright).resize((CELL, CELL), Image.Resampling.NEAREST), (left, top))
-        label = int(example["label"][0])
-        caption = records.classes[label] if label >= 0 else example["id"].decode()[-14:]
-        pen.text((left + 2, top + CELL + 1), caption, fill="black" if label >= 0 else "gray")
+    pen.font = ImageFont.load_default(FONT)
+    _draw_head(pen, records)
+    for line, row in enumerate(places):
+        for column, index in enumerate(row):
+            left, top = column * (CELL + 4), HEAD + line * (CELL + CAPTION)
+            # Row 0 of an image of the sky is at the bottom, of a photograph at the top.
+            upright = pictures[index] if records.unit == "display" else pictures[index][::-1]
+            sheet.paste(Image.fromarray(upright).resize((CELL, CELL), Image.Resampling.NEAREST), (left, top))
+            _draw_caption(pen, records, examples[index], (left + 2, top + CELL))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path)
@@ -73,15 +82,84 @@ def write_sheet(records: Records, path: str | Path, seed: int) -> None:
         raise AstrokerasError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def _draw(records: Records, wanted: int, seed: int) -> list[dict]:
-    """Random training records, in record order."""
+def describe_colours(records: Records) -> str:
+    """Which bands are shown in which colour."""
+    bands = records.bands
+    if records.unit == "display" and len(bands) == 3:
+        shown = [(band,) for band in bands]
+    else:
+        shown = [tuple(bands[i] for i in np.arange(len(bands))[third]) for third in band_thirds(len(bands))]
+    if len(set(shown)) == 1:
+        return f"grey: {', '.join(shown[0])}"
+    return "   ".join(f"{c}: {', '.join(names)}" for c, names in zip(("red", "green", "blue"), shown, strict=True))
+
+
+def scale_bar(records: Records) -> tuple[float, str]:
+    """Length of the bar in pixels of a stamp, at most half of it, and its text: 1, 2 or 5 times a power of ten."""
+    scale, unit = (records.pixel_scale, "arcsec") if records.pixel_scale else (1.0, "pixels")
+    longest = records.size / 2 * scale
+    power = 10.0 ** np.floor(np.log10(longest))
+    length = power * max(factor for factor in (1, 2, 5) if factor * power <= longest * (1 + 1e-9))
+    return length / scale, f"{length:g} {unit}"
+
+
+def _draw_head(pen: ImageDraw.ImageDraw, records: Records) -> None:
+    pixels, text = scale_bar(records)
+    width, right = pixels * CELL / records.size, COLUMNS * (CELL + 4) - 8
+    pen.line((right - width, HEAD - 7, right, HEAD - 7), fill="black", width=3)
+    pen.text((right - width - 8, HEAD / 2), text, fill="black", anchor="rm")
+    room = right - width - 16 - pen.textlength(text)
+    stamps = f"{records.name}, stamps of {records.size}×{records.size} pixels      {describe_colours(records)}"
+    pen.text((2, HEAD / 2), _fitting(pen, stamps, room), fill="black", anchor="lm")
+
+
+def _draw_caption(pen: ImageDraw.ImageDraw, records: Records, example: dict, corner: tuple[int, int]) -> None:
+    """The class, and below it the id, whose end says most."""
+    left, top = corner
+    label = int(example["label"][0])
+    if records.classes:
+        text = records.classes[label] if label >= 0 else "unlabelled"
+        pen.text((left, top), _fitting(pen, text, CELL - 2), fill="black" if label >= 0 else "gray")
+    identifier = bytes(example["id"]).decode()
+    pen.text((left, top + CAPTION // 2 - 1), _fitting(pen, identifier, CELL - 2, end=True), fill="dimgray")
+
+
+def _fitting(pen: ImageDraw.ImageDraw, text: str, width: float, *, end: bool = False) -> str:
+    """As much of the text's beginning (or end) as there is room for."""
+    text = "".join(character if character.isprintable() else "?" for character in text)[:500]
+    if pen.textlength(text) <= width:
+        return text
+    while text and pen.textlength(f"…{text}") > width:
+        text = text[1:] if end else text[:-1]
+    return f"…{text}" if end else f"{text}…"
+
+
+def _places(records: Records, seed: int) -> list[list[int]]:
+    """Random training records in record order, by rows of the sheet."""
     count = records.count("train")
-    chosen = set(np.random.default_rng(seed).choice(count, min(wanted, count), replace=False).tolist())
-    examples, start = [], 0
+    chosen = np.sort(np.random.default_rng(seed).choice(count, min(COLUMNS * ROWS, count), replace=False)).tolist()
+    return [chosen[start : start + COLUMNS] for start in range(0, len(chosen), COLUMNS)]
+
+
+def _places_by_class(records: Records, seed: int) -> list[list[int]]:
+    """Random training records of each class that has any, then of the unlabelled."""
+    rng, labels = np.random.default_rng(seed), records.objects("train")["label"]
+    labels = np.ma.filled(labels, "")
+    rows = []
+    for name in (*records.classes, ""):
+        here = np.flatnonzero(labels == name)
+        if len(here):
+            rows.append(np.sort(rng.choice(here, min(COLUMNS, len(here)), replace=False)).tolist())
+    return rows
+
+
+def _read(records: Records, chosen: set[int]) -> dict[int, dict]:
+    """The training records at these places."""
+    examples, start = {}, 0
     for name, length in zip(records.shards("train"), records.shard_lengths("train"), strict=True):
-        if any(start <= index < start + length for index in chosen):
+        if not chosen.isdisjoint(range(start, start + length)):
             try:
-                examples += [decode(r) for i, r in enumerate(read(Path(name)), start) if i in chosen]
+                examples |= {i: decode(r) for i, r in enumerate(read(Path(name)), start) if i in chosen}
             except ValueError as error:
                 raise AstrokerasError(f"{error}; convert the survey again") from None
         start += length

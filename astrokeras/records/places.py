@@ -18,6 +18,7 @@ class Places:
             their own.
         fields: names of the fields, and
         field_of: the number of each row's among them, int64 ``[N]``; -1 where there is none.
+        pixel_scale: arcseconds, the median of the fields that have a WCS; None where none has.
     """
 
     ra: np.ndarray
@@ -26,6 +27,7 @@ class Places:
     y: np.ndarray
     fields: list[str]
     field_of: np.ndarray
+    pixel_scale: float | None = None
 
 
 def places_of_files(catalog: Catalog) -> Places:
@@ -54,7 +56,9 @@ def places_on_fields(
     for index, here in zip(indices.tolist(), np.split(unknown, starts[1:]), strict=False):
         if fields[index].wcs is not None:
             ra[here], dec[here] = fields[index].to_sky(x[here], y[here])
-    return Places(ra, dec, x, y, [field.name for field in fields], field_of)
+    scales = [field.pixel_scale for field in fields if field.wcs is not None]
+    scale = float(np.median(scales)) if scales else None
+    return Places(ra, dec, x, y, [field.name for field in fields], field_of, scale)
 
 
 def _catalogued(catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:

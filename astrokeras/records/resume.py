@@ -71,13 +71,7 @@ def already_complete(asked: dict[str, Any], partial: Partial, *, resume: bool) -
         raise AstrokerasError(
             f"{out} is complete, but {_differences(made, asked)}; use --overwrite to convert again, or another --out"
         )
-    records = Records.load(out)
-    for entry in records.content["inputs"]:
-        path = Path(entry["path"])
-        if "files" not in entry and not (path.is_file() and path.stat().st_size == entry["bytes"]):
-            raise AstrokerasError(f"{out} is complete, but {path} has changed since; use --overwrite to convert again")
-    partial.clean_up()
-    return records.content
+    return Records.load(out).content
 
 
 def check_unfinished(asked: dict[str, Any], partial: Partial) -> None:

@@ -31,7 +31,7 @@ def run(work: Work) -> Done:
     """
     if work.version != __version__:
         raise AstrokerasError(f"a worker runs astrokeras {__version__}, expected {work.version} as here")
-    paths = [path for unit in _units(work) for path in _paths(work, unit)]
+    paths = _all_paths(work)
     seen = {str(path): look_at(path) for path in paths}
     why, sky, begin = Rejects(len(work.ids)), _Sky(work), 0
     measured = np.full((len(work.ids), len(work.cutting.template.bands) + len(SHAPES) if work.measure else 0), np.nan)
@@ -148,12 +148,21 @@ def _paths(work: Work, unit: str) -> list[Path]:
         return []
 
 
+def _all_paths(work: Work) -> list[Path]:
+    return [path for unit in _units(work) for path in _paths(work, unit)]
+
+
+def inputs_of(work: Work) -> list[dict]:
+    """`Done.inputs` of a task as its images are now."""
+    return _inputs(work, [path for path in _all_paths(work) if look_at(path)])
+
+
 def _inputs(work: Work, files: list[Path]) -> list[dict]:
     """Size and checksum of the image files; of an object survey, one line for all of a task's files."""
     template = work.cutting.template
     if not (template.per_object or work.task.hash_inputs):
         return []
-    sums = [entry for path in files if (entry := _describe(path))]
+    sums = [entry for path in files if (entry := describe_input(path))]
     if not (template.per_object and sums):
         return sums
     together = hashlib.sha256("".join(entry["crc32c"] for entry in sums).encode()).hexdigest()
@@ -161,9 +170,9 @@ def _inputs(work: Work, files: list[Path]) -> list[dict]:
     return [{"path": template.text, "files": len(sums), "bytes": total, "sha256": together}]
 
 
-def _describe(path: Path) -> dict | None:
+def describe_input(path: str | Path) -> dict | None:
     """Path, size and checksum of an image; None where it cannot be read, which rejects the rows that need it."""
     try:
-        return {"path": str(path), "bytes": path.stat().st_size, "crc32c": checksum(path)}
+        return {"path": str(path), "bytes": Path(path).stat().st_size, "crc32c": checksum(Path(path))}
     except OSError:
         return None

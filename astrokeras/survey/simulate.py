@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from astrokeras.config import SimulateConfig, as_dict
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.survey.out import check_out_is_not_here
 from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure
 from astrokeras.survey.simulation.render import depth, render
 from astrokeras.survey.simulation.scene import Scene, draw_scene
@@ -53,6 +54,7 @@ def simulate(config: SimulateConfig, progress: Progress = iter) -> dict[str, int
     """
     _check(config)
     out = Path(config.out)
+    check_out_is_not_here(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AstrokerasError(f"{out} exists and is not an empty directory: choose another --out or remove it")
     partial = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")

@@ -3,11 +3,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
 from PIL import Image
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.records.picture import CAPTION, CELL, COLUMNS, ROWS, rgb, write_sheet
+from astrokeras.records.picture import (
+    CAPTION,
+    CELL,
+    COLUMNS,
+    HEAD,
+    ROWS,
+    describe_colours,
+    rgb,
+    scale_bar,
+    write_sheet,
+)
 
 
 def records_of(**content) -> Records:
@@ -61,10 +74,10 @@ def test_sheet_has_a_cell_for_every_stamp(sample_records: Path, tmp_path: Path):
     with Image.open(tmp_path / "new" / "sheet.png") as sheet:
         pixels = np.asarray(sheet)
     assert records.count("train") > COLUMNS * ROWS
-    assert pixels.shape == (ROWS * (CELL + CAPTION), COLUMNS * (CELL + 4), 3)
+    assert pixels.shape == (HEAD + ROWS * (CELL + CAPTION), COLUMNS * (CELL + 4), 3)
     for row in range(ROWS):
         for column in range(COLUMNS):
-            top, left = row * (CELL + CAPTION), column * (CELL + 4)
+            top, left = HEAD + row * (CELL + CAPTION), column * (CELL + 4)
             assert np.ptp(pixels[top : top + CELL, left : left + CELL]) > 20
             assert np.ptp(pixels[top + CELL : top + CELL + CAPTION, left : left + CELL]) > 50  # a caption
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "new" / "sheet.png").read_bytes()
@@ -84,3 +97,58 @@ def test_a_damaged_shard_is_named(sample_records: Path, tmp_path: Path):
     shard.write_bytes(content)
     with pytest.raises(AstrokerasError, match=shard.name):
         write_sheet(records, tmp_path / "sheet.png", seed=0)
+
+
+def test_a_sheet_by_class_has_a_row_for_each_class_and_one_for_those_without(sample_records: Path, tmp_path: Path):
+    records = Records.load(sample_records)
+    write_sheet(records, tmp_path / "sheet.png", seed=0, by="class")
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
+    counts = [*records.labels("train").values(), records.content["splits"]["train"]["unlabelled"]]
+    shown = [min(count, COLUMNS) for count in counts if count]
+    assert len(pixels) == HEAD + len(shown) * (CELL + CAPTION)
+    for row, count in enumerate(shown):
+        top = HEAD + row * (CELL + CAPTION)
+        filled = [
+            np.ptp(pixels[top : top + CELL, left : left + CELL]) > 0
+            for left in range(0, COLUMNS * (CELL + 4), CELL + 4)
+        ]
+        assert filled == [column < count for column in range(COLUMNS)]
+    unlabelled = Records(records.path, {**records.content, "classes": []})
+    with pytest.raises(UsageError, match="no labels"):
+        write_sheet(unlabelled, tmp_path / "sheet.png", seed=0, by="class")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"bands": ["g", "r", "i"]}, "red: i   green: r   blue: g"),
+        ({"bands": ["r", "g", "b"], "unit": "display"}, "red: r   green: g   blue: b"),
+        ({"bands": ["r"]}, "grey: r"),
+    ],
+)
+def test_the_colours_that_are_said_are_those_that_are_shown(content: dict, said: str):
+    records = records_of(**content)
+    assert describe_colours(records) == said
+    flux = np.full((1, 4, 4, len(records.bands)), 100.0)
+    for index, band in enumerate(records.bands):
+        bright = flux.copy()
+        bright[..., index] += 40
+        if len(records.bands) == 3:
+            channel = int(np.argmax(rgb(bright, records)[0, 0, 0]))
+            assert f"{('red', 'green', 'blue')[channel]}: {band}" in said
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "pixels", "text"),
+    [(64, 0.25, 20, "5 arcsec"), (64, 0.2, 25, "5 arcsec"), (88, None, 20, "20 pixels"), (32, 0.05, 10, "0.5 arcsec")],
+)
+def test_the_bar_has_a_round_length_of_at_most_half_a_stamp(size, scale, pixels, text):
+    found, said = scale_bar(records_of(size=size, pixel_scale=scale))
+    assert said == text
+    assert found == pytest.approx(pixels)
+
+
+def test_the_pixel_scale_is_that_of_the_images(sample_records: Path, sample_survey: Path):
+    header = fits.getheader(next((sample_survey / "images").glob("*_g.fits")), 1)
+    scales = proj_plane_pixel_scales(WCS(header)) * 3600
+    assert Records.load(sample_records).pixel_scale == pytest.approx(scales.mean(), rel=1e-4)

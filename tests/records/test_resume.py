@@ -7,15 +7,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, SimulateConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records import convert as module
 from astrokeras.records import plan
 from astrokeras.records.convert import convert
 from astrokeras.records.partial import Partial, partial_path
+from astrokeras.survey.simulate import simulate
 from tests.records.tasks import PIPES, ROOT, command_for, contents, quiet, small_tasks
 from tests.sky import config_for, noise_image, write_image
 
@@ -206,3 +209,81 @@ def test_two_runs_do_not_work_on_the_same_directory(survey: Path):
     with Partial.opened(Path(config.out)), pytest.raises(AstrokerasError, match="another run"):
         quiet(config)
     quiet(config)
+
+
+def edit_in_place(path: Path) -> None:
+    """Change one byte of the pixels, and let size and time of change be as they were."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-3000] ^= 1
+    with path.open("r+b") as stream:
+        stream.write(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_a_finished_conversion_is_not_complete_if_an_image_was_edited_in_place(tmp_path, monkeypatch):
+    small_tasks(tmp_path, monkeypatch)
+    config = ConvertConfig(
+        images=str(tmp_path / "{field}_{band}.fits"), bands=("g", "r"), size=16, out=str(tmp_path / "out"), workers=1,
+        catalog=str(tmp_path / "catalog.fits"), resume=True,
+    )  # fmt: skip
+    quiet(config)
+    said = []
+    convert(config, report=said.append)
+    assert "complete already" in said[-1]
+    assert any("comparing the images" in line for line in said)
+    edit_in_place(tmp_path / "B_r.fits")
+    with pytest.raises(AstrokerasError, match=r"B_r\.fits has changed since"):
+        quiet(config)
+    (tmp_path / "B_r.fits").unlink()
+    with pytest.raises(AstrokerasError, match=r"B_r\.fits has changed since"):
+        quiet(config)
+
+
+def test_the_same_of_stamps_with_files_of_their_own_and_of_weights(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in range(12):
+        for kind in ("i", "w"):
+            fits.PrimaryHDU(rng.uniform(1, 2, (40, 40)).astype("f4")).writeto(tmp_path / f"{kind}{name}.fits")
+    config = ConvertConfig(
+        images=str(tmp_path / "i{id}.fits"), weight=str(tmp_path / "w{id}.fits"), bands=("g",), size=16, workers=1,
+        out=str(tmp_path / "out"), resume=True, splits="train=1",
+    )  # fmt: skip
+    quiet(config)
+    quiet(config)
+    edit_in_place(tmp_path / "w7.fits")
+    with pytest.raises(AstrokerasError, match="has changed since"):
+        quiet(config)
+
+
+def test_a_damaged_part_of_an_unfinished_conversion_is_made_again(tmp_path, monkeypatch):
+    small_tasks(tmp_path, monkeypatch)
+    config = ConvertConfig(
+        images=str(tmp_path / "{field}_{band}.fits"), bands=("g", "r"), size=16, workers=1, out=str(tmp_path / "right"),
+        catalog=str(tmp_path / "catalog.fits"), label="class",
+    )  # fmt: skip
+    quiet(config)
+    config = dataclasses.replace(config, out=str(tmp_path / "out"))
+    with monkeypatch.context() as patch:
+        patch.setattr("astrokeras.records.convert.finish", _fail)
+        with pytest.raises(AstrokerasError):
+            quiet(config)
+    part = next((tmp_path / ".out.partial" / "parts").iterdir())
+    content = bytearray(part.read_bytes())
+    content[-5] ^= 1
+    part.write_bytes(content)
+    said = []
+    convert(config, report=said.append)
+    assert contents(tmp_path / "out") == contents(tmp_path / "right")
+
+
+def _fail(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("out", [".", "..", "/", ""])
+def test_the_directory_one_is_in_cannot_be_replaced(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="is the directory you are in"):
+        quiet(ConvertConfig(images="{id}.png", bands=("g",), out=out))
+    with pytest.raises(UsageError, match="is the directory you are in"):
+        simulate(SimulateConfig(out=out))
