@@ -28,6 +28,8 @@ def describe_objects(records: Records, split: str) -> Table:
     if objects["id"].astype(str).tolist() != read_columns(records, split, ("id",))["id"].tolist():
         raise AstrokerasError(f"{records.path / OBJECTS} is not that of the shards beside it; convert the survey again")
     position = next((names for names in _POSITIONS if np.any(np.isfinite(objects[names[0]]))), ())
+    if "field" in position and not np.any(np.ma.filled(objects["field"], "") != ""):
+        position = position[:-1]  # there is one field, without a name
     left_out = {*OWN, *magnitude_names(records.bands)} - {"label" if records.classes else ""}
     others = [name for name in objects.colnames if name not in left_out]
     return objects[["id", *position, *others]]
