@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from pyarrow import parquet
 
 from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig
 from astrokeras.errors import AstrokerasError, UsageError
@@ -143,6 +144,32 @@ def test_columns_that_a_new_catalogue_lacks_are_told(trained_run, sample_survey,
         assert hidden or row["label"] == truth[row["id"]]
     carried = {str(name).strip(): value for name, value in catalog.iterrows("ID", "MAG_TRUE_r")}
     assert [row["MAG_TRUE_r"] for row in labelled] == pytest.approx([carried[n] for n in labelled["id"]], nan_ok=True)
+
+
+def test_integers_stay_integers_and_positions_stand_beside(trained_run, sample_survey, tmp_path, asked):
+    """A merge with the catalogue works, from images and from records; without a WCS there are x and y."""
+    catalog = Table.read(sample_survey / "catalog.fits")
+    catalog["OWN"] = np.arange(len(catalog)) + 2**53
+    catalog.write(tmp_path / "catalog.fits")
+    run = changed_run(trained_run, tmp_path / "run", id_column="OWN")
+    table = asked(run, catalog=str(tmp_path / "catalog.fits"))
+    assert table.colnames[:4] == ["id", "ra", "dec", "class"]
+    assert table["id"].dtype == np.int64
+    rows = np.asarray(table["id"]) - 2**53
+    lower = {name.lower(): name for name in catalog.colnames}
+    for axis in ("ra", "dec"):
+        np.testing.assert_array_equal(table[axis], np.asarray(catalog[lower[axis]], float)[rows])
+        assert table[axis].unit == "deg"
+
+
+def test_a_table_of_other_records_is_refused(trained_run, sample_records, tmp_path):
+    shutil.copytree(sample_records, tmp_path / "records")
+    objects = tmp_path / "records/objects.parquet"
+    table = parquet.read_table(objects)
+    parquet.write_table(table.take([*range(1, len(table)), 0]), objects)
+    config = PredictConfig(run=str(trained_run), data=str(tmp_path / "records"), out=str(tmp_path / "p.csv"))
+    with pytest.raises(AstrokerasError, match=r"objects.parquet .*convert the survey again"):
+        predict(config, print, lambda items, _: items)
 
 
 @pytest.mark.parametrize("odd", [{"size": None}, {"bands": "gri"}, {"zero_point": 5}, {"columns": [None]}])
