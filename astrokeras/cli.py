@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import os
 import shlex
 import sys
@@ -13,7 +14,7 @@ import click
 
 from astrokeras import __version__, config
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
-from astrokeras.options import json_option, options_of, shared_options, take_survey
+from astrokeras.options import Command, json_option, options_of, shared_options, take_survey
 from astrokeras.terminal import bar, interruptible, progress, report, show, without_chatter
 
 _TRAIN_HELPS = {
@@ -66,7 +67,7 @@ def command(name: str, **options: Any) -> Callable:
             if result:
                 click.echo(result)
 
-        return cli.command(name, **options)(shared_options(call))
+        return cli.command(name, cls=Command, **options)(shared_options(call))
 
     return decorate
 
@@ -113,6 +114,7 @@ def simulate_command(**values: Any) -> str:
         "survey": "Name or FILE.toml of the images' survey (docs/surveys.md): defaults of other options.",
         "name": "Name of the data set, the first part of the shards' names.",
         "catalog": "FITS, ECSV, VOTable, CSV, text or Parquet table of the objects.",
+        "max_catalog_bytes": "Refuse tables that unpack to more bytes.",
         "detect": "Find the objects on these bands instead, as in r+i, and measure them (SEP).",
         "detect_threshold": "With --detect: sigma above the sky.",
         "detect_min_area": "With --detect: adjoining pixels above the threshold.",
@@ -145,7 +147,8 @@ def simulate_command(**values: Any) -> str:
         "zero_point": "25, u=0,g=0,…, header:MAGZPT or a table with a row a field; brings every band to nJy.",
         "pixel_scale": "Side of a pixel in arcsec; a WCS that says otherwise by 5 % is warned of.",
         "label": "Column with the class (text or integers); negative or empty is unlabelled.",
-        "columns": "Columns of numbers to carry along, as in z,ebv.",
+        "label_names": "Names of the classes, as in 0=star,1=galaxy.  [default: their values]",
+        "columns": "Columns of numbers to carry along, as in z,ebv or PSFMAG[2] (counted from 0).",
         "where": "Rows to keep, as in 'r < 21 & FLAGS == 0'; missing values fulfil no comparison.",
         "size": "Side of a stamp in pixels.",
         "splits": f"Shares of the splits, scaled to add up to 1.  [default: {config.DEFAULT_SPLITS}]",
@@ -162,6 +165,7 @@ def simulate_command(**values: Any) -> str:
     },
     choices={"edge": ("reject", "pad"), "origin": (0, 1)},
     callbacks={"survey": take_survey},
+    signed=("flux_zero_point",),
 )
 def convert_command(as_json: bool, **values: Any) -> str:
     """Convert a survey's images and catalogue to TFRecords."""
@@ -316,7 +320,7 @@ def export_command(as_json: bool, **values: Any) -> str:
     return show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}", as_json)
 
 
-@cli.command("demo")
+@cli.command("demo", cls=Command)
 @click.option("--out", required=True, help="Directory to make.")
 @click.option("--imagenet-weights", help="Weights file for the imagenet arm.  [default: Keras's own download]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing directory.")
@@ -344,7 +348,9 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(file=said)
+        report(said.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         report("interrupted")

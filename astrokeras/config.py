@@ -35,6 +35,7 @@ class ConvertConfig:
     survey: str | None = None
     name: str = "survey"
     catalog: str | None = None
+    max_catalog_bytes: int = 4 << 30
     detect: str | None = None
     detect_threshold: float = 1.5
     detect_min_area: int = 5
@@ -67,6 +68,7 @@ class ConvertConfig:
     zero_point: str | None = None
     pixel_scale: float | None = None
     label: str | None = None
+    label_names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     where: str | None = None
     size: int = 64

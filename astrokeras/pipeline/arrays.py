@@ -51,7 +51,7 @@ def decode_record(records: Records, serialized: bytes, names: Sequence[str]) -> 
         if name == "image":
             value = np.frombuffer(value, "<f4").reshape(records.size, records.size, len(records.bands))
         elif name in records.columns:
-            value = np.frombuffer(value, "<f8")[0]
+            value = value[0] if name in records.integer_columns else np.frombuffer(value, "<f8")[0]
         elif name == "label":
             value = value[0]
         features[name] = value

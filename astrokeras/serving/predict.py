@@ -97,7 +97,8 @@ def _from_images(
 ) -> tuple[Table, int]:
     same = run["records"]["conversion"]
     new = {
-        "images": config.data, "catalog": config.catalog, "workers": config.workers, "label": None, "columns": [],
+        "images": config.data, "catalog": config.catalog, "workers": config.workers, "label": None, "label_names": [],
+        "columns": [],
         "object_column": None, "where": None, "measure": False, "magnitudes": None, "magnitude_errors": None,
         "splits": "train=1", "split_by": "id", "cell_size": None, "survey": None, "splits_from": None,
         "fluxes": None, "flux_errors": None,
