@@ -17,6 +17,7 @@ from astrokeras.evaluation.compare import Exam
 from astrokeras.evaluation.metrics import METRICS
 from astrokeras.records.directory import Records
 from astrokeras.survey.tables import markdown
+from astrokeras.text import printable
 from astrokeras.training.files import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
@@ -37,6 +38,11 @@ $body
 <p>$footnote</p>
 </body></html>
 """)
+
+
+def _escape(text: str) -> str:
+    """Text as it may stand in a page, without characters that would hide or turn what is around them."""
+    return html.escape(printable(text, keep=""))
 
 
 def summarise(results: list[dict]) -> list[dict]:
@@ -136,18 +142,16 @@ def write_reports(
     write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
     head = _head(rows[0]["arm"])
     body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row, rows[0]["arm"])) + "</tr>"
+        "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in _cells(row, rows[0]["arm"])) + "</tr>"
         for row in _by_budget(rows)
     )
     page = _PAGE.substitute(
-        title=html.escape(title),
-        summary=html.escape(
-            f"{title}: {len(records.classes)} classes ({', '.join(records.classes)}), seed {config.seed}."
-        ),
-        head="".join(f"<th>{html.escape(cell)}</th>" for cell in head),
+        title=_escape(title),
+        summary=_escape(f"{title}: {len(records.classes)} classes ({', '.join(records.classes)}), seed {config.seed}."),
+        head="".join(f"<th>{_escape(cell)}</th>" for cell in head),
         body=body,
         figure=base64.b64encode(_figure(rows)).decode(),
-        footnote=html.escape(footnote(rows, exam)),
+        footnote=_escape(footnote(rows, exam)),
     )
     write_atomically(out / "comparison.html", lambda path: path.write_text(page, encoding="utf-8"))
 

@@ -81,7 +81,7 @@ class Catalog:
     objects: np.ndarray | None
     left_out: np.ndarray
     used: dict[str, str]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -159,7 +159,7 @@ def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
     return Catalog(
         ids=np.array(ids), x=None, y=None, ra=None, dec=None, fields=None, magnitudes=missing,
         magnitude_errors=missing.copy(), labels=np.full(len(ids), -1), classes=(), columns={},
-        split_values=None, objects=None, left_out=np.zeros(len(ids), dtype=bool), used={}, notes=(),
+        split_values=None, objects=None, left_out=np.zeros(len(ids), dtype=bool), used={},
     )  # fmt: skip
 
 
