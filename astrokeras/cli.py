@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import os
 import shlex
 import sys
@@ -13,7 +14,7 @@ import click
 
 from astrokeras import __version__, config
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
-from astrokeras.options import json_option, options_of, shared_options, take_survey
+from astrokeras.options import Command, json_option, options_of, shared_options, take_survey
 from astrokeras.terminal import bar, interruptible, progress, report, show, without_chatter
 
 _MODEL_BYTES = "Refuse models and files of weights that claim more bytes."
@@ -76,7 +77,7 @@ def command(name: str, **options: Any) -> Callable:
             if result:
                 click.echo(result)
 
-        return cli.command(name, **options)(shared_options(call))
+        return cli.command(name, cls=Command, **options)(shared_options(call))
 
     return decorate
 
@@ -123,6 +124,7 @@ def simulate_command(**values: Any) -> str:
         "survey": "Name or FILE.toml of the images' survey (docs/surveys.md): defaults of other options.",
         "name": "Name of the data set, the first part of the shards' names.",
         "catalog": "FITS, ECSV, VOTable, CSV, text or Parquet table of the objects.",
+        "max_catalog_bytes": "Refuse tables that unpack to more bytes.",
         "detect": "Find the objects on these bands instead, as in r+i, and measure them (SEP).",
         "detect_threshold": "With --detect: sigma above the sky.",
         "detect_min_area": "With --detect: adjoining pixels above the threshold.",
@@ -155,7 +157,8 @@ def simulate_command(**values: Any) -> str:
         "zero_point": "25, u=0,g=0,…, header:MAGZPT or a table with a row a field; brings every band to nJy.",
         "pixel_scale": "Side of a pixel in arcsec; a WCS that says otherwise by 5 % is warned of.",
         "label": "Column with the class (text or integers); negative or empty is unlabelled.",
-        "columns": "Columns of numbers to carry along, as in z,ebv.",
+        "label_names": "Names of the classes, as in 0=star,1=galaxy.  [default: their values]",
+        "columns": "Columns of numbers to carry along, as in z,ebv or PSFMAG[2] (counted from 0).",
         "where": "Rows to keep, as in 'r < 21 & FLAGS == 0'; missing values fulfil no comparison.",
         "size": "Side of a stamp in pixels.  [default: 64, or that of the files if each shows one object]",
         "splits": f"Shares of the splits, scaled to add up to 1.  [default: {config.DEFAULT_SPLITS}]",
@@ -172,6 +175,7 @@ def simulate_command(**values: Any) -> str:
     },
     choices={"edge": ("reject", "pad"), "origin": (0, 1)},
     callbacks={"survey": take_survey},
+    signed=("flux_zero_point",),
 )
 def convert_command(as_json: bool, **values: Any) -> str:
     """Convert a survey's images and catalogue to TFRecords."""
@@ -306,6 +310,7 @@ def finetune_command(as_json: bool, **values: Any) -> str:
         "hcompress": "Read HCOMPRESS too; its decoder is unsafe on damaged files.",
         "edge": "Stamps that reach over the edge of a new image.  [default: as for the run's records]",
         "max_image_bytes": "Refuse images that claim more bytes of pixels.  [default: 4 GiB]",
+        "max_catalog_bytes": "Refuse tables that unpack to more bytes.",
         "workers": "With an image template: processes that cut the stamps.  [default: one a core]",
         "max_model_bytes": _MODEL_BYTES,
         "overwrite": "Replace an existing table.",
@@ -345,7 +350,7 @@ def export_command(as_json: bool, **values: Any) -> str:
     return show(result, f"{result['path']}: signatures {', '.join(result['signatures'])}{checked}", as_json)
 
 
-@cli.command("demo")
+@cli.command("demo", cls=Command)
 @click.option("--out", required=True, help="Directory to make.")
 @click.option("--imagenet-weights", help="Weights file for the imagenet arm.  [default: Keras's own download]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing directory.")
@@ -373,7 +378,9 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(file=said)
+        report(said.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         report("interrupted")

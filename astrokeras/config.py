@@ -13,6 +13,7 @@ DEFAULT_SPLIT_BY = "id"
 DEFAULT_SIZE = 64
 DEFAULT_IMAGENET_BACKBONE = "mobilenet_v2"
 MAX_MODEL_BYTES = 2 << 30
+MAX_CATALOG_BYTES = 4 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,7 @@ class ConvertConfig:
     survey: str | None = None
     name: str = "survey"
     catalog: str | None = None
+    max_catalog_bytes: int = MAX_CATALOG_BYTES
     detect: str | None = None
     detect_threshold: float = 1.5
     detect_min_area: int = 5
@@ -69,6 +71,7 @@ class ConvertConfig:
     zero_point: str | None = None
     pixel_scale: float | None = None
     label: str | None = None
+    label_names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     where: str | None = None
     size: int | None = None
@@ -168,6 +171,7 @@ class PredictConfig:
     hcompress: bool = False
     edge: str | None = None
     max_image_bytes: int | None = None
+    max_catalog_bytes: int = MAX_CATALOG_BYTES
     workers: int | None = None
     overwrite: bool = False
     max_model_bytes: int = MAX_MODEL_BYTES

@@ -1,5 +1,6 @@
 """Make click options out of a configuration dataclass: names, types and defaults stand there, and only there."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -11,7 +12,8 @@ from typing import Any
 
 import click
 
-from astrokeras.errors import unknown_name
+from astrokeras.errors import AstrokerasError, unknown_name
+from astrokeras.small_file import read_small
 
 _NOT_REPEATED = ("out", "overwrite", "resume")
 
@@ -25,6 +27,34 @@ class Amount(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is no finite number", param, ctx)
         return number
+
+
+class Signed(click.types.FloatParamType):
+    """A finite number, negative ones too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse NaN and infinity."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+class Command(click.Command):
+    """A command whose single options are given once: of two values, one would be dropped without a word."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a single option that is given twice."""
+        order: list[click.Parameter] = []
+        with contextlib.suppress(click.ClickException):  # which parsing raises again below
+            order = self.make_parser(ctx).parse_args(args=list(args))[2]
+        for parameter in order:
+            single = isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag)
+            if single and order.count(parameter) > 1:
+                raise click.UsageError(
+                    f"{parameter.opts[0]} is given {order.count(parameter)} times, expected once", ctx
+                )
+        return super().parse_args(ctx, args)
 
 
 _SCALARS = {int: click.IntRange(min=1), float: Amount(min=0), str: click.STRING}
@@ -49,6 +79,7 @@ def options_of(
     repeated: tuple[str, ...] = (),
     choices: Mapping[str, tuple[str | int, ...]] | None = None,
     callbacks: Mapping[str, Callable] | None = None,
+    signed: tuple[str, ...] = (),
 ) -> Callable:
     """Decorate a click command with one option for each field of `config`.
 
@@ -59,6 +90,7 @@ def options_of(
         repeated: tuple fields whose option is given several times; the other tuples are comma-separated.
         choices: fields that take one of a few words.
         callbacks: fields whose value decides the defaults of others, and what does so.
+        signed: fields of numbers that may be negative.
     """
     types = typing.get_type_hints(config)
 
@@ -75,6 +107,8 @@ def options_of(
                 settings |= {"default": field.default, "show_default": field.default not in (None, (), False)}
             name = "--" + field.name.replace("_", "-")
             settings |= _kind(types[field.name], field.name in repeated, (choices or {}).get(field.name))
+            if field.name in signed:
+                settings["type"] = Signed()
             if settings.pop("comma", False) and not required:
                 settings["default"] = ",".join(field.default)
             if field.name in (callbacks or {}):
@@ -111,8 +145,10 @@ def read_config_file(ctx: click.Context, param: click.Parameter, path: str | Non
         ctx.default_map = dict(ctx.default_map or {}) | _defaults(ctx.command, options)
     except OSError as error:
         raise click.UsageError(f"--config {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, AstrokerasError) as error:
         raise click.UsageError(f"--config {path} cannot be used: {error}") from None
+    except RecursionError:
+        raise click.UsageError(f"--config {path} cannot be used: it is nested too deeply") from None
 
 
 def shared_options(function: Callable) -> Callable:
@@ -156,7 +192,7 @@ def take_survey(ctx: click.Context, param: click.Parameter, name: str | None) ->
 
 
 def _read(file: Path) -> dict[str, Any]:
-    text = file.read_text(encoding="utf-8")
+    text = read_small(file)
     if file.suffix != ".json":
         return tomllib.loads(text)
     values = json.loads(text)
@@ -197,6 +233,9 @@ def _check_type(key: str, value: Any, parameter: click.Parameter, many: bool) ->
     flag = getattr(parameter, "is_flag", False)
     whole = isinstance(parameter.type, click.types.IntParamType)
     number = isinstance(parameter.type, click.types.FloatParamType)
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, list | dict) or (isinstance(item, str) and not _is_possible(item)):
+            raise ValueError(f"{key} = {value!r:.100}: expected text, a number, or a list of text")
     expected, right = "text", isinstance(value, str | int | float) and not isinstance(value, bool)
     if flag:
         expected, right = "true or false", isinstance(value, bool)
@@ -209,4 +248,9 @@ def _check_type(key: str, value: Any, parameter: click.Parameter, many: bool) ->
     elif not isinstance(parameter.type, click.Choice):
         right = isinstance(value, str) or (right and key.replace("-", "_") in ("zero_point", "budget"))
     if not right:
-        raise ValueError(f"{key} = {value!r}: expected {expected}")
+        raise ValueError(f"{key} = {value!r:.100}: expected {expected}")
+
+
+def _is_possible(text: str) -> bool:
+    """Whether it can be typed, or be the name of a file: no NUL and no half of a character."""
+    return "\0" not in text and text.encode(errors="ignore").decode() == text

@@ -15,6 +15,7 @@ import click
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.jsonable import finite
+from astrokeras.text import printable, printable_json
 
 _QUIET_SECONDS = 30
 _AGAIN_SECONDS = 0.1
@@ -22,12 +23,14 @@ _AGAIN_SECONDS = 0.1
 
 def report(line: str) -> None:
     """Print one line of the log, on stderr."""
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
 
 
 def show(result: Any, text: str, as_json: bool) -> str:
     """A result as it is printed: the text, or the JSON of all of it."""
-    return json.dumps(finite(result), indent=2, ensure_ascii=False, allow_nan=False) if as_json else text
+    if as_json:
+        return printable_json(json.dumps(finite(result), indent=2, ensure_ascii=False, allow_nan=False))
+    return printable(text)
 
 
 def progress(items: Iterable, total: int) -> Iterator:
@@ -49,7 +52,7 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     For work that cannot be iterated over, see `progress`.
     """
     if sys.stderr.isatty():
-        with click.progressbar(length=total, label=label, file=sys.stderr) as shown:
+        with click.progressbar(length=total, label=printable(label), file=sys.stderr) as shown:
             yield shown.update
         click.echo("\033[1A\033[2K", nl=False, err=True)
         return

@@ -230,11 +230,65 @@ def nothing(copy):
 def test_bad_input_is_one_clear_line_and_leaves_nothing(capsys, survey, tmp_path, spoil, extra, code, message):
     copy, arguments = survey
     spoil(copy)
+    if extra and extra[0] in arguments:
+        del arguments[(place := arguments.index(extra[0])) : place + 2]
     got, out, err = run(capsys, *arguments, *extra)
     assert got == code, err
     assert re.search(message, the_error(err)), err
     assert out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["survey"]
+
+
+@pytest.mark.parametrize(
+    ("repeated", "given"),
+    [("--label", "--label TYPE"), ("--size", "--size=16"), ("--magnitudes", "--magnitudes m_{band}")],
+)
+def test_a_single_option_is_given_once(capsys, survey, repeated, given):
+    _, arguments = survey
+    extra = [] if repeated in arguments else [repeated, "n_{band}"]
+    code, _, err = run(capsys, *arguments, *extra, *given.split())
+    assert code == 2
+    assert f"{repeated} is given 2 times, expected once" in the_error(err)
+    assert run(capsys, "inspect", "--json", "--json", "none")[0] == 1, "a flag says the same twice"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", '{"options": {"out": ' + "[" * 100_000 + "]" * 100_000 + "}}", "nested too deeply"),
+        ("a.json", '{"options": {"images": "a\\ud800"}}', "expected text"),
+        ("a.toml", 'images = "a\\u0000b"', "expected text"),
+        ("a.toml", "bands = [[1], {}]", "expected text"),
+        ("a.toml", "size = " + "[" * 5000 + "]" * 5000, "cannot be used"),
+    ],
+)
+def test_an_odd_config_file_is_one_clear_line(capsys, tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    code, _, err = run(capsys, "convert", "--config", tmp_path / name, "--images", "x", "--bands", "r", "--out", "o")
+    assert code == 2
+    assert message in the_error(err)
+    assert "unexpected" not in err
+
+
+def test_pipes_are_no_configurations_and_no_catalogues(capsys, survey, tmp_path):
+    _, arguments = survey
+    os.mkfifo(tmp_path / "p.csv")
+    os.mkfifo(tmp_path / "p.toml")
+    code, _, err = run(capsys, "convert", "--config", tmp_path / "p.toml")
+    assert (code, "no regular file" in the_error(err)) == (2, True)
+    arguments[arguments.index("--catalog") + 1] = tmp_path / "p.csv"
+    code, _, err = run(capsys, *arguments)
+    assert (code, "a pipe or a device" in the_error(err)) == (1, True)
+    code, _, err = run(capsys, *arguments, "--survey", tmp_path / "p.toml")
+    assert (code, "no regular file" in the_error(err)) == (2, True)
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys, tmp_path):
+    code, _, err = run(capsys, "inspect", f"{tmp_path}/a\x1b[2J\u202eb")
+    assert code == 1
+    assert "a\\x1b[2J\\u202eb" in the_error(err)
+    code, _, err = run(capsys, "convert", "--im\x1bages", "x")
+    assert "\x1b" not in err
 
 
 @pytest.mark.parametrize("command", ["pretrain", "finetune", "inspect"])

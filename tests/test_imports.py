@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "astrokeras"
 STAGES = ["survey", "records", "pipeline", "models", "pretext", "training", "evaluation", "serving"]
-EVERYWHERE = {"config", "errors", "jsonable", "locking", "registry", "spec", "__version__"}
+EVERYWHERE = {"config", "errors", "jsonable", "locking", "registry", "small_file", "spec", "text", "__version__"}
 
 
 def imported(file: Path) -> set[str]:

@@ -43,7 +43,7 @@ def _value(records: Records, name: str, stored: bytes | np.ndarray) -> bytes | n
         return _from_bytes(name, stored, "<f4" if name == "image" else "u1", stamp)
     if name in ("magnitudes", "magnitude_errors"):
         return _of_length(name, _checked(name, stored, np.ndarray), stamp[-1])
-    if name == "label":
+    if name == "label" or name in records.integer_columns:
         return _of_length(name, _checked(name, stored, np.ndarray), 1)[0]
     return _from_bytes(name, stored, "<f8", ()) if name in records.columns else stored
 

@@ -16,7 +16,7 @@ def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
     """How `field` is stored; see the schema in `records/`."""
     if field in ("magnitudes", "magnitude_errors"):
         return tf.io.FixedLenFeature([len(records.bands)], tf.float32)
-    if field == "label":
+    if field == "label" or field in records.integer_columns:
         return tf.io.FixedLenFeature([], tf.int64)
     has_valid = ("valid",) if records.content["options"].get("valid") else ()
     if field in ("id", "image", *has_valid) or field in records.columns:
@@ -53,8 +53,8 @@ def parser(records: Records, fields: Sequence[str], size: int | None = None, mar
     Shapes:
         [N] bytes -> ``image`` [N, size, size, B] float32; ``magnitudes`` and ``magnitude_errors`` [N, B]
         float32 with NaN where missing; ``valid`` [N, size, size, B] uint8, where the records have it, 1 for a
-        good pixel; ``label`` [N] int64; ``id`` [N] bytes; a carried column [N] float64. ``image`` and ``valid`` are
-        larger with a margin.
+        good pixel; ``label`` [N] int64; ``id`` [N] bytes; a carried column [N] float64 or
+        int64. ``image`` and ``valid`` are larger with a margin.
 
     Raises:
         AstrokerasError: a field that the records don't have.
@@ -69,7 +69,7 @@ def parser(records: Records, fields: Sequence[str], size: int | None = None, mar
             if field in ("image", "valid"):
                 dtype = tf.float32 if field == "image" else tf.uint8
                 features[field] = _decode_image(records, features[field], side, margin, dtype)
-            elif field in records.columns:
+            elif field in records.columns and field not in records.integer_columns:
                 features[field] = tf.reshape(tf.io.decode_raw(features[field], tf.float64), tf.shape(serialized))
         return features
 

@@ -97,6 +97,11 @@ class Records:
         return tuple(self.content["columns"])
 
     @property
+    def integer_columns(self) -> tuple[str, ...]:
+        """Those of them that are stored as integers, because float64 would not hold every digit."""
+        return tuple(self.content.get("integer_columns", ()))
+
+    @property
     def sky(self) -> tuple[float, ...]:
         """Sky level of each band, from the borders of the training stamps, in `unit`."""
         return tuple(self.content["sky"])

@@ -111,8 +111,9 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
     named = {split: _named(config.name, split, parts) for split, parts in tally.parts.items()}
     partial.move({part.file: name for shards in named.values() for name, part in shards.items()})
     splits = {split: _split_content(plan, shards) for split, shards in named.items()}
+    columns = {name: "int64" if name in plan.integer_columns else "float64" for name in plan.columns}
     write_tfds_files(
-        directory, config.name, config.size, len(config.bands), plan.catalog.classes, plan.columns, splits, config.valid
+        directory, config.name, config.size, len(config.bands), plan.catalog.classes, columns, splits, config.valid
     )
     write_rejects(plan, directory / REJECTS)
     shard_rows = (
@@ -137,6 +138,7 @@ def finish(plan: Plan, tally: Tally, partial: Partial, asked: dict[str, Any]) ->
             "pixel_scale": plan.places.pixel_scale or config.pixel_scale,
             "classes": list(plan.catalog.classes),
             "columns": list(plan.columns),
+            "integer_columns": list(plan.integer_columns),
             "sky": sky,
             "noise": noise,
             "rows": len(plan.catalog),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def write_tfds_files(
     size: int,
     n_bands: int,
     classes: Sequence[str],
-    columns: Sequence[str],
+    columns: Mapping[str, str],
     splits: dict,
     valid: bool = False,
 ) -> None:
@@ -86,7 +86,7 @@ def write_tfds_files(
         }
         if classes
         else _tensor("int64", "none", ()),
-        **{column: _tensor("float64", "bytes", ()) for column in columns},
+        **{name: _tensor(dtype, "none" if dtype == "int64" else "bytes", ()) for name, dtype in columns.items()},
         **({"valid": _tensor("uint8", "bytes", (size, size, n_bands))} if valid else {}),
     }
     write_json(

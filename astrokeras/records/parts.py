@@ -77,7 +77,7 @@ def part_path(directory: str | Path, name: str) -> Path:
 
 def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[bytes]:
     for i in chosen:
-        carried = {name: values[i].astype("<f8").tobytes() for name, values in work.columns.items()}
+        carried = {name: _carried(values, i) for name, values in work.columns.items()}
         if work.cutting.valid:
             carried["valid"] = np.isfinite(stamps[i]).astype(np.uint8).tobytes()
         yield encode(
@@ -90,3 +90,8 @@ def _records(work: Work, stamps: np.ndarray, chosen: np.ndarray) -> Iterator[byt
                 **carried,
             }
         )
+
+
+def _carried(values: np.ndarray, row: int) -> bytes | np.ndarray:
+    """A carried number as it is stored: integers as such, all others as the 8 bytes of a float64."""
+    return values[row : row + 1] if values.dtype == np.int64 else values[row].astype("<f8").tobytes()

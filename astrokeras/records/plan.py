@@ -22,6 +22,7 @@ from astrokeras.survey.measure import SHAPES
 from astrokeras.survey.named import describe_survey, with_survey
 from astrokeras.survey.placement import Field
 from astrokeras.survey.stamps import fits_inside, inside
+from astrokeras.text import is_plain
 
 STAMP_BYTES_PER_TASK = 256 << 20
 _DUPLICATE = "the same object lies deeper in another field (DUPLICATE_OF in detected.fits)"
@@ -48,6 +49,11 @@ class Plan:
         """Names of the numbers that every record carries beside the usual."""
         objects = (OBJECT,) if self.config.object_column else ()
         return (*self.config.columns, *objects, *(SHAPES if self.config.measure else ()))
+
+    @property
+    def integer_columns(self) -> tuple[str, ...]:
+        """Those of them that are carried as integers."""
+        return tuple(name for name in self.catalog.columns if self.catalog.columns[name].dtype.kind == "i")
 
     @property
     def shares(self) -> dict[str, float]:
@@ -90,8 +96,8 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         raise UsageError("--catalog is needed to know where the objects are on the tiles, or --detect to find them")
     if template.per_object and config.catalog and "id" not in catalog.used:
         raise UsageError("no id column was found to find the images by; name it (--id-column)")
-    for role, column in catalog.used.items():
-        report(f"catalogue: {role} from {column}")
+    for line in (*(f"catalogue: {role} from {column}" for role, column in catalog.used.items()), *catalog.notes):
+        report(line)
     plan = Plan(
         config=config,
         cutting=cutting,
@@ -145,7 +151,16 @@ def _check_columns(config: ConvertConfig) -> None:
     """Check the options that name columns of the catalogue, or of the records."""
     if not (config.catalog or config.detect):
         by_column = config.split_by not in ("id", "field", "sky")
-        for option in ("label", "object_column", "magnitudes", "magnitude_errors", "fluxes", "columns", "where"):
+        for option in (
+            "label",
+            "label_names",
+            "object_column",
+            "magnitudes",
+            "magnitude_errors",
+            "fluxes",
+            "columns",
+            "where",
+        ):
             if getattr(config, option):
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
         if by_column:
@@ -157,6 +172,8 @@ def _check_columns(config: ConvertConfig) -> None:
     reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
     reserved |= {OBJECT} if config.object_column else set()
     reserved &= set(config.columns)
+    if odd := [name for name in config.columns if not is_plain(name)]:
+        raise UsageError(f"--columns {odd[0]!r}: the name has characters in it that no table keeps")
     if reserved:
         raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
 
@@ -164,6 +181,9 @@ def _check_columns(config: ConvertConfig) -> None:
 def _reject_bad_ids(plan: Plan) -> None:
     ids, rows = plan.catalog.ids, plan.open_rows()
     plan.reject(rows[ids[rows] == ""], "no_id", "the catalogue has no id here")
+    odd = [row for row in rows.tolist() if not is_plain(str(ids[row]))]
+    plan.reject(odd, "bad_id", "the id has control characters, line ends or marks of direction in it")
+    rows = plan.open_rows()
     first = np.zeros(len(ids), dtype=bool)
     first[rows[np.unique(ids[rows], return_index=True)[1]]] = True
     repeated = rows[~first[rows]]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrokeras.text import printable
+
 if TYPE_CHECKING:
     from astropy.table import Table
 
@@ -67,6 +69,8 @@ class Rejects:
 
         rows = np.flatnonzero(self.mask)
         codes, why = self._code[rows], list(self._why)
-        reasons, details = (np.array([text[i] for text in why], dtype=str) for i in (0, 1))
-        columns = {"id": ids[rows], "reason": reasons[codes], "detail": details[codes]}
+        reasons, details = (np.array([printable(text[i], keep="") for text in why], dtype=str) for i in (0, 1))
+        # As the table itself can keep them, so that it can be read back.
+        names = [printable(name, keep="") for name in ids[rows].tolist()]
+        columns = {"id": names, "reason": reasons[codes], "detail": details[codes]}
         return Table(columns, dtype=[str, str, str])

@@ -12,6 +12,7 @@ from astrokeras.records.directory import Records
 from astrokeras.records.metadata import CONVERT_JSON
 from astrokeras.records.partial import Partial
 from astrokeras.records.splitting import SPLITS_JSON
+from astrokeras.survey.parquet_table import parquet_files
 from astrokeras.survey.tables import is_table
 
 # Options that say how the work is done, not what comes of it.
@@ -45,12 +46,30 @@ def _tables(options: dict[str, Any]) -> list[str]:
 
 def _describe_table(name: str) -> dict[str, Any] | None:
     path = Path(name)
+    if path.is_dir():
+        return _describe_directory(path)
+    if not path.is_file():  # a pipe would never end
+        return None
     try:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"path": name, "bytes": path.stat().st_size, "sha256": digest}
     except OSError:  # reading it will say what is wrong
         return None
+
+
+def _describe_directory(path: Path) -> dict[str, Any] | None:
+    """All files of a data set together, as the stamps of a survey of objects."""
+    found = [one for file in sorted(parquet_files(path)) if (one := _describe_table(str(file)))]
+    if not found:
+        return None
+    together = "".join(f"{one['path']} {one['sha256']}\n" for one in found)
+    return {
+        "path": str(path),
+        "files": len(found),
+        "bytes": sum(one["bytes"] for one in found),
+        "sha256": hashlib.sha256(together.encode(errors="surrogateescape")).hexdigest(),
+    }
 
 
 def already_complete(asked: dict[str, Any], partial: Partial, *, resume: bool) -> dict[str, Any]:

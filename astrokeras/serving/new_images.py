@@ -16,10 +16,13 @@ STAMPS = (
     "bands", "ext", "resample", "catalog_bands", "zero_point", "pixel_scale", "size", "edge", "max_bad_fraction",
     "detect", "detect_threshold", "detect_min_area",
 )  # fmt: skip
-COLUMNS = ("id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column", "label", "columns")
+COLUMNS = (
+    "id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column", "label",
+    "label_names", "columns",
+)  # fmt: skip
 GIVEN = (  # by `predict` itself
     "images", "catalog", "workers", "weight", "weight_ext", "mask", "mask_ext", "mask_bits", "hcompress",
-    "max_image_bytes", "out",
+    "max_image_bytes", "max_catalog_bytes", "out",
 )  # fmt: skip
 LEFT = (
     "survey", "name", "valid", "object_column", "magnitudes", "magnitude_errors", "measure", "fluxes", "flux_errors",
@@ -86,14 +89,15 @@ def _columns(before: dict, config: PredictConfig, report: Callable[[str], None])
         named["field_column"] = ""
     if not config.catalog:
         return named if before.get("detect") else {}
-    there = {name.lower() for name in read_table(config.catalog).colnames}
+    there = {name.lower() for name in read_table(config.catalog, limit=config.max_catalog_bytes).colnames}
 
     def has(name: str) -> bool:
         value = named[name]
         names = value if isinstance(value, tuple) else str(value).split(",")
-        return all(part.strip().lower() in there for part in names if part.strip())
+        return all(_without_index(part) in there for part in names if part.strip())
 
-    carried = tuple(name for name in named.pop("columns", ()) if name.lower() in there)
+    label_names = named.pop("label_names", ())
+    carried = tuple(name for name in named.pop("columns", ()) if _without_index(name) in there)
     lost = [name for name in named if name != "origin" and not has(name)]
     lost += [other for name in lost if (other := _PAIRS.get(name)) in named and other not in lost]
     for name in lost:
@@ -104,7 +108,13 @@ def _columns(before: dict, config: PredictConfig, report: Callable[[str], None])
     gone = [name for name in before.get("columns", ()) if name not in carried]
     if gone:
         report(f"{config.catalog} has no {', '.join(gone)}, which the records carried")
-    return {name: value for name, value in named.items() if name not in lost} | {"columns": carried}
+    kept = {name: value for name, value in named.items() if name not in lost} | {"columns": carried}
+    return kept | ({"label_names": label_names} if "label" in kept else {})
+
+
+def _without_index(name: str) -> str:
+    """The column of ``PSFMAG[2]``, in lower case."""
+    return name.strip().lower().partition("[")[0]
 
 
 def _default_bytes() -> int:

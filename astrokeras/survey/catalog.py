@@ -1,16 +1,17 @@
 """Read a survey catalogue into plain arrays, finding the usual columns by their usual names."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn
 
 from astrokeras.config import ConvertConfig
-from astrokeras.errors import UsageError, unknown_name
+from astrokeras.errors import UsageError
 from astrokeras.survey.bands import names_in_tables
-from astrokeras.survey.columns import as_text
+from astrokeras.survey.columns import Columns, as_text
 from astrokeras.survey.fluxes import check_flux_options, errors_from_ivars, magnitudes_from_fluxes
+from astrokeras.survey.labels import parse_label_names, read_labels
+from astrokeras.survey.named_columns import check_named_columns
 from astrokeras.survey.tables import is_untyped, read_table
 from astrokeras.survey.where import rows_where
 
@@ -57,13 +58,14 @@ class Catalog:
         magnitudes, magnitude_errors: float32 ``[N, B]``, NaN where missing.
         labels: int64 ``[N]``, index into `classes`, -1 where unlabelled.
         classes: names of the classes.
-        columns: the extra columns to carry, float64 ``[N]`` each, NaN where missing; among them `OBJECT`, a number for
-            each object, if `objects` are known.
+        columns: the extra columns to carry, float64 ``[N]`` each, NaN where missing, or int64 where float64 would not
+            hold every digit; among them `OBJECT`, a number for each object, if `objects` are known.
         split_values: text, ``[N]``, the column named by ``--split-by``; None otherwise.
         objects: text, ``[N]``, which object a row shows, "" where it is in no other; None without ``--object-column``.
         left_out: bool, ``[N]``, the rows that ``--where`` does not choose.
         used: which catalogue column serves for what.
         integer_ids: whether the ids are integers of 64 bits in the catalogue, and say so written as text.
+        notes: lines about what was found that people should know.
     """
 
     ids: np.ndarray
@@ -82,6 +84,7 @@ class Catalog:
     left_out: np.ndarray
     used: dict[str, str]
     integer_ids: bool = False
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,9 +100,10 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     check_flux_options(config.fluxes, config.flux_errors, config.flux_ivars, config.flux_zero_point)
     named = {role: getattr(config, f"{role}_column") for role in USUAL_NAMES}
     ids, fields = (_lower_names(named[role]) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
-    table = read_table(config.catalog, text_columns=(*ids, *fields))
-    columns = _Columns(table)
-    used = {role: column for role in USUAL_NAMES if (column := columns.find(role, named[role]))}
+    table = read_table(config.catalog, text_columns=(*ids, *fields), limit=config.max_catalog_bytes)
+    columns = Columns(table)
+    check_named_columns(columns, config)
+    used = {role: column for role in USUAL_NAMES if (column := columns.find(role, named[role], USUAL_NAMES[role]))}
     for pair in (("x", "y"), ("ra", "dec")):
         for one, other in (pair, pair[::-1]):
             if one in used and other not in used:
@@ -109,12 +113,17 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     origin = {name: _origin(used[name], config.origin) for name in ("x", "y") if name in used}
     left_out = ~rows_where(config.where, table) if config.where else np.zeros(len(table), dtype=bool)
     labels, classes = np.full(len(table), -1), ()
+    notes = [] if "id" in used else [_no_id(config)]
     if config.label:
-        labels, classes = _labels(columns.masked(config.label, "--label"), ~left_out)
+        column = columns.masked(config.label, "--label")
+        labels, classes, unlabelled = read_labels(column, ~left_out, parse_label_names(config.label_names))
+        notes += [unlabelled] if unlabelled else []
+    elif config.label_names:
+        raise UsageError("--label-names: there is no --label that they name")
     magnitudes, errors, used_photometry = _photometry(columns, config)
     used |= used_photometry
     by_column = config.split_by not in (None, "id", "field", "sky")
-    carried = {name: columns.numbers(columns.existing(name, "--columns")) for name in config.columns}
+    carried = {name: columns.carried(columns.existing(name, "--columns"), ~left_out) for name in config.columns}
     objects = None
     if config.object_column:
         objects = as_text(columns.masked(config.object_column, "--object-column"))
@@ -137,7 +146,16 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         left_out=left_out,
         used=used,
         integer_ids="id" in used and "," not in used["id"] and _are_integers(ids, columns.masked(used["id"]), config),
+        notes=tuple(notes),
     )
+
+
+def _no_id(config: ConvertConfig) -> str:
+    """What to say where rows have no ids."""
+    why = (
+        "--id-column is ''" if config.id_column == "" else f"no column is called {', '.join(USUAL_NAMES['id'][:5])}, …"
+    )
+    return f"catalogue: no id column ({why}); rows are numbered row-00000000, … instead (--id-column names one)"
 
 
 def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
@@ -148,85 +166,6 @@ def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
         magnitude_errors=missing.copy(), labels=np.full(len(ids), -1), classes=(), columns={},
         split_values=None, objects=None, left_out=np.zeros(len(ids), dtype=bool), used={},
     )  # fmt: skip
-
-
-class _Columns:
-    """Columns of a table by name, whatever their case."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self._by_lower: dict[str, str] = {}
-        for name in table.colnames:
-            self._by_lower.setdefault(name.lower(), name)
-
-    def existing(self, name: str, option: str) -> str:
-        if name in self._table.colnames:
-            return name
-        if name.lower() in self._by_lower:
-            return self._by_lower[name.lower()]
-        raise UsageError(unknown_name(f"{option}: catalogue column", name, self._table.colnames))
-
-    def find(self, role: str, named: str | None) -> str | None:
-        if named == "":
-            return None
-        if named and role == "id":
-            return ",".join(self.existing(name.strip(), "--id-column") for name in named.split(","))
-        if named:
-            return self.existing(named, f"--{role}-column")
-        return next((self._by_lower[usual] for usual in USUAL_NAMES[role] if usual in self._by_lower), None)
-
-    def masked(self, name: str, option: str = "") -> MaskedColumn:
-        return MaskedColumn(self._table[self.existing(name, option) if option else name])
-
-    def numbers(self, name: str) -> np.ndarray:
-        column = self.masked(name)
-        if column.ndim != 1:
-            raise UsageError(
-                f"catalogue column {name!r} holds {column.ndim}-dimensional arrays, expected one number a row"
-            )
-        if column.dtype.kind == "c":
-            raise UsageError(f"catalogue column {name!r} holds complex numbers, expected real ones")
-        try:
-            return np.asarray(column.astype(np.float64).filled(np.nan))
-        except (TypeError, ValueError, OverflowError):
-            wrong = next((str(value) for value in column.compressed() if not _is_number(value)), "")
-            raise UsageError(f"catalogue column {name!r} holds text, expected numbers: {wrong!r}") from None
-
-    def degrees(self, name: str, *, hours: bool = False) -> np.ndarray:
-        """An angle in degrees; what has no unit of an angle (or, with `hours`, of time) is degrees already."""
-        values, unit = self.numbers(name), self._table[name].unit
-        kind = None if unit is None else unit.physical_type
-        if hours and kind == "time":
-            return values * unit.to("hour") * 15
-        return values * unit.to("deg") if kind == "angle" else values
-
-    def per_band(
-        self, template: str | None, usual: tuple[str, ...], bands: tuple[str, ...], option: str
-    ) -> tuple[np.ndarray, str]:
-        """``[N, B]`` values and the template found; all NaN and ``""`` where the catalogue has none."""
-        if template is None and usual:
-            template = next((t for t in usual if all(self._has(t, band) for band in bands)), None)
-        elif template and "{band}" not in template and len(bands) > 1:
-            raise UsageError(f"{option} {template}: expected {{band}} in it, as in MAG_AUTO_{{band}}")
-        if not template:
-            return np.full((len(self._table), len(bands)), np.nan), ""
-        names = [self.existing(template.replace("{band}", band), option) for band in bands]
-        if len(set(names)) < len(names):
-            raise UsageError(f"{option} {template}: one column would serve two bands ({', '.join(names)})")
-        return np.stack([self.numbers(name) for name in names], axis=1), template
-
-    def _has(self, template: str, band: str) -> bool:
-        # Case matters for bands that differ by nothing else (z and Z, y and Y).
-        name = template.replace("{band}", band)
-        return name in self._table.colnames or (len(band) > 1 and name.lower() in self._by_lower)
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return True
 
 
 def _origin(column: str, origin: int | None) -> int:
@@ -240,7 +179,7 @@ def _lower_names(names: str) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in names.split(","))
 
 
-def _ids(columns: _Columns, names: str) -> np.ndarray:
+def _ids(columns: Columns, names: str) -> np.ndarray:
     """The ids; where several columns make one, their values with hyphens between, none where one of them is missing."""
     parts = [as_text(columns.masked(name)) for name in names.split(",")]
     missing = np.logical_or.reduce([part == "" for part in parts])
@@ -261,7 +200,7 @@ def _are_integers(ids: np.ndarray, column: MaskedColumn, config: ConvertConfig) 
         return False
 
 
-def _photometry(columns: _Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+def _photometry(columns: Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """Magnitudes and errors ``[N, B]`` as they stand in the catalogue, or from its fluxes, and what they are from."""
     bands = names_in_tables(config.bands, config.catalog_bands)
     if config.fluxes and not config.magnitudes:
@@ -287,26 +226,6 @@ def _numbers_of(names: np.ndarray) -> np.ndarray:
 
 def _row_names(n: int) -> np.ndarray:
     return np.char.add("row-", np.char.zfill(np.arange(n).astype(str), 8))
-
-
-def _labels(column: MaskedColumn, kept: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Class indices and the class names among the `kept` rows; negative, empty, NaN and masked are unlabelled."""
-    numeric = column.dtype.kind in "iuf"
-    text = as_text(column)
-    if numeric:
-        values = np.asarray(column.astype(np.float64).filled(np.nan))
-        labelled = kept & np.isfinite(values) & (values >= 0)
-        if np.any(values[labelled] % 1):
-            raise UsageError(f"--label {column.name}: holds fractions, expected text or whole numbers")
-    else:
-        labelled = kept & ~np.isin(np.char.lower(text), ("", "nan", "none", "null", "-1", "--"))
-    classes, index = np.unique(text[labelled], return_inverse=True)
-    order = sorted(range(len(classes)), key=lambda i: int(classes[i])) if numeric else range(len(classes))
-    rank = np.empty(len(classes), dtype=np.int64)
-    rank[list(order)] = np.arange(len(classes))
-    labels = np.full(len(text), -1)
-    labels[labelled] = rank[index]
-    return labels, tuple(str(classes[i]) for i in order)
 
 
 def _without_marks(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras.config import ConvertConfig
-from astrokeras.errors import UsageError, unknown_name
+from astrokeras.errors import AstrokerasError, UsageError, unknown_name
+from astrokeras.small_file import read_small
 from astrokeras.survey.template import ImageTemplate
 
 FOLDER = Path(__file__).with_name("surveys")
@@ -51,10 +52,12 @@ def read_survey(name: str) -> Survey:
         raise UsageError(f"--survey: {unknown_name('survey', name, survey_names())} (or name a file, as in mine.toml)")
     file = Path(name) if own else FOLDER / f"{name}.toml"
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_small(file))
     except OSError as error:
         raise UsageError(f"--survey {name}: {error.strerror}") from None
-    except ValueError as error:
+    except RecursionError:
+        raise UsageError(f"--survey {name} is no TOML file: it is nested too deeply") from None
+    except (ValueError, AstrokerasError) as error:
         raise UsageError(f"--survey {name} is no TOML file: {error}") from None
     source = content.pop("source", {})
     options = {key.replace("-", "_"): value for key, value in content.items()}

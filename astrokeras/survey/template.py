@@ -75,6 +75,10 @@ class ImageTemplate:
             found = self._discover_band(band)
             if not found:
                 hint = " (for that band)" if "band" in self else ""
+                if not set("{*") & set(self.text):
+                    raise AstrokerasError(f"{self.option} {self.text}: there is no such file or directory")
+                if (missing := self._missing_directory(band)) is not None:
+                    raise AstrokerasError(f"{self.option} {self.text}: there is no directory {missing}")
                 raise AstrokerasError(
                     f"no image matches {self._fill(band)}{hint}; check --images and --bands, or quote the template"
                 )
@@ -84,6 +88,13 @@ class ImageTemplate:
     def has_files(self) -> bool:
         """Whether there is any file of the first band."""
         return bool(self._discover_band(self.bands[0]))
+
+    def _missing_directory(self, band: str) -> Path | None:
+        """The first directory of the template that is not there, as far as it is known without a unit."""
+        fixed = _TOKEN.split(self.text.replace("{band}", band))[0].partition("*")[0]
+        directory = Path(fixed).parent if not fixed.endswith("/") else Path(fixed)
+        lacking = [path for path in (directory, *directory.parents) if not path.is_dir()]
+        return lacking[-1] if lacking else None
 
     def _fill(self, band: str) -> str:
         return _TOKEN.sub(lambda match: band if match.group(1) == "band" else "*", self.text)

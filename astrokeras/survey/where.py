@@ -20,7 +20,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from astrokeras.errors import UsageError, unknown_name
-from astrokeras.survey.columns import as_text
+from astrokeras.survey.columns import as_text, element_of, split_element
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +122,18 @@ class _Translation(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> _Typed:
         return self._column(self._backticks.get(node.id, node.id))
+
+    def visit_Subscript(self, node: ast.Subscript) -> _Typed:
+        """An element of a column of arrays, as in ``PSFMAG[2]``, counted from 0."""
+        index, whole = "", node
+        while isinstance(whole, ast.Subscript):
+            place = whole.slice.value if isinstance(whole.slice, ast.Constant) else None
+            if type(place) is not int:
+                return self.generic_visit(node)
+            index, whole = f"[{place}]{index}", whole.value
+        if not isinstance(whole, ast.Name):
+            return self.generic_visit(node)
+        return self._column(self._backticks.get(whole.id, whole.id) + index)
 
     def visit_Constant(self, node: ast.Constant) -> _Typed:
         kinds = {bool: _CONDITION, int: _NUMBER, float: _NUMBER, str: _TEXT}
@@ -278,18 +290,25 @@ class _Translation(ast.NodeVisitor):
 
     def _column(self, name: str) -> _Typed:
         """The column of the table, whatever the case where that is unique, as a column of `_values`."""
-        if name not in self._table.colnames:
-            same = [other for other in self._table.colnames if other.lower() == name.lower()]
+        whole, index = (name, "") if name in self._table.colnames else split_element(name)
+        if whole not in self._table.colnames:
+            same = [other for other in self._table.colnames if other.lower() == whole.lower()]
             if len(same) > 1:
-                raise _Refused(f"column {name!r} may be {' or '.join(same)}; write it as it is")
+                raise _Refused(f"column {whole!r} may be {' or '.join(same)}; write it as it is")
             if not same:
-                raise _Refused(unknown_name("catalogue column", name, self._table.colnames))
-            name = same[0]
+                raise _Refused(unknown_name("catalogue column", whole, self._table.colnames))
+            name = same[0] + index
         if name not in self._columns:
-            values, kind = _series(self._pd, name, self._table[name])
+            values, kind = _series(self._pd, name, self._element(name))
             self._columns[name] = self._keep(values, kind).id
         column = self._columns[name]
         return ast.Name(column), self._kinds[column]
+
+    def _element(self, name: str) -> MaskedColumn:
+        try:
+            return element_of(self._table, name)
+        except UsageError as error:
+            raise _Refused(str(error)) from None
 
     def _said(self, node: ast.expr) -> str:
         """The node as the user wrote it."""

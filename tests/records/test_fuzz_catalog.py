@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.plan import Plan, make_plan
 from astrokeras.survey import catalog as catalog_module
+from astrokeras.text import is_plain
 from tests.sky import config_for, noise_image, tan_header, write_image
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=6)
 ODD = st.sampled_from(
     ["", " ", "nan", "NaN", "inf", "-inf", "--", "null", "A", "B", "../A", "a/b", "\0", "A\0", "ü", "1e999", "-99",
-     "99.0", "007", "1.0", "true", '"', "'", "#", "\ufeff", "\u202e", "A\nB", "9" * 40, "150.001", "2.001", "40"]
+     "99.0", "007", "1.0", "true", '"', "'", "#", "\ufeff", "\u202e", "A\nB",
+     "A\x0bB", "A\u2028B", "A\x85", "\x1b[2J", "NULL", "\\N", "N/A",
+     "9" * 40, "150.001", "2.001", "40"]
 )  # fmt: skip
 NUMBER = st.floats(width=64) | st.sampled_from([0.0, -0.0, 99.0, -99.0, 1e300, 5e-324])
 WORDS = {
@@ -129,6 +132,11 @@ def check(images: Path, options: dict, n_rows: int | None) -> None:
     assert np.all(plan.split[planned] >= 0)
     assert all(np.isfinite(task.x).all() and np.isfinite(task.y).all() for task in plan.tasks)
     assert len(set(plan.catalog.ids[planned].tolist())) == len(planned)
+    assert all(is_plain(str(name)) for name in (*plan.catalog.ids[planned], *plan.catalog.classes))
+    rejects = plan.rejects.table(plan.catalog.ids)
+    text = io.StringIO()
+    rejects.write(text, format="ascii.ecsv")
+    assert len(Table.read(text.getvalue(), format="ascii.ecsv")) == len(rejected)
 
 
 # A busy machine is no reason to fail.
@@ -139,7 +147,7 @@ patient = settings(suppress_health_check=[HealthCheck.too_slow])
 @given(table=tables(), options=OPTIONS)
 def test_cells_of_every_type(images: Path, table: Table, options: dict):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog_module, "read_table", lambda path, text_columns: table)
+        patch.setattr(catalog_module, "read_table", lambda path, text_columns, limit: table)
         check(images, options, len(table))
 
 

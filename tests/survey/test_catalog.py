@@ -38,6 +38,10 @@ def read(path: Path, table: Table | str, **options) -> Catalog:
     return read_catalog(ConvertConfig(images="x", out="out", catalog=str(path), **{"bands": ("g", "r"), **options}))
 
 
+def config_of(path: Path, **options) -> ConvertConfig:
+    return ConvertConfig(images="x", out="out", catalog=str(path), **{"bands": ("g", "r"), **options})
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "catalog.fits"

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,18 @@ def test_a_star_ends_at_a_directory_and_takes_names_as_they_are(tmp_path: Path):
     assert template.path("[A]", "g") == tmp_path / "x" / "[A]_g.fits"
     assert template.has_files()
     assert not ImageTemplate(str(tmp_path / "*.fits"), ("g",)).has_files()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("none/{field}_{band}.fits", "there is no directory {0}/none"),
+        ("there/none/more/{band}/{field}.fits", "there is no directory {0}/there/none"),
+        ("none", "{0}/none: there is no such file or directory"),
+        ("there/{field}.fits", "no image matches"),
+    ],
+)
+def test_a_missing_directory_is_named(tmp_path: Path, text: str, message: str):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(AstrokerasError, match=re.escape(message.format(tmp_path))):
+        ImageTemplate(f"{tmp_path}/{text}", ("g", "r")).discover()
