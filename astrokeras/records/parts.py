@@ -15,13 +15,14 @@ from astrokeras.records.tfrecord import Writer
 class Parts:
     """Files under names of their own; none of them is left where something goes wrong.
 
-    The records, which come in pieces, are held until the end, when they are written in `Work.order`.
+    The records, which come in pieces, are held until one of `Work.windows` is complete, which is then written.
     """
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._files: dict[str, _File] = {}
         self._rows = 0
+        self._windows = work.windows[::-1]
 
     def __enter__(self) -> "Parts":
         return self
@@ -40,11 +41,14 @@ class Parts:
                     self._files[split] = _File(self._work, split)
                 self._files[split].add(work, stamps, chosen, self._rows + chosen)
         self._rows += len(kept)
+        while self._windows and self._rows > self._windows[-1].max():
+            order = self._windows.pop().tolist()
+            for file in self._files.values():
+                file.write(order)
 
     def close(self) -> dict[str, Part]:
         """What has been written, by split, once it is on the disk."""
-        order = self._work.order.tolist()
-        return {split: self._files[split].close(order) for split in self._work.split_names if split in self._files}
+        return {split: self._files[split].close() for split in self._work.split_names if split in self._files}
 
 
 class _File:
@@ -63,10 +67,13 @@ class _File:
         self._labels += np.bincount(work.labels[chosen] + 1, minlength=work.n_classes + 1)
         self._magnitudes += np.isfinite(work.magnitudes[chosen]).sum(axis=0)
 
-    def close(self, order: list[int]) -> Part:
+    def write(self, order: list[int]) -> None:
+        """Write the records of a window, those of them that are this file's."""
         for row in order:
             if row in self._records:
                 self.writer.add(self._records.pop(row))
+
+    def close(self) -> Part:
         return Part(self._name, self.writer.close(), self._labels[1:].tolist(), self._magnitudes.tolist())
 
 

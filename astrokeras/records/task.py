@@ -9,6 +9,8 @@ from astrokeras.records.fingerprint import fingerprint
 from astrokeras.records.splits import hashes
 from astrokeras.survey.cutting import Cutting
 
+MIXED_BYTES = 32 << 20  # of stamps that are held to be mixed
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -61,12 +63,21 @@ class Work:
         return fingerprint(dataclasses.replace(self, directory=""))
 
     @property
-    def order(self) -> np.ndarray:
-        """The order in which the rows are written, int64 ``[N]``: mixed, each row by nothing but its id and the seed.
+    def windows(self) -> list[np.ndarray]:
+        """The order in which the rows are written, in runs that follow one another: mixed within each run.
 
-        Rows are cut as they lie on the image, or in the catalogue's order, which may be that of their classes.
+        Rows are cut as they lie on the image, and a run is as much as a worker holds of them. Within a run a row's
+        place depends on nothing but the ids and the seed.
         """
-        return np.argsort(hashes(self.ids, f"order {self.seed}"), kind="stable")
+        length = max(1, MIXED_BYTES // (4 * self.cutting.size**2 * len(self.cutting.template.bands)))
+        numbers = hashes(self.ids, f"order {self.seed}")
+        starts = range(0, len(numbers), length)
+        return [start + np.argsort(numbers[start : start + length], kind="stable") for start in starts]
+
+    @property
+    def order(self) -> np.ndarray:
+        """`windows` in one, int64 ``[N]``."""
+        return np.concatenate([np.empty(0, np.int64), *self.windows])
 
     def piece(self, rows: slice) -> "Work":
         """The work for some of the rows."""
