@@ -16,7 +16,7 @@ SHAPE = (50, 60)
 PIXELS = np.arange(50 * 60, dtype=np.float32).reshape(SHAPE)
 
 
-def survey(directory: Path, *, pixels: bool, field: bool = True) -> list[str]:
+def survey(directory: Path, *, pixels: bool, field: bool = True, **options: str) -> list[str]:
     """Fields A and B with a WCS, C without, one row each on pixel (30, 20); x and y are right on C alone."""
     rows = []
     for index, name in enumerate("ABC"):
@@ -30,7 +30,7 @@ def survey(directory: Path, *, pixels: bool, field: bool = True) -> list[str]:
         table.remove_column(column)
     table.write(directory / "catalog.fits")
     lines: list[str] = []
-    convert(config_for(directory, splits="train=1"), report=lines.append)
+    convert(config_for(directory, splits="train=1", **options), report=lines.append)
     return lines
 
 
@@ -61,3 +61,10 @@ def test_where_no_image_has_a_wcs_the_first_is_named(tmp_path: Path):
     Table({"id": ["a"], "field": ["A"], "ra": [150.0], "dec": [2.0]}).write(tmp_path / "catalog.fits")
     with pytest.raises(UsageError, match=r"A_g\.fits .* RADESYS is 'J2000'"):
         convert(config_for(tmp_path, splits="train=1"), report=lambda line: None)
+
+
+def test_a_split_by_sky_takes_no_fields_without_wcs_unless_they_have_no_rows(tmp_path: Path):
+    survey(tmp_path / "a", pixels=False, split_by="sky")
+    assert "HEALPix" in (tmp_path / "a" / "records" / "convert.json").read_text()
+    with pytest.raises(UsageError, match=r"C_g\.fits has no WCS"):
+        survey(tmp_path / "b", pixels=True, split_by="sky")
