@@ -65,7 +65,7 @@ def _matters(card: fits.Card) -> bool:
     Raises:
         ValueError: with it none can be read.
     """
-    keyword = card.keyword
+    keyword = card.keyword.strip()  # astropy leaves blanks in one that is out of its columns
     if keyword in _NEVER or (len(keyword) > 8 and not _RECORDS.match(keyword)):  # HIERARCH
         return False
     text = str(card)
