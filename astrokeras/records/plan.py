@@ -274,6 +274,7 @@ def _split_groups(plan: Plan, rows: np.ndarray, names: np.ndarray, member_of: np
 def _split_by_sky(
     plan: Plan, rows: np.ndarray, fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> None:
+    fields, field_of = _on_one_sky(rows, fields, field_of)
     cells = SkyCells(fields, plan.config.size, plan.config.cell_size, plan.splitting.cells)
     plan.splitting.cells, plan.split_description = cells.grid, cells.description
     plan.split[rows] = split_cells(
@@ -282,6 +283,28 @@ def _split_by_sky(
     )  # fmt: skip
     straddling = rows[plan.split[rows] < 0]
     plan.reject(straddling, "straddles_splits", "the stamp reaches into an area of sky that belongs to another split")
+
+
+def _on_one_sky(rows: np.ndarray, fields: list[Field], field_of: np.ndarray) -> tuple[list[Field], np.ndarray]:
+    """Fields that are all on the sky, or all not, and the index of each row's; those without rows and WCS are left out.
+
+    Raises:
+        UsageError: rows are on fields of both kinds, whose areas cannot be told apart.
+    """
+    with_rows = set(np.unique(field_of[rows]).tolist())
+    kept = [i for i, field in enumerate(fields) if field.wcs is not None or i in with_rows]
+    placed = [fields[i].wcs is not None for i in kept]
+    if any(placed[kept.index(i)] for i in with_rows) and not all(placed):
+        without = next(fields[i] for i in kept if fields[i].wcs is None)
+        raise UsageError(
+            f"--split-by sky: some fields have a WCS and others have none, so that their areas of sky cannot be told "
+            f"apart ({without.why}); split by field, or leave those fields out"
+        )
+    if not all(placed):
+        return fields, field_of
+    number = np.full(len(fields), -1)
+    number[kept] = np.arange(len(kept))
+    return [fields[i] for i in kept], number[field_of]
 
 
 def _add_tasks(plan: Plan, field: str, rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:

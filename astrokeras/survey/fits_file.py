@@ -5,35 +5,25 @@ read; scaled integers and compressed tiles are read by rows; a file compressed a
 numbers become values here (`scaling`), since BLANK has to be compared before they are scaled.
 """
 
-import bz2
 import contextlib
 import dataclasses
 import functools
-import gzip
-import io
 import math
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
-from astrokeras.config import ConvertConfig
 from astrokeras.survey.mapped import MappedPlane
 from astrokeras.survey.problems import ImageError, readable
 from astrokeras.survey.scaling import Asinh, Scaling, asinh_scale
 from astrokeras.survey.sky import Astrometry
+from astrokeras.survey.streams import MAX_IMAGE_BYTES, Plain, open_stream
 from astrokeras.survey.tiles import HeldTiles, check_tiling
-
-MAX_IMAGE_BYTES = ConvertConfig.max_image_bytes
-MAX_HEADER_BYTES = 16 << 20  # of all headers of a file that are read, together
-_BLOCK = 2880
-_COUNTS = {b"NAXIS   = ", b"ZNAXIS  = ", b"TFIELDS = "}
-_FEW = re.compile(rb" *\+?\d{1,3} *(/|$)")
-_UNBOUNDED = {b"PK\x03\x04": "zip", b"\xfd7zX": "xz", b"\x1f\x9d": "compress (.Z)", b"7z\xbc\xaf": "7z"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,98 +56,6 @@ class Rows:
         return np.asarray(self[:], dtype=dtype)
 
 
-class _Careful:
-    """Looks at the headers before astropy does, which reads them, and little else, by the block.
-
-    A header without end, and one that counts its axes or columns in millions, would keep astropy busy for ever.
-    """
-
-    path = Path()
-    header_bytes = 0
-    stopped: ImageError | None = None
-
-    def stop(self, reason: str, detail: str) -> NoReturn:
-        """Remember why, and raise what astropy takes for the end of the file, so that images before it can be read."""
-        self.stopped = ImageError(reason, f"{self.path}: {detail}")
-        raise ValueError(detail)
-
-    @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
-        """Raise the reason for having stopped rather than what came of it."""
-        try:
-            yield
-        except Exception:
-            if self.stopped:
-                raise self.stopped from None
-            raise
-
-    def read(self, size: int | None = -1) -> bytes:
-        content = super().read(-1 if size is None else size)
-        if size == _BLOCK:
-            self.header_bytes += size
-            if self.header_bytes > MAX_HEADER_BYTES:
-                self.stop("unreadable_image", "a header without end, or far too many headers")
-            for start in range(0, len(content), 80):
-                if content[start : start + 10] in _COUNTS and not _FEW.match(content, start + 10, start + 80):
-                    card = " ".join(content[start : start + 80].decode("ascii", "replace").split())
-                    self.stop("unreadable_image", f"{card!r}, expected a number from 0 to 999")
-        return content
-
-    def bytes_at(self, start: int, size: int) -> np.ndarray:
-        """Bytes of the file that are no header."""
-        self.seek(start)
-        parts = []
-        while size > 0 and (part := super().read(size)):  # one read of a file gives 2 GiB at most
-            parts.append(part)
-            size -= len(part)
-        return np.frombuffer(parts[0] if len(parts) == 1 else b"".join(parts), np.uint8)
-
-
-class _Plain(_Careful, io.FileIO):
-    pass
-
-
-class _Bounded(_Careful):
-    """A file compressed as a whole, read no further than a limit, however much its few bytes would become."""
-
-    limit = MAX_IMAGE_BYTES
-
-    def _check(self, position: int) -> None:
-        if position > self.limit + MAX_HEADER_BYTES:
-            self.stop("image_too_large", f"it would unpack to more than {self.limit:,} bytes (--max-image-bytes)")
-
-    def read(self, size: int | None = -1) -> bytes:
-        self._check(self.tell() + (self.limit if size is None or size < 0 else size))
-        return super().read(size)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END:
-            raise OSError("the end of a compressed file is unknown")
-        self._check(offset if whence == io.SEEK_SET else super().seek(0, io.SEEK_CUR) + offset)
-        return super().seek(offset, whence)
-
-
-class _Gzip(_Bounded, gzip.GzipFile):
-    pass
-
-
-class _Bzip2(_Bounded, bz2.BZ2File):
-    pass
-
-
-def _open_stream(path: Path, max_bytes: int) -> io.IOBase:
-    """The file's FITS bytes, unpacked where it is gzip or bzip2, whatever its name."""
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-    for start, kind in _UNBOUNDED.items():
-        if magic.startswith(start):
-            raise ImageError("unreadable_image", f"{path} is packed by {kind}; unpack it, or use gzip or bzip2")
-    kind = _Gzip if magic.startswith(b"\x1f\x8b") else _Bzip2 if magic.startswith(b"BZh") else None
-    opened = (kind or _Plain)(path)
-    opened.path, opened.limit = path, max_bytes
-    return opened
-
-
 class FitsFile:
     """An open FITS file.
 
@@ -173,7 +71,7 @@ class FitsFile:
     def __init__(self, path: Path, max_bytes: int = MAX_IMAGE_BYTES, hcompress: bool = False) -> None:
         self.path, self.max_bytes, self.hcompress = path, max_bytes, hcompress
         with contextlib.ExitStack() as stack, readable(path):
-            self._stream = stack.enter_context(_open_stream(path, max_bytes))
+            self._stream = stack.enter_context(open_stream(path, max_bytes))
             with self._stream.explained():
                 self.hdus = fits.open(self._stream, memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True)
             self._close = stack.pop_all().close
@@ -205,13 +103,21 @@ class FitsFile:
                 hdu = self.hdus[extension]
             except (KeyError, IndexError):
                 raise ImageError("missing_extension", f"{self.path} has no extension {extension!r}") from None
-            if not _has_pixels(hdu):
-                raise ImageError("no_pixels", f"{self.path}: extension {extension!r} holds no image")
+            if not self._has_pixels(hdu):
+                raise ImageError("no_pixels", f"{self.path}: extension {extension!r} is no image but {_kind(hdu)}")
             return hdu
         for hdu in self.hdus:
-            if _has_pixels(hdu):
+            if self._has_pixels(hdu):
                 return hdu
-        raise ImageError("no_pixels", f"{self.path} holds no image: every extension is a table or empty")
+        held = ", ".join(f"{n} × {kind}" if n > 1 else kind for kind, n in Counter(map(_kind, self.hdus)).items())
+        raise ImageError("no_pixels", f"{self.path} holds no image of two or more axes, but {held}")
+
+    def _has_pixels(self, hdu: Any) -> bool:
+        if not (hdu.is_image and len(hdu.shape) >= 2):
+            return False
+        if any(int(n) < 0 for n in hdu.shape):
+            raise ImageError("unreadable_image", f"{self.path}: its axes have lengths {hdu.shape}")
+        return math.prod(hdu.shape) > 0
 
     def _check(self, hdu: Any) -> tuple[int, ...]:
         """The shape that the header claims, once it is known to be believable."""
@@ -226,12 +132,14 @@ class FitsFile:
                 f"{path} claims {n_bytes:,} bytes of pixels, more than {self.max_bytes:,} (--max-image-bytes)",
             )
         for keyword in ("BSCALE", "BZERO"):
-            value = hdu.header.get(keyword, 1)
-            if isinstance(value, bool | str) or not math.isfinite(value) or (keyword, value) == ("BSCALE", 0):
+            value = hdu.header.get(keyword)
+            if value is None or isinstance(value, fits.card.Undefined):
+                continue
+            if isinstance(value, bool | str | complex) or not math.isfinite(value) or (keyword, value) == ("BSCALE", 0):
                 raise ImageError("unreadable_image", f"{path}: {keyword} is {value!r}, with which pixels mean nothing")
         if isinstance(hdu, fits.CompImageHDU):
             check_tiling(hdu, path, self.max_bytes, self.hcompress)
-        elif isinstance(self._stream, _Plain):
+        elif isinstance(self._stream, Plain):
             end = hdu.fileinfo()["datLoc"] + n_bytes
             if end > os.fstat(self._stream.fileno()).st_size:
                 raise ImageError(
@@ -242,7 +150,7 @@ class FitsFile:
     def rows_of(self, hdu: Any, shape: tuple[int, ...], plane: int, asinh: Asinh | None = None) -> Rows:
         """Plane number `plane` of an image of `shape`, its values on a linear scale if `asinh` is theirs."""
         index = tuple(int(i) for i in np.unravel_index(plane, shape[:-2])) if len(shape) > 2 else ()
-        in_order = not isinstance(self._stream, _Plain)
+        in_order = not isinstance(self._stream, Plain)
         if isinstance(hdu, fits.CompImageHDU):
             tiles = HeldTiles.hold(hdu, self._bytes)
             scaling = Scaling.of(hdu.header, tiles.blanks)
@@ -271,7 +179,7 @@ class FitsFile:
 
     def _bytes(self, start: int, size: int) -> np.ndarray:
         """Bytes of the file, mapped where it is a plain one."""
-        if isinstance(self._stream, _Plain):
+        if isinstance(self._stream, Plain):
             return np.memmap(self._stream, np.uint8, "r", start, (size,)).view(np.ndarray)
         return self._stream.bytes_at(start, size)
 
@@ -304,9 +212,15 @@ class Image:
             return self.file.rows_of(self.hdu, self.shape, plane, asinh)
 
 
-def _has_pixels(hdu: Any) -> bool:
-    if not (hdu.is_image and len(hdu.shape) >= 2):
-        return False
-    if any(int(n) < 0 for n in hdu.shape):
-        raise ImageError("unreadable_image", f"its axes have lengths {hdu.shape}")
-    return math.prod(hdu.shape) > 0
+def _kind(hdu: Any) -> str:
+    """What an extension without an image is, in words."""
+    if isinstance(hdu, fits.GroupsHDU):
+        return "random groups"
+    if hdu.is_image:
+        shape = tuple(int(n) for n in hdu.shape)
+        if math.prod(shape) == 0 or not shape:
+            return "a header without pixels"
+        return f"an image of one axis ({shape[0]} pixels)"
+    if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
+        return "a table"
+    return "an extension of a kind that is not known"

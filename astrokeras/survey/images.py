@@ -132,11 +132,13 @@ def _paths(template: ImageTemplate, unit: str) -> list[Path]:
         raise ImageError("bad_name", str(error)) from None
     for path in paths:
         try:
-            there = path.is_file()
+            there, regular = path.exists(), path.is_file()
         except OSError as error:  # a name too long, a directory that may not be read
             raise ImageError("missing_image", one_line(error)) from None
         if not there:
             raise ImageError("missing_image", f"{path} does not exist")
+        if not regular:
+            raise ImageError("unreadable_image", f"{path} is no regular file")
     return paths
 
 

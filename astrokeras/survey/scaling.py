@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 from astropy.io import fits
 
+from astrokeras.survey.problems import Damaged
+
 POGSON = 2.5 / math.log(10)  # magnitudes of a factor e
 
 
@@ -126,18 +128,18 @@ def asinh_scale(header: fits.Header, primary: fits.Header) -> Asinh | None:
     """The asinh scale of an image, told by BSOFTEN and BOFFSET in its header or in the first of the file.
 
     Raises:
-        ValueError: one of the two is missing or no number.
+        Damaged: one of the two is missing or no number.
     """
     cards = {}
     for keyword in ("BSOFTEN", "BOFFSET"):
         value = header.get(keyword, primary.get(keyword))
         if value is not None:
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise ValueError(f"{keyword} is {value!r}, expected the number of an asinh scale")
+                raise Damaged(f"{keyword} is {value!r}, expected the number of an asinh scale")
             cards[keyword] = float(value)
     if not cards:
         return None
     if len(cards) < 2 or not cards["BSOFTEN"] > 0:
         said = ", ".join(f"{keyword} = {value:g}" for keyword, value in cards.items())
-        raise ValueError(f"pixels on an asinh scale need BSOFTEN above 0 and BOFFSET, but the header has {said}")
+        raise Damaged(f"pixels on an asinh scale need BSOFTEN above 0 and BOFFSET, but the header has {said}")
     return Asinh(cards["BSOFTEN"], cards["BOFFSET"])

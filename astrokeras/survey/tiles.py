@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from astrokeras.survey.problems import ImageError
+from astrokeras.survey.problems import Damaged, ImageError
 
 _DEFLATE_LIMIT = 1032  # bytes that one byte of zlib's format can become at most (zlib's technical notes)
+_KINDS = ("GZIP_1", "GZIP_2", "RICE_1", "RICE_ONE", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS")
+_DITHERS = ("NO_DITHER", "SUBTRACTIVE_DITHER_1", "SUBTRACTIVE_DITHER_2", "NONE")
 _UNCHECKED_BYTES = 64 << 20
 
 
@@ -44,17 +46,25 @@ def check_tiling(hdu: Any, path: Path, max_bytes: int, hcompress: bool) -> None:
     n_tiles = math.prod(-(-n // t) for n, t in zip(hdu.shape, tile, strict=True))
     if table["NAXIS2"] != n_tiles:
         raise ImageError("unreadable_image", f"{path}: it holds {table['NAXIS2']} compressed tiles, expected {n_tiles}")
-    if min(table["NAXIS1"], table.get("PCOUNT", 0)) < 0 or table_bytes(table) > max_bytes:
+    if min(table["NAXIS1"], table.get("PCOUNT", 0)) < 0:
+        raise ImageError("unreadable_image", f"{path}: its table of compressed pixels has a negative length")
+    if table_bytes(table) > max_bytes:
         raise ImageError("image_too_large", f"{path} claims {table_bytes(table):,} bytes of compressed pixels")
-    settings = _settings(table)
-    expected = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4, 8)}
-    for name, values in expected.items():
-        if kind.startswith("RICE") and settings.get(name, values[-1]) not in values:
-            raise ImageError(
-                "unreadable_image", f"{path}: RICE's {name} is {settings[name]!r}, expected one of {values}"
-            )
-    if not 0 <= table.get("ZDITHER0", 1) <= 10_000:
-        raise ImageError("unreadable_image", f"{path}: ZDITHER0 is {table['ZDITHER0']!r}, expected 1 to 10000")
+    _check_settings(table, path)
+
+
+def _check_settings(table: fits.Header, path: Path) -> None:
+    kind, settings = _compression(table), _settings(table)
+    one_of = {"ZCMPTYPE": (kind, _KINDS), "ZQUANTIZ": (table.get("ZQUANTIZ", "NO_DITHER"), _DITHERS)}
+    if kind.startswith("RICE"):
+        for name, values in {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4, 8)}.items():
+            one_of[f"RICE's {name}"] = settings.get(name, values[-1]), values
+    for name, (value, values) in one_of.items():
+        if value not in values:
+            raise ImageError("unreadable_image", f"{path}: {name} is {value!r}, expected one of {values}")
+    seed = table.get("ZDITHER0", 1)
+    if not isinstance(seed, int) or not 0 <= seed <= 10_000:
+        raise ImageError("unreadable_image", f"{path}: ZDITHER0 is {seed!r}, expected 1 to 10000")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +123,7 @@ class HeldTiles:
             sizes, offsets = np.array(self.table.data[column])[numbers].T.astype(np.int64)
             sizes = sizes * item
             if np.any((sizes < 0) | (offsets < 0) | (offsets + sizes > len(self.table.heap))):
-                raise ValueError("a compressed tile lies outside the data, or the file is truncated")
+                raise Damaged("a compressed tile lies outside the data, or the file is truncated")
             deflated = kind.startswith("GZIP") or column.startswith("GZIP")
             suspect = sizes * _DEFLATE_LIMIT > _UNCHECKED_BYTES if deflated else (sizes > 0) & (kind == "PLIO_1")
             for size, offset in zip(sizes[suspect], offsets[suspect], strict=True):
@@ -137,7 +147,7 @@ class _Table:
 
     def _get_raw_data(self, shape: Any, dtype: Any, offset: int) -> np.ndarray:
         if not 0 <= offset <= len(self.raw):
-            raise ValueError("a compressed tile lies outside the data, or the file is truncated")
+            raise Damaged("a compressed tile lies outside the data, or the file is truncated")
         return np.ndarray(shape, dtype, self.raw, offset)
 
 
@@ -163,7 +173,7 @@ def _check_pixel_list(data: np.ndarray) -> None:
     """The length that a PLIO line list gives for itself, in words, must be there (the decoder trusts it)."""
     words = data[: len(data) // 2 * 2].view(">i2")
     if len(words) < 3 or (words[2] <= 0 and len(words) < 5):
-        raise ValueError("a compressed tile is cut short")
+        raise Damaged("a compressed tile is cut short")
     length = int(words[2]) if words[2] > 0 else (int(words[4]) << 15) + int(words[3])
     if not 0 <= length <= len(words):
-        raise ValueError("a compressed tile is cut short")
+        raise Damaged("a compressed tile is cut short")

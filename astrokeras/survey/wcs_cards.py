@@ -65,15 +65,16 @@ def _matters(card: fits.Card) -> bool:
     Raises:
         ValueError: with it none can be read.
     """
-    keyword = card.keyword
+    keyword = card.keyword.strip()  # astropy leaves blanks in one that is out of its columns
     if keyword in _NEVER or (len(keyword) > 8 and not _RECORDS.match(keyword)):  # HIERARCH
         return False
-    if len(str(card)) > 80:  # text that goes on in other cards
+    text = str(card)
+    if len(text) > 80 or text[8:10] != "= ":  # text that goes on in other cards, or no value at all
         return False
     if number := _NUMBERS.fullmatch(keyword):
         return _is_number(_value(card)) and _small(number.groups()[1:3])
-    if text := _TEXTS.fullmatch(keyword):
-        return isinstance(_value(card), str) and _small(text.groups()[1:3])
+    if words := _TEXTS.fullmatch(keyword):
+        return isinstance(_value(card), str) and _small(words.groups()[1:3])
     return True
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astrokeras.survey import fits_file as module
+from astrokeras.survey import streams as module
 from astrokeras.survey.fits_file import FitsFile
 from astrokeras.survey.problems import ImageError
 
