@@ -13,7 +13,7 @@ from astrokeras.records.places import Places, places_of_files, places_on_fields
 from astrokeras.records.positions import by_field, find_fields, find_positions, read_fields
 from astrokeras.records.rejects import FILTERED, Rejects
 from astrokeras.records.sizing import describe_cut, with_size
-from astrokeras.records.splits import describe_scaling, parse_splits
+from astrokeras.records.splits import describe_scaling, hashes, parse_splits
 from astrokeras.records.splitting import Splitting, choose_splitting
 from astrokeras.records.task import Task
 from astrokeras.survey.catalog import OBJECT, Catalog, bare_catalog, read_catalog
@@ -206,6 +206,8 @@ def _plan_objects(plan: Plan) -> None:
         _keep_objects_whole(plan, rows)
         rows = plan.open_rows()
     plan.places = places_of_files(plan.catalog)
+    # Files may be read in any order, and a catalogue's is often that of its classes.
+    rows = rows[np.argsort(hashes(plan.catalog.ids[rows], f"order {plan.config.seed}"), kind="stable")]
     nowhere = np.zeros(len(plan.catalog))
     _add_tasks(plan, "", rows, nowhere, nowhere)
 
