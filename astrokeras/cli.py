@@ -179,7 +179,7 @@ def simulate_command(**values: Any) -> str:
 )
 def convert_command(as_json: bool, **values: Any) -> str:
     """Convert a survey's images and catalogue to TFRecords."""
-    from astrokeras.records.convert import convert  # noqa: PLC0415
+    from astrokeras.records.conversion.convert import convert  # noqa: PLC0415
     from astrokeras.records.inspect import describe  # noqa: PLC0415
 
     settings = config.ConvertConfig(**values)

@@ -181,7 +181,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 def take_survey(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     """Take the defaults of the options that describe a survey from the survey's file; ``--config`` wins over it."""
     if name:
-        from astrokeras.survey.named import read_survey  # noqa: PLC0415
+        from astrokeras.survey.presets import read_survey  # noqa: PLC0415
 
         try:
             defaults = _defaults(ctx.command, read_survey(name).options)

@@ -36,9 +36,9 @@ from astropy.nddata import Cutout2D
 from astropy.table import Table
 
 from astrokeras.config import ConvertConfig
-from astrokeras.records import work
-from astrokeras.records.convert import convert
-from astrokeras.records.executor import Pool
+from astrokeras.parallel.processes import Pool
+from astrokeras.records.conversion import run_task as work
+from astrokeras.records.conversion.convert import convert
 
 FIELDS, SIDE, PROCESSES = ("A", "B", "C", "D"), 4096, 2
 BANDS = tuple("ugrizyJHKLMN")

@@ -17,8 +17,8 @@ from astropy.table import Table
 
 from astrokeras.config import ConvertConfig
 from astrokeras.pipeline import dataset
-from astrokeras.records import plan
-from astrokeras.records.convert import convert
+from astrokeras.records.conversion import plan
+from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 
 SIDE, SIZE, STAMP_BYTES, BATCHES = 256, 4, 64 * 64 * 5 * 4, 500

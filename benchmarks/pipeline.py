@@ -93,10 +93,10 @@ def reference(records: Records) -> Iterable:
 
 def ours(records: Records, augment: str, size: int | None) -> Callable[[], Iterable]:
     """What gives the batches of an epoch, as the trainer gets them."""
-    from astrokeras.pipeline.augment import Facts, augmentation  # noqa: PLC0415
+    from astrokeras.pipeline.augment import SurveyInfo, augmentation  # noqa: PLC0415
     from astrokeras.pipeline.stream import Stream  # noqa: PLC0415
 
-    stream = Stream(records, size, augmentation(augment, Facts.of(records)))
+    stream = Stream(records, size, augmentation(augment, SurveyInfo.of(records)))
     return lambda: stream.training(0, BATCH, ("magnitudes",), 0, seed=0)
 
 
@@ -134,11 +134,11 @@ def compare(records: Records, augments: list[str], size: int | None, runs: int) 
 
 def epochs(records: Records, augment: str, count: int) -> None:
     """Seconds and resident memory of epoch after epoch, as `pretrain` asks for them; the first reads the shards."""
-    from astrokeras.pipeline.augment import Facts, augmentation  # noqa: PLC0415
+    from astrokeras.pipeline.augment import SurveyInfo, augmentation  # noqa: PLC0415
     from astrokeras.pipeline.held import hold  # noqa: PLC0415
     from astrokeras.pipeline.stream import Stream  # noqa: PLC0415
 
-    chain = augmentation(augment, Facts.of(records))
+    chain = augmentation(augment, SurveyInfo.of(records))
 
     def epoch(stream: Stream, number: int) -> float:
         return seconds(lambda: stream.training(number, BATCH, ("magnitudes",), 0, seed=0))[0]

@@ -42,9 +42,9 @@ from real_data import write
 
 from astrokeras.models.encoder import build_encoder
 from astrokeras.pipeline.arrays import Arrays, Batches
-from astrokeras.pipeline.augment import Facts, augmentation
-from astrokeras.pretext.model import PretextModel
-from astrokeras.pretext.registry import TASKS, fit_tasks, get_task, parse_tasks
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
+from astrokeras.tasks.model import TaskModel
+from astrokeras.tasks.registry import TASKS, fit_tasks, get_task, parse_tasks
 
 # Steps between two settings of the learning rate.
 CHUNK = 50
@@ -56,9 +56,9 @@ def pretrain(task: str, encoder: keras.Model, source: Arrays, seed: int, setting
     """Train the encoder on one or several tasks (``a+b``) for the time allowed; what came of it."""
     asked = parse_tasks(task.split("+"))
     tasks = fit_tasks(asked, source, print)
-    breaks = {name: get_task(name).breaks for name in asked}
-    augment = augmentation("default", Facts.of(source.records), breaks)
-    model = PretextModel(encoder, tasks, dict.fromkeys(tasks, 1.0), augment=augment)
+    broken_by = {name: get_task(name).broken_by for name in asked}
+    augment = augmentation("default", SurveyInfo.of(source.records), broken_by)
+    model = TaskModel(encoder, tasks, dict.fromkeys(tasks, 1.0), augment=augment)
     optimizer = keras.optimizers.AdamW(0.0, weight_decay=settings.weight_decay, global_clipnorm=1.0)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
@@ -97,7 +97,7 @@ def pretrain(task: str, encoder: keras.Model, source: Arrays, seed: int, setting
 class Stream:
     """Batches of one epoch after the other, a few at a time."""
 
-    def __init__(self, source: Arrays, batch_size: int, model: PretextModel, seed: int) -> None:
+    def __init__(self, source: Arrays, batch_size: int, model: TaskModel, seed: int) -> None:
         self.source, self.asked = source, (batch_size, model.fields, model.n_draws, seed)
         self.next, self.steps, self.started = 0, source.steps(batch_size), 0
         self.begin = lambda epoch: model.before_epoch("train", epoch, source, batch_size)

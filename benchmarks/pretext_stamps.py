@@ -50,7 +50,7 @@ def pack(data: Path, out: Path, size: int) -> None:
 
 def _measured(stamps: np.ndarray) -> np.ndarray:
     # SEP is needed for nothing else here.
-    from astrokeras.pretext.measuring import measure_split  # noqa: PLC0415
+    from astrokeras.tasks.measuring import measure_split  # noqa: PLC0415
 
     return measure_split(Arrays(survey(stamps, validation=0), {"train": {"image": stamps}}), "train", print)
 

@@ -150,7 +150,7 @@ def plain(config: PretrainConfig) -> Callable[[Clock], None]:
     source = engine.source(records, None, None, module.fields_of(asked))
     tasks = module.fit_tasks(asked, source, lambda _: None)
     start = module.find_start(config, records, lambda _: None)
-    model = module.Parts(start, engine, source, tasks, None).build("float32")
+    model = module.ModelParts(start, engine, source, tasks, None).build("float32")
     splits = {}
     for split in ("train", "val"):
         flux = np.concatenate([flux for flux, _ in source.stamps(split, 256, ())])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from astrokeras.config import ConvertConfig, SimulateConfig
-from astrokeras.records.convert import convert
+from astrokeras.records.conversion.convert import convert
 from astrokeras.survey.simulate import simulate
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from astrokeras.config import ConvertConfig
-from astrokeras.records import plan
-from astrokeras.records.convert import convert
-from astrokeras.records.partial import Partial, partial_path
+from astrokeras.records.conversion import plan
+from astrokeras.records.conversion.convert import convert
+from astrokeras.records.conversion.workspace import Workspace, workspace_path
 from tests.sky import config_for
 
 STEPS = (
@@ -77,10 +77,10 @@ def steps_survived(config: ConvertConfig, expected: dict[str, bytes], *, replace
             assert contents(out) in (before, expected), f"step {step}: what was there is damaged"
         if killed:
             # Killed with nothing left to do but to say so: only --resume may take that for its own.
-            finished = not replace and out.is_dir() and Partial(out).plan is None
+            finished = not replace and out.is_dir() and Workspace(out).plan is None
             convert(dataclasses.replace(config, resume=finished), report=lambda line: None)
         assert contents(out) == expected, f"step {step}"
-        assert not partial_path(out).exists(), f"step {step}"
+        assert not workspace_path(out).exists(), f"step {step}"
         if not killed:
             return step
 

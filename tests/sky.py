@@ -7,7 +7,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astrokeras.config import ConvertConfig
-from astrokeras.records.convert import convert
+from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import read

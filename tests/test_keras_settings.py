@@ -42,7 +42,7 @@ def test_whatever_stands_in_it_ours_is_the_same(tmp_path: Path, content: object)
 
 def test_the_users_own_directory_and_backend_are_kept(tmp_path: Path):
     (tmp_path / "keras.json").write_text(json.dumps({"image_data_format": "channels_first", "backend": "torch"}))
-    code = f"import os, astrokeras.pretext.rotation; {_LOOK}; print(os.environ['KERAS_HOME'])"
+    code = f"import os, astrokeras.tasks.pretext.rotation; {_LOOK}; print(os.environ['KERAS_HOME'])"
     done = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="jax")
     assert done.stdout.split() == ["jax", *_OURS[1:], str(tmp_path), str(tmp_path)], done.stderr
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from astrokeras.records.done import Done
-from astrokeras.records.executor import Executor, Lost
-from astrokeras.records.task import Work
+from astrokeras.parallel.processes import Executor, WorkersLost
+from astrokeras.records.conversion.result import TaskResult
+from astrokeras.records.conversion.task import TaskInput
 
 
 def double(number: int) -> int:
@@ -44,9 +44,9 @@ def fail_oddly(number: int) -> int:
     raise UnpicklableError(number, "more")
 
 
-def die_while_marked(work: tuple[int, str]) -> int:
+def die_while_marked(task_input: tuple[int, str]) -> int:
     """Die at number 2 as long as its file has a life left in it."""
-    number, file = work
+    number, file = task_input
     if number == 2:
         lives = len(Path(file).read_text())
         if lives:
@@ -67,11 +67,11 @@ def sleep_forever(file: str) -> None:
         time.sleep(0.05)
 
 
-def run_or_die(item: tuple[Callable, Work, str]) -> Done:
+def run_or_die(item: tuple[Callable, TaskInput, str]) -> TaskResult:
     """Run a task, but die at number 2 as long as the file has a life left in it."""
-    function, work, file = item
-    die_while_marked((work.task.index, file))
-    return function(work)
+    function, task_input, file = item
+    die_while_marked((task_input.task.index, file))
+    return function(task_input)
 
 
 class Dying:
@@ -83,5 +83,5 @@ class Dying:
     def map(self, function: Callable, items: Iterable) -> Iterator:
         try:
             yield from self._executor.map(run_or_die, ((function, item, self._lives) for item in items))
-        except Lost as lost:
-            raise Lost([item for _, item, _ in lost.works]) from None
+        except WorkersLost as lost:
+            raise WorkersLost([item for _, item, _ in lost.works]) from None

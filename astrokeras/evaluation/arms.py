@@ -25,7 +25,7 @@ from astrokeras.training.initial import (
     lineage,
     run_record,
 )
-from astrokeras.training.run import load_run
+from astrokeras.training.run_directory import load_run
 
 
 @dataclasses.dataclass(frozen=True)

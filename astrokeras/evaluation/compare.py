@@ -10,11 +10,11 @@ import numpy as np
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.arms import Arm
+from astrokeras.evaluation.classify import ClassifierTrainer, predict
 from astrokeras.evaluation.metrics import classification_metrics
 from astrokeras.pipeline.augment import Chain
 from astrokeras.records.directory import Records
-from astrokeras.training.classify import Trainer, predict
-from astrokeras.training.loop import no_bar
+from astrokeras.training.trainer import no_bar
 
 Shown = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
@@ -33,7 +33,7 @@ class Draw:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class FineTuneResult:
     """One trained classifier: how it was trained, its metrics by split, its history by epoch (empty in frozen mode)."""
 
     draw: Draw
@@ -44,7 +44,7 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class Exam:
+class EvaluationSet:
     """The labelled objects of one split to be measured on: a mask over the split and their labels."""
 
     split: str
@@ -61,9 +61,9 @@ def draws_of(mode: str, random: bool, draws: list[Draw]) -> list[Draw]:
 
 
 def run_arm(  # noqa: PLR0913 - what a comparison consists of
-    arm: Arm, trainer: Trainer, records: Records, config: FinetuneConfig, *, draws: list[Draw], exams: list[Exam],
+    arm: Arm, trainer: ClassifierTrainer, records: Records, config: FinetuneConfig, *, draws: list[Draw], exams: list[EvaluationSet],
     labels: np.ndarray, augment: Chain | None, shown: Shown = _not_shown,
-) -> Iterator[tuple[Outcome, keras.Model]]:  # fmt: skip
+) -> Iterator[tuple[FineTuneResult, keras.Model]]:  # fmt: skip
     """Train the arm on every draw; the model that is yielded serves until the next one is asked for.
 
     Args:
@@ -97,14 +97,20 @@ def run_arm(  # noqa: PLR0913 - what a comparison consists of
                 else:
                     probabilities = predict(trainer.model, records, exam.split, config.batch_size, exam.select)
                 metrics[exam.split] = classification_metrics(exam.labels, probabilities)
-        yield Outcome(draw, mode, metrics, history, time.perf_counter() - started), trainer.model
+        yield FineTuneResult(draw, mode, metrics, history, time.perf_counter() - started), trainer.model
 
 
 class _Features:
     """The untouched encoder's features, computed once for all the draws that share an encoder."""
 
     def __init__(
-        self, arm: Arm, trainer: Trainer, records: Records, config: FinetuneConfig, draws: list[Draw], exams: list[Exam]
+        self,
+        arm: Arm,
+        trainer: ClassifierTrainer,
+        records: Records,
+        config: FinetuneConfig,
+        draws: list[Draw],
+        exams: list[EvaluationSet],
     ) -> None:
         self._arm, self._trainer, self._records, self._batch = arm, trainer, records, config.batch_size
         self._draws, self._exams, self._frozen = draws, exams, config.mode == "frozen"
@@ -117,7 +123,7 @@ class _Features:
         self._fill(draw)
         return np.stack([self._train[row] for row in np.flatnonzero(draw.select)])
 
-    def of_exam(self, draw: Draw, exam: Exam) -> np.ndarray:
+    def of_exam(self, draw: Draw, exam: EvaluationSet) -> np.ndarray:
         """Features of the objects to be measured on, ``[N, D]``."""
         self._fill(draw)
         return self._by_split[exam.split]

@@ -12,25 +12,25 @@ import numpy as np
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
-from astrokeras.evaluation.compare import Draw, Exam, Outcome, draws_of, run_arm
+from astrokeras.evaluation.budget import check_budget, draw, parse_budget
+from astrokeras.evaluation.classify import ClassifierTrainer, Schedule
+from astrokeras.evaluation.compare import Draw, EvaluationSet, FineTuneResult, draws_of, run_arm
 from astrokeras.evaluation.fits import load_fit, save_fit
 from astrokeras.evaluation.hparams import write_trial
 from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
+from astrokeras.files import write_atomically
 from astrokeras.models.normalization import freeze_normalization
-from astrokeras.pipeline.augment import Facts, augmentation
-from astrokeras.pipeline.budget import check_budget, draw, parse_budget
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
-from astrokeras.training.classify import Schedule, Trainer
-from astrokeras.training.files import write_atomically
+from astrokeras.training.distribution.strategy import check_batch_size, make_strategy
 from astrokeras.training.initial import lineage
-from astrokeras.training.loop import Bar, no_bar
 from astrokeras.training.place import Place
 from astrokeras.training.progress import write_history
-from astrokeras.training.run import load_run, write_run
-from astrokeras.training.strategy import check_batch_size, make_strategy
+from astrokeras.training.run_directory import load_run, write_run
 from astrokeras.training.tensorboard import TensorBoard
+from astrokeras.training.trainer import Bar, no_bar
 
 N_SAMPLE_STAMPS = 24
 
@@ -41,7 +41,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = n
     Args:
         config: the options.
         report: gets a line now and then.
-        bar: shows how far a fit is, see `training.loop.Trainer`.
+        bar: shows how far a fit is, see `training.trainer.Trainer`.
 
     Returns:
         ``rows`` (mean and spread of each arm and budget), ``winner`` and ``table`` (Markdown).
@@ -64,7 +64,7 @@ def _finetune(
     draws = _draws(config, labels)
     exams = _exams(records, report)
     arms = make_arms(config, records, report)
-    augment = augmentation(config.augment, Facts.of(records))
+    augment = augmentation(config.augment, SurveyInfo.of(records))
     runs = [init for init in config.init if init not in ("scratch", "imagenet")]
     weights = [config.imagenet_weights] if config.imagenet_weights else []
     out = place.begin(overwrite=config.overwrite, inputs=[config.records, *runs, *weights])
@@ -81,7 +81,7 @@ def _finetune(
         for arm in arms:
             own = schedule.of(arm.random)
             report(f"arm {arm.name}: {arm.backbone}, {own.mode}")
-            trainer = Trainer(arm.build, len(records.classes), strategy, own, config.seed)
+            trainer = ClassifierTrainer(arm.build, len(records.classes), strategy, own, config.seed)
             outcomes = run_arm(
                 arm, trainer, records, config, draws=draws, exams=exams, labels=labels, augment=augment,
                 shown=lambda steps: bar(", ".join(filter(None, (pace.current(), pace.left()))), steps),
@@ -157,7 +157,7 @@ def _draws(config: FinetuneConfig, labels: np.ndarray) -> list[Draw]:
     ]
 
 
-def _exams(records: Records, report: Callable[[str], None]) -> list[Exam]:
+def _exams(records: Records, report: Callable[[str], None]) -> list[EvaluationSet]:
     """The test split and, for choosing the winner, the validation split where it has labels of several classes.
 
     Raises:
@@ -177,7 +177,7 @@ def _exams(records: Records, report: Callable[[str], None]) -> list[Exam]:
                 )
             report(f"WARNING: {what}: not fit to choose the winner by")
         elif known.any():
-            exams.append(Exam(split, known, labels[known]))
+            exams.append(EvaluationSet(split, known, labels[known]))
         elif split == "test":
             raise AstrokerasError(
                 f"the test split of {records.path} has no labelled object to measure on; "
@@ -187,7 +187,7 @@ def _exams(records: Records, report: Callable[[str], None]) -> list[Exam]:
 
 
 def _keep(
-    out: Path, arm: Arm, outcome: Outcome, model: keras.Model, records: Records, config: FinetuneConfig,
+    out: Path, arm: Arm, outcome: FineTuneResult, model: keras.Model, records: Records, config: FinetuneConfig,
     first: bool,
 ) -> dict:  # fmt: skip
     """Write the sub-directory and the TensorBoard run of one trained classifier; returns its line of results."""
@@ -225,12 +225,12 @@ def _keep(
     return result
 
 
-def _works(arm: Arm, schedule: Schedule, draws: list[Draw], exams: list[Exam]) -> list[float]:
+def _works(arm: Arm, schedule: Schedule, draws: list[Draw], exams: list[EvaluationSet]) -> list[float]:
     own = schedule.of(arm.random)
     return works_of(own, arm.random, draws_of(own.mode, arm.random, draws), exams)
 
 
-def _line(which: str, arm: Arm, outcome: Outcome, left: str) -> str:
+def _line(which: str, arm: Arm, outcome: FineTuneResult, left: str) -> str:
     test, draw_ = outcome.metrics["test"], outcome.draw
     return (
         f"{time.strftime('%H:%M:%S')}  {which}: {arm.name}, {draw_.budget} labels, repeat {draw_.repeat}: "

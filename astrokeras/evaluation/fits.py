@@ -9,10 +9,10 @@ import numpy as np
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
+from astrokeras.evaluation.classify import DROPOUT
+from astrokeras.files import digest, write_atomically
 from astrokeras.models.heads import classifier
 from astrokeras.models.saving import CLASSIFIER, ENCODER, load_model
-from astrokeras.training.classify import DROPOUT
-from astrokeras.training.files import digest, write_atomically
 
 MODEL, HEAD = "model.keras", "head.npz"
 

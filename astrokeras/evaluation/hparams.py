@@ -9,11 +9,11 @@ called by their place below the log directory, which no other has.
 from tensorboard.plugins.hparams import api
 
 from astrokeras.evaluation.arms import Arm
-from astrokeras.evaluation.compare import Outcome
+from astrokeras.evaluation.compare import FineTuneResult
 from astrokeras.training.tensorboard import TensorBoard
 
 
-def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: Outcome) -> None:
+def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: FineTuneResult) -> None:
     """Say which row of the table the scalars of the run `place` belong to."""
     values = {
         "arm": arm.name,

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 
-from astrokeras.evaluation.compare import Draw, Exam
-from astrokeras.training.classify import Schedule
+from astrokeras.evaluation.classify import Schedule
+from astrokeras.evaluation.compare import Draw, EvaluationSet
 
 # What an example costs in training, in units of what it costs to look at it: forward, and backward with two products.
 _TRAINED = 3
@@ -12,7 +12,7 @@ _TRAINED = 3
 _FITTED = 100
 
 
-def works_of(schedule: Schedule, random: bool, draws: Sequence[Draw], exams: Sequence[Exam]) -> list[float]:
+def works_of(schedule: Schedule, random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet]) -> list[float]:
     """The work of each fit of an arm, in examples that its network looks at.
 
     Args:

@@ -14,12 +14,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.evaluation.compare import Exam
+from astrokeras.evaluation.compare import EvaluationSet
 from astrokeras.evaluation.metrics import METRICS
 from astrokeras.evaluation.words import in_markdown, listed, shortened
+from astrokeras.files import write_atomically
 from astrokeras.records.directory import Records
 from astrokeras.survey.tables import markdown
-from astrokeras.training.files import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
 _MOST = 120  # characters of a cell
@@ -92,7 +92,7 @@ def _head(first_arm: str) -> list[str]:
     return ["arm", "backbone", "budget", "labels", *(_TITLES[name] for name in METRICS), f"gain over {first_arm}"]
 
 
-def footnote(rows: list[dict], exam: Exam, say: Callable[[str, int], str]) -> str:
+def footnote(rows: list[dict], exam: EvaluationSet, say: Callable[[str, int], str]) -> str:
     """What the numbers are, and how far chance alone moves them; `say` makes a name fit for where it stands."""
     counts = np.unique(exam.labels, return_counts=True)[1]
     # The recall of each class is binomial, here with the row's own rate, and balanced accuracy is their mean.
@@ -118,7 +118,7 @@ def footnote(rows: list[dict], exam: Exam, say: Callable[[str, int], str]) -> st
     return " ".join(sentences)
 
 
-def comparison_table(rows: list[dict], exam: Exam) -> str:
+def comparison_table(rows: list[dict], exam: EvaluationSet) -> str:
     """The comparison in Markdown."""
     first = rows[0]["arm"]
     cells = [[in_markdown(cell, _MOST) for cell in _cells(row, first)] for row in _by_budget(rows)]
@@ -131,7 +131,7 @@ def _by_budget(rows: list[dict]) -> list[dict]:
 
 
 def write_reports(
-    out: Path, rows: list[dict], results: list[dict], exam: Exam, config: FinetuneConfig, records: Records
+    out: Path, rows: list[dict], results: list[dict], exam: EvaluationSet, config: FinetuneConfig, records: Records
 ) -> None:
     """Write ``comparison.csv``, ``repeats.csv``, ``comparison.md`` and ``comparison.html``."""
     _write_csv(out / "comparison.csv", rows)

@@ -11,7 +11,7 @@ import keras
 from astrokeras.errors import UsageError
 from astrokeras.models.applications import NETWORKS, application
 from astrokeras.models.compact import compact
-from astrokeras.registry import Registry, unknown
+from astrokeras.registration import Registry, unknown
 
 BACKBONES: Registry[Callable[[tuple[int, int, int]], keras.Model]] = Registry("backbone")
 BACKBONES.register("compact")(compact)

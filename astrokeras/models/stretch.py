@@ -13,7 +13,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.records.directory import Records
-from astrokeras.registry import Registry
+from astrokeras.registration import Registry
 
 Curve = Callable[[KerasTensor, KerasTensor, KerasTensor], KerasTensor]
 

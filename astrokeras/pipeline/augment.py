@@ -9,17 +9,17 @@ from keras import KerasTensor
 
 from astrokeras.errors import UsageError
 from astrokeras.pipeline.augmentations import geometry, light, pixels  # noqa: F401 - they register theirs
-from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, PROPERTIES, Augmentation, Facts
+from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, PROPERTIES, Augmentation, SurveyInfo
 from astrokeras.spec import parse
 
-__all__ = ["PROPERTIES", "Chain", "Facts", "augmentation"]
+__all__ = ["PROPERTIES", "Chain", "SurveyInfo", "augmentation"]
 
 # The first of them that no task forbids is the default.
 _DEFAULTS = ("dihedral",)
 # Each is a part of the graph that has to be compiled.
 _MOST_STEPS = 32
 
-Breaks = Mapping[str, frozenset[str]]
+BrokenBy = Mapping[str, frozenset[str]]
 
 
 class Chain:
@@ -76,33 +76,35 @@ class Chain:
         return sides
 
 
-def augmentation(spec: str, facts: Facts, breaks: Breaks | None = None, *, option: str = "--augment") -> Chain | None:
+def augmentation(
+    spec: str, facts: SurveyInfo, broken_by: BrokenBy | None = None, *, option: str = "--augment"
+) -> Chain | None:
     """The augmentations that `spec` names; None for ``none``.
 
     Args:
         spec: ``name|name(argument,…)``, ``none``, or ``default``: the eight flips and quarter turns, or nothing where
             a task forbids them.
         facts: of the survey.
-        breaks: by task, which of `PROPERTIES` must stay as they are for its targets to be true.
+        broken_by: by task, which of `PROPERTIES` must stay as they are for its targets to be true.
         option: where `spec` was typed, for messages.
 
     Raises:
         UsageError: it cannot be read, a name or an argument is wrong, or it would falsify the targets of a task.
     """
-    breaks = breaks or {}
+    broken_by = broken_by or {}
     if spec == "none":
         return None
     if spec == "default":
         chains = (_chain(default, facts, option) for default in _DEFAULTS)
-        return next((chain for chain in chains if not any(chain.changes & bad for bad in breaks.values())), None)
+        return next((chain for chain in chains if not any(chain.changes & bad for bad in broken_by.values())), None)
     chain = _chain(spec, facts, option)
-    for task, bad in breaks.items():
+    for task, bad in broken_by.items():
         for step in chain.steps:
             _refuse(step, task, bad, option)
     return chain
 
 
-def _chain(spec: str, facts: Facts, option: str) -> Chain:
+def _chain(spec: str, facts: SurveyInfo, option: str) -> Chain:
     calls = parse(spec, option)
     if len(calls) > _MOST_STEPS:
         raise UsageError(

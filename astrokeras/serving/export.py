@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from astrokeras.config import ExportConfig
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import write_json
 from astrokeras.serving.check import check_export
 from astrokeras.serving.served import ServedClassifier
 from astrokeras.serving.trained import Trained, load_trained
-from astrokeras.training.files import write_json
 
 
 def export(config: ExportConfig) -> dict:

@@ -9,7 +9,7 @@ from astrokeras.config import ConvertConfig, PredictConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.serving.trained import Trained
 from astrokeras.survey.tables import is_table, read_table
-from astrokeras.training.run import RUN_FILE
+from astrokeras.training.run_directory import RUN_FILE
 
 # Every option of convert stands in one of these; what is new is not taken over until somebody decides so.
 STAMPS = (

@@ -11,7 +11,8 @@ from astropy.table import Table, vstack
 
 from astrokeras.config import PredictConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.convert import convert
+from astrokeras.evaluation.classify import predict as run_model
+from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import REJECTS
 from astrokeras.serving.described import describe_objects
@@ -21,7 +22,6 @@ from astrokeras.survey.catalog import read_catalog
 from astrokeras.survey.cutting import parse_cutting
 from astrokeras.survey.round_trip import check_round_trip
 from astrokeras.survey.tables import check_table_suffix, write_table
-from astrokeras.training.classify import predict as run_model
 
 _OF_IMAGES = (
     "catalog", "workers", "zero_point", "weight", "weight_ext", "mask", "mask_ext", "mask_bits", "hcompress", "edge",

@@ -9,7 +9,7 @@ import keras
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.fits import load_fit
-from astrokeras.training.run import RUN_FILE, load_run
+from astrokeras.training.run_directory import RUN_FILE, load_run
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from astrokeras.survey.image_error import ImageError, readable
 from astrokeras.survey.mapped import MappedPlane
-from astrokeras.survey.problems import ImageError, readable
 from astrokeras.survey.scaling import Asinh, Scaling, asinh_scale
 from astrokeras.survey.sky import Astrometry
 from astrokeras.survey.streams import MAX_IMAGE_BYTES, Plain, open_stream

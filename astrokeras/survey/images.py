@@ -18,7 +18,7 @@ from PIL import Image
 
 from astrokeras.errors import UsageError
 from astrokeras.survey.fits_file import MAX_IMAGE_BYTES, FitsFile, Rows
-from astrokeras.survey.problems import ImageError, one_line
+from astrokeras.survey.image_error import ImageError, one_line
 from astrokeras.survey.scaling import Asinh
 from astrokeras.survey.sky import Astrometry
 from astrokeras.survey.template import ImageTemplate

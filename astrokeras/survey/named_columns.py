@@ -4,7 +4,7 @@ from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError
 from astrokeras.survey.bands import names_in_tables
 from astrokeras.survey.columns import Columns
-from astrokeras.survey.named import read_survey
+from astrokeras.survey.presets import read_survey
 
 _ROLES = ("id", "ra", "dec", "x", "y", "field")
 _TEMPLATES = ("magnitudes", "magnitude_errors", "fluxes", "flux_errors", "flux_ivars")

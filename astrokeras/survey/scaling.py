@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from astropy.io import fits
 
-from astrokeras.survey.problems import Damaged
+from astrokeras.survey.image_error import Damaged
 
 POGSON = 2.5 / math.log(10)  # magnitudes of a factor e
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 
 from astrokeras.config import ConvertConfig
-from astrokeras.survey.problems import ImageError
+from astrokeras.survey.image_error import ImageError
 
 MAX_IMAGE_BYTES = ConvertConfig.max_image_bytes
 MAX_HEADER_BYTES = 16 << 20  # of all headers of a file that are read, together

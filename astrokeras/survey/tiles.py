@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from astrokeras.survey.problems import Damaged, ImageError
+from astrokeras.survey.image_error import Damaged, ImageError
 
 _DEFLATE_LIMIT = 1032  # bytes that one byte of zlib's format can become at most (zlib's technical notes)
 _KINDS = ("GZIP_1", "GZIP_2", "RICE_1", "RICE_ONE", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS")

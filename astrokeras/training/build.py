@@ -9,11 +9,11 @@ from astrokeras.config import PretrainConfig
 from astrokeras.models.precision import recast
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext.base import Task
-from astrokeras.pretext.model import PretextModel, check_weights
-from astrokeras.training.engine import Engine
+from astrokeras.tasks.base import Task
+from astrokeras.tasks.model import TaskModel, check_weights
+from astrokeras.training.engines.engine import Engine
 from astrokeras.training.initial import Start
-from astrokeras.training.optimizer import make_optimizer, scaled
+from astrokeras.training.optimizers.optimizer import make_optimizer, scaled
 from astrokeras.training.precision import POLICIES, Fit, choose
 
 
@@ -23,7 +23,7 @@ def _steps_per_execution(config: PretrainConfig, steps: int, most: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
+class ModelParts:
     """What a network is made of and trained with."""
 
     start: Start
@@ -32,7 +32,7 @@ class Parts:
     tasks: dict[str, Task]
     augment: Chain | None
 
-    def build(self, precision: str) -> PretextModel:
+    def build(self, precision: str) -> TaskModel:
         """The model, ready to train; inside the scope of the strategy."""
         config, engine, tasks = self.start.config, self.engine, self.tasks
         steps = self.source.steps(config.batch_size)
@@ -43,7 +43,7 @@ class Parts:
         if precision != "float32":
             encoder = recast(encoder, POLICIES[precision])
         augment = None if engine.augments else self.augment
-        model = PretextModel(encoder, tasks, weights, augment=augment, average=config.average)
+        model = TaskModel(encoder, tasks, weights, augment=augment, average=config.average)
         optimizer = make_optimizer(config, config.epochs * steps, replicas=engine.replicas.count)
         model.compile(
             optimizer=scaled(optimizer) if precision == "float16" else optimizer,
@@ -65,7 +65,7 @@ class Parts:
         yield lambda steps: model.fit(self.engine.repeat(batch, steps), verbose=0, shuffle=False)
 
 
-def find_precision(parts: Parts, earlier: dict[str, Any] | None, report: Callable[[str], None]) -> dict[str, Any]:
+def find_precision(parts: ModelParts, earlier: dict[str, Any] | None, report: Callable[[str], None]) -> dict[str, Any]:
     """What to compute in, see `choose`; a run that goes on has chosen."""
     if earlier and (chosen := earlier.get("resolved", {}).get("precision")):
         return chosen

@@ -10,14 +10,14 @@ import numpy as np
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import digest
 from astrokeras.models.backbones import needs_three_channels
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.limits import check_weights_file
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.models.stretch import stretch_kind
 from astrokeras.records.directory import Records
-from astrokeras.training.files import digest
-from astrokeras.training.run import load_run
+from astrokeras.training.run_directory import load_run
 
 WORDS = {"scratch", "imagenet"}
 # How much noisier or quieter than what an encoder was stretched for new records may be before it is worth a word.

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import write_json
 from astrokeras.pipeline.source import POSITION, Batch
-from astrokeras.pretext.model import PretextModel
-from astrokeras.pretext.replicas import Replicas
 from astrokeras.records.ids import ids_at
-from astrokeras.training.files import write_json
-from astrokeras.training.loop import NonFinite, Trainer
+from astrokeras.tasks.model import TaskModel
+from astrokeras.tasks.replicas import Replicas
+from astrokeras.training.trainer import NonFinite, Trainer
 
 NONFINITE = "nonfinite.json"
 _SHOWN = 5
@@ -108,7 +108,7 @@ def _look(error: NonFinite, trainer: Trainer) -> _Suspects:
     return _Suspects(error.last, rows, np.zeros(len(rows), bool))
 
 
-def not_finite(model: PretextModel, batch: Batch) -> np.ndarray:
+def not_finite(model: TaskModel, batch: Batch) -> np.ndarray:
     """Which examples of a batch have, by themselves, an embedding that is not finite, or if there are none, a loss.
 
     Shapes:

@@ -14,7 +14,7 @@ from typing import Self
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.locking import locked
 from astrokeras.records.metadata import sync
-from astrokeras.training.run import LOCK, beside, check_out, is_empty, load_run
+from astrokeras.training.run_directory import LOCK, beside, check_out, is_empty, load_run
 
 
 class Place:

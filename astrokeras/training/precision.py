@@ -17,7 +17,7 @@ import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-from astrokeras.registry import unknown
+from astrokeras.registration import unknown
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 # Below this, half precision isn't worth its roundings.

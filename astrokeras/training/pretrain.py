@@ -10,34 +10,34 @@ import numpy as np
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.models.precision import recast
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.source import Source
-from astrokeras.pretext.base import Curves, Scores
-from astrokeras.pretext.model import PretextModel, baselines, predictor
-from astrokeras.pretext.registry import fields_of, fit_tasks, get_task, parse_tasks
 from astrokeras.records.directory import Records
+from astrokeras.tasks.base import Curves, Scores
+from astrokeras.tasks.model import TaskModel, baselines, predictor
+from astrokeras.tasks.registry import fields_of, fit_tasks, get_task, parse_tasks
 from astrokeras.training.board import Board
-from astrokeras.training.build import Parts, find_precision
-from astrokeras.training.checkpoint import Checkpoints, History, Moment
-from astrokeras.training.engine import Engine, open_engine
-from astrokeras.training.files import CannotWrite, write_atomically
+from astrokeras.training.build import ModelParts, find_precision
+from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
+from astrokeras.training.engines.engine import Engine, open_engine
 from astrokeras.training.initial import WORDS, Start, check_same_start, find_start
-from astrokeras.training.loop import Bar, NonFinite, Trainer, no_bar
 from astrokeras.training.nonfinite import NONFINITE, explain
-from astrokeras.training.optimizer import check_options
+from astrokeras.training.optimizers.optimizer import check_options
 from astrokeras.training.place import Place
 from astrokeras.training.precision import check_precision
 from astrokeras.training.progress import head, line, show_closer, show_epoch, summary, write_history
-from astrokeras.training.run import check_same, is_empty, write_run
+from astrokeras.training.run_directory import check_same, is_empty, write_run
 from astrokeras.training.signals import Signals
 from astrokeras.training.stopping import check_patience, is_over
+from astrokeras.training.trainer import Bar, NonFinite, Trainer, no_bar
 
 _STAMPS_SHOWN = 16
 
 
-def _show_start(board: Board, config: PretrainConfig, source: Source, model: PretextModel) -> None:
+def _show_start(board: Board, config: PretrainConfig, source: Source, model: TaskModel) -> None:
     shown = np.zeros(source.records.count("train"), bool)
     shown[:_STAMPS_SHOWN] = True
     board.options("train", config)
@@ -104,7 +104,7 @@ def _check(config: PretrainConfig, source: Source) -> None:
     check_patience(config.patience, source.records)
 
 
-def _resolved(parts: Parts, model: PretextModel, precision: dict[str, Any]) -> dict[str, Any]:
+def _resolved(parts: ModelParts, model: TaskModel, precision: dict[str, Any]) -> dict[str, Any]:
     """What the options that leave a choice became, for ``run.json``."""
     return {
         "augment": str(parts.augment) if parts.augment else "none",
@@ -167,7 +167,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
 
 
 def _restored(
-    checkpoints: Checkpoints, model: PretextModel, config: PretrainConfig, source: Source,
+    checkpoints: Checkpoints, model: TaskModel, config: PretrainConfig, source: Source,
     report: Callable[[str], None],
 ) -> Moment | None:  # fmt: skip
     """Where the last whole checkpoint was written, to which the model goes back; None if there is none.
@@ -198,7 +198,7 @@ def _restored(
     return moment
 
 
-def _baselines(model: PretextModel, source: Source, report: Callable[[str], None]) -> dict[str, Scores]:
+def _baselines(model: TaskModel, source: Source, report: Callable[[str], None]) -> dict[str, Scores]:
     if source.records.counts.get("val", 0) == 0:
         report(f"the validation split of {source.records.path} is empty: no validation")
         return {}
@@ -214,14 +214,14 @@ def _pretrain(
     config = start.config
     earlier = workers.share(lambda: _claim(place, start, records, held))
     asked = parse_tasks(config.task)
-    breaks = {name: get_task(name).breaks for name in asked}
-    augment = augmentation(config.augment, Facts.of(records), breaks)
+    broken_by = {name: get_task(name).broken_by for name in asked}
+    augment = augmentation(config.augment, SurveyInfo.of(records), broken_by)
     source = engine.source(records, config.size, augment, fields_of(asked))
     _check(config, source)
     tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
-    parts = Parts(start, engine, source, tasks, augment)
+    parts = ModelParts(start, engine, source, tasks, augment)
     precision = find_precision(parts, earlier, report)
     with engine.scope():
         model = parts.build(precision["precision"])
@@ -282,7 +282,7 @@ def _write_models(
     """The encoder and what predicts the tasks' targets, in float32.
 
     Returns:
-        The epoch, from 1, whose weights they have, and what `PretextModel.look_closer` says of them.
+        The epoch, from 1, whose weights they have, and what `TaskModel.look_closer` says of them.
     """
     model, kept = trainer.model, len(history)
     weights = model.averaged()

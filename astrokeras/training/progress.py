@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from astrokeras.pretext.base import Curves, Scores
+from astrokeras.files import write_atomically
+from astrokeras.tasks.base import Curves, Scores
 from astrokeras.training.board import Board
-from astrokeras.training.checkpoint import History
-from astrokeras.training.files import write_atomically
-from astrokeras.training.loop import SPEEDS
+from astrokeras.training.checkpoints.checkpoint import History
+from astrokeras.training.trainer import SPEEDS
 
 
 def write_history(path: Path, history: History) -> None:

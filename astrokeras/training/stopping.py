@@ -10,8 +10,8 @@ import keras
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.training.checkpoint import Checkpoints, History, Moment
-from astrokeras.training.state import State
+from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
+from astrokeras.training.checkpoints.state import State
 
 
 def check_patience(patience: int | None, records: Records) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from astrokeras.config import as_dict
+from astrokeras.files import CannotWrite
 from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb
 from astrokeras.training.board import Board
-from astrokeras.training.files import CannotWrite
 
 
 class TensorBoard(Board):

@@ -13,7 +13,7 @@ from astrokeras.evaluation.finetune import finetune
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training.pretrain import pretrain
-from astrokeras.training.run import load_run
+from astrokeras.training.run_directory import load_run
 from tests.evaluation.comparing import options, silent
 from tests.synthetic import write_records
 

@@ -10,13 +10,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation import finetune as module
+from astrokeras.evaluation.classify import predict
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.metrics import classification_metrics
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
 from astrokeras.serving.trained import load_trained
-from astrokeras.training.classify import predict
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from astrokeras.evaluation.compare import Draw, Exam
+from astrokeras.evaluation.classify import Schedule
+from astrokeras.evaluation.compare import Draw, EvaluationSet
 from astrokeras.evaluation.pace import Pace, in_words, works_of
-from astrokeras.training.classify import Schedule
 
 
 def draws(*counts: int, repeats: int = 2) -> list[Draw]:
@@ -11,7 +11,7 @@ def draws(*counts: int, repeats: int = 2) -> list[Draw]:
     return [Draw(str(n), r, np.arange(100) < n) for r in range(repeats) for n in counts]
 
 
-EXAMS = [Exam("test", np.ones(40, bool), np.zeros(40)), Exam("val", np.ones(10, bool), np.zeros(10))]
+EXAMS = [EvaluationSet("test", np.ones(40, bool), np.zeros(40)), EvaluationSet("val", np.ones(10, bool), np.zeros(10))]
 
 
 def test_the_work_of_frozen_fits_is_that_of_the_features_once():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.evaluation.compare import Exam
+from astrokeras.evaluation.compare import EvaluationSet
 from astrokeras.evaluation.metrics import METRICS
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.records.directory import Records
@@ -20,7 +20,7 @@ SCORES = {
     ("scratch", "all"): [0.80, 0.84, 0.88],
     ("run", "all"): [0.90],
 }
-EXAM = Exam("test", np.ones(100, bool), np.repeat([0, 1], [80, 20]))
+EXAM = EvaluationSet("test", np.ones(100, bool), np.repeat([0, 1], [80, 20]))
 
 
 def results(**changes) -> list[dict]:

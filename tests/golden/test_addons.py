@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.augmentations.resampling import resample
-from astrokeras.training.lamb import Lamb
+from astrokeras.training.optimizers.lamb import Lamb
 
 BANDS = ("g", "r")
 
@@ -21,7 +21,7 @@ def golden() -> dict[str, np.ndarray]:
 
 
 def ours(spec: str, flux: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    chain = augmentation(spec, Facts(BANDS, (0.0, 0.0), (1.0, 1.0)))
+    chain = augmentation(spec, SurveyInfo(BANDS, (0.0, 0.0), (1.0, 1.0)))
     assert chain is not None
     return ops.convert_to_numpy(chain(flux, draws.astype(np.float32)))
 

@@ -11,7 +11,7 @@ X = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
 
 
 class Averaged(keras.Model):
-    """What `PretextModel` does with an average."""
+    """What `TaskModel` does with an average."""
 
     def __init__(self) -> None:
         super().__init__()

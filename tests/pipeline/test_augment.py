@@ -4,14 +4,14 @@ import tensorflow as tf
 from keras import ops
 
 from astrokeras.errors import UsageError
-from astrokeras.pipeline.augment import PROPERTIES, Chain, Facts, augmentation
+from astrokeras.pipeline.augment import PROPERTIES, Chain, SurveyInfo, augmentation
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS
 from astrokeras.pipeline.dataset import compiled
-from astrokeras.pretext.base import TASKS
-from astrokeras.pretext.registry import get_task  # noqa: F401 - registers them
+from astrokeras.tasks.base import TASKS
+from astrokeras.tasks.registry import get_task  # noqa: F401 - registers them
 
 BANDS = ("g", "r", "i")
-FACTS = Facts(BANDS, (50.0, 40.0, 30.0), (10.0, 5.0, 2.0), "nJy")
+FACTS = SurveyInfo(BANDS, (50.0, 40.0, 30.0), (10.0, 5.0, 2.0), "nJy")
 # One of each, as a user would write it; a new augmentation belongs here.
 SPECS = {
     "dihedral": "dihedral",
@@ -43,8 +43,8 @@ def draws(count: int, n_draws: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).random((count, n_draws), np.float32)
 
 
-def made(spec: str, breaks: dict[str, frozenset[str]] | None = None) -> Chain:
-    chain = augmentation(spec, FACTS, breaks)
+def made(spec: str, broken_by: dict[str, frozenset[str]] | None = None) -> Chain:
+    chain = augmentation(spec, FACTS, broken_by)
     assert chain is not None
     return chain
 
@@ -160,23 +160,23 @@ def test_none_and_default():
 
 def test_every_task_speaks_of_known_properties_and_has_a_default_that_is_safe():
     for name in TASKS.names():
-        breaks = TASKS.get(name).breaks
-        assert breaks <= set(PROPERTIES)
-        chosen = augmentation("default", FACTS, {name: breaks})
-        assert chosen is None or not chosen.changes & breaks
+        broken_by = TASKS.get(name).broken_by
+        assert broken_by <= set(PROPERTIES)
+        chosen = augmentation("default", FACTS, {name: broken_by})
+        assert chosen is None or not chosen.changes & broken_by
     with pytest.raises(UsageError, match=r"zoom\(0.9,1.1\) changes the size .*task 'magnitudes'"):
-        augmentation("zoom(0.9,1.1)", FACTS, {"magnitudes": TASKS.get("magnitudes").breaks})
+        augmentation("zoom(0.9,1.1)", FACTS, {"magnitudes": TASKS.get("magnitudes").broken_by})
 
 
 def test_an_augmentation_that_falsifies_a_target_is_refused_with_the_reason():
-    breaks = {"magnitudes": frozenset({"brightness", "colours", "size"}), "rotation": frozenset({"orientation"})}
+    broken_by = {"magnitudes": frozenset({"brightness", "colours", "size"}), "rotation": frozenset({"orientation"})}
     for spec in ("zoom(0.9,1.1)", "dihedral|redden(0.1)", "brightness(0.1)"):
         with pytest.raises(UsageError, match=r"changes the .* would falsify the targets of task 'magnitudes'; leave"):
-            augmentation(spec, FACTS, {"magnitudes": breaks["magnitudes"]})
+            augmentation(spec, FACTS, {"magnitudes": broken_by["magnitudes"]})
     for spec in ("dihedral", "noise(1)|rotate(10)"):
         with pytest.raises(UsageError, match=r"changes the orientation .*task 'rotation'"):
-            augmentation(spec, FACTS, breaks)
-    assert augmentation("shift(2)|noise(1)|blur(1)|erase(0.1)", FACTS, breaks) is not None
+            augmentation(spec, FACTS, broken_by)
+    assert augmentation("shift(2)|noise(1)|blur(1)|erase(0.1)", FACTS, broken_by) is not None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_errors_say_what_is_wrong(spec: str, message: str):
 
 @pytest.mark.parametrize("spec", ["redden(0.1)", "brightness(0.1)", "zoom(0.9,1.1)"])
 def test_pictures_have_no_flux_to_scale(spec: str):
-    picture = Facts(("i", "r", "g"), (5.0,) * 3, (2.0,) * 3, "display")
+    picture = SurveyInfo(("i", "r", "g"), (5.0,) * 3, (2.0,) * 3, "display")
     with pytest.raises(UsageError, match="levels of JPEG or PNG"):
         augmentation(spec, picture)
     assert augmentation("zoom(0.9,1.1,keep=surface)|noise(1)", picture) is not None

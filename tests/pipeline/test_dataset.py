@@ -8,7 +8,7 @@ import tensorflow as tf
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline import dataset as module
 from astrokeras.pipeline import held
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.dataset import (
     evaluation_batches,
     load_arrays,
@@ -82,7 +82,7 @@ def test_a_resumed_stream_continues_the_undisturbed_one(
 ):
     if not cached:
         monkeypatch.setattr(held, "_BUFFER_BYTES", 0)
-    augment = augmentation("dihedral|rotate|noise(0.5)", Facts.of(records))
+    augment = augmentation("dihedral|rotate|noise(0.5)", SurveyInfo.of(records))
     whole = epochs_of(records, 0, 3, augment=augment)
     # The global seed must not matter, since a resumed process may have used it otherwise. 0 is special in TensorFlow.
     keras.utils.set_random_seed(0)
@@ -94,7 +94,7 @@ def test_a_resumed_stream_continues_the_undisturbed_one(
 
 
 def test_an_augmented_crop_sees_what_the_records_have_around_it(records: Records):
-    augment = augmentation("rotate(30)", Facts.of(records))
+    augment = augmentation("rotate(30)", SurveyInfo.of(records))
     inside = flux_of(epochs_of(records, 0, 1, size=8, augment=augment))
     assert inside.shape == (48, 8, 8, 3)
     assert np.isfinite(inside).all()
@@ -108,7 +108,7 @@ def test_without_xla_it_is_the_same(records: Records, monkeypatch: pytest.Monkey
     streams = []
     for has in (True, False):
         monkeypatch.setattr(module, "_has_xla", lambda has=has: has)
-        augment = augmentation("dihedral|noise(0.5)|brightness(0.2)", Facts.of(records))
+        augment = augmentation("dihedral|noise(0.5)|brightness(0.2)", SurveyInfo.of(records))
         streams.append(flux_of(epochs_of(records, 0, 1, augment=augment)))
     np.testing.assert_allclose(*streams, rtol=1e-5, atol=1e-3)
 
@@ -178,6 +178,6 @@ def test_errors_say_what_is_wrong(records: Records):
     with pytest.raises(AstrokerasError, match=r"no column 'parallax'; they have id, label, .*redshift"):
         evaluation_batches(records, "val", 4, fields=("parallax",))
     with pytest.raises(ValueError, match="valid would not be that of the augmented flux"):
-        epochs_of(records, 0, 1, fields=("valid",), augment=augmentation("dihedral", Facts.of(records)))
+        epochs_of(records, 0, 1, fields=("valid",), augment=augmentation("dihedral", SurveyInfo.of(records)))
     with pytest.raises(ValueError, match="50 booleans"):
         load_arrays(records, "train", select=np.ones(3, bool))

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.stream import Stream
 from astrokeras.pipeline.tuning import untuned
 from tests.synthetic import write_records
@@ -21,7 +21,7 @@ def test_what_is_made_of_an_untuned_dataset_is_untuned_and_holds_the_same():
 
 def test_no_stream_is_tuned(tmp_path: Path):
     records = write_records(tmp_path / "records", counts={"train": 20, "val": 5, "test": 0})
-    stream = Stream(records, augment=augmentation("dihedral", Facts.of(records)))
+    stream = Stream(records, augment=augmentation("dihedral", SurveyInfo.of(records)))
     for n_draws in (0, 2):
         assert tuner_is_off(stream.training(0, 4, ("magnitudes",), n_draws, 1))
         assert tuner_is_off(stream.evaluation("val", 4, ("magnitudes",), n_draws, 1))

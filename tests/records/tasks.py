@@ -10,8 +10,8 @@ import pytest
 from astropy.table import Table
 
 from astrokeras.config import ConvertConfig
-from astrokeras.records import plan
-from astrokeras.records.convert import convert
+from astrokeras.records.conversion import plan
+from astrokeras.records.conversion.convert import convert
 from tests.sky import noise_image, write_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +24,8 @@ import os
 import signal
 import sys
 from astrokeras.cli import main
-from astrokeras.records import plan
-from astrokeras.records.finish import Tally
+from astrokeras.records.conversion import plan
+from astrokeras.records.conversion.assemble import Tally
 plan.STAMP_BYTES_PER_TASK = 16 * 16 * 2 * 4 * 3
 add, finished = Tally.add, []
 def add_or_interrupt(tally, done):

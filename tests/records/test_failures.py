@@ -10,10 +10,10 @@ import pytest
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError
+from astrokeras.parallel.processes import ATTEMPTS, Pool
 from astrokeras.records import tfrecord
-from astrokeras.records.convert import convert
-from astrokeras.records.executor import ATTEMPTS, Pool
-from astrokeras.records.partial import partial_path
+from astrokeras.records.conversion.convert import convert
+from astrokeras.records.conversion.workspace import workspace_path
 from tests import works
 from tests.records.tasks import PIPES, command_for, small_tasks
 from tests.sky import config_for
@@ -58,7 +58,7 @@ def test_a_task_that_kills_its_workers_is_named_and_all_others_are_kept(
     lives.write_text("x" * ATTEMPTS)
     with pytest.raises(AstrokerasError) as caught:
         convert(config, report=lambda line: None, executor=works.Dying(pool, lives))
-    kept = len(list(partial_path(Path(config.out)).glob("results/*.npz")))
+    kept = len(list(workspace_path(Path(config.out)).glob("results/*.npz")))
     assert f"task 2 (field A): the process working on it died {ATTEMPTS} times" in str(caught.value)
     assert f"{kept} of {kept + 1} tasks are kept" in str(caught.value)
     assert not Path(config.out).exists()
@@ -84,8 +84,8 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
         patch.setattr(tfrecord.os, "fsync", full)
         with pytest.raises(AstrokerasError) as caught:
             convert(config, report=lambda line: None)
-    partial = partial_path(Path(config.out))
-    kept = len(list(partial.glob("results/*.npz")))
+    workspace = workspace_path(Path(config.out))
+    kept = len(list(workspace.glob("results/*.npz")))
     assert kept
     assert str(caught.value).startswith(f"cannot write {config.out}: {os.strerror(number)}; {kept} of ")
     convert(config, report=lambda line: None)
@@ -97,13 +97,13 @@ def test_a_part_that_cannot_be_written_does_not_fill_the_disk_further(survey: Pa
 
     def full(writer: tfrecord.Writer, record: bytes) -> None:
         add(writer, record)
-        assert list(partial_path(survey / "records").glob("parts/*"))
+        assert list(workspace_path(survey / "records").glob("parts/*"))
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tfrecord.Writer, "add", full)
     with pytest.raises(AstrokerasError, match="No space left"):
         convert(config_for(survey), report=lambda line: None)
-    assert not partial_path(survey / "records").exists()
+    assert not workspace_path(survey / "records").exists()
 
 
 def test_a_file_that_may_not_grow_fails_in_every_process_and_a_rerun_goes_on(survey: Path):
@@ -128,7 +128,7 @@ def test_a_file_that_may_not_grow_fails_in_every_process_and_a_rerun_goes_on(sur
 
 def test_an_interrupt_keeps_what_is_done(survey: Path):
     command = [*command_for(survey), survey / "out", "--workers", "2"]
-    partial = partial_path(survey / "out")
+    workspace = workspace_path(survey / "out")
     pipes = {**PIPES, "env": {**PIPES["env"], "INTERRUPT_AFTER": "2"}}
     process = subprocess.run(command, check=False, start_new_session=True, **pipes)
     errors = process.stderr
@@ -136,7 +136,7 @@ def test_an_interrupt_keeps_what_is_done(survey: Path):
     assert "the same command goes on" in errors
     assert errors.splitlines()[-1] == "interrupted"
     assert "Traceback" not in errors
-    assert len(list(partial.glob("results/*.npz"))) >= 2
+    assert len(list(workspace.glob("results/*.npz"))) >= 2
     again = subprocess.run(command, check=False, **PIPES)
     assert again.returncode == 0
     assert "going on" in again.stderr

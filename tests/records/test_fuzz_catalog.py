@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.plan import Plan, make_plan
+from astrokeras.records.conversion.plan import Plan, make_plan
 from astrokeras.survey import catalog as catalog_module
 from astrokeras.text import is_plain
 from tests.sky import config_for, noise_image, tan_header, write_image

@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from astrokeras.pipeline.arrays import decode_record
 from astrokeras.pipeline.dataset import read_columns
-from astrokeras.records.convert import convert
+from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 from tests.sky import config_for, noise_image, tan_header, write_image
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError
-from astrokeras.records.plan import make_plan
+from astrokeras.records.conversion.plan import make_plan
 from astrokeras.survey.measure import SHAPES
 from tests.sky import config_for, examples_of, run, write_image
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import UsageError
-from astrokeras.records.splitting import load_splitting
+from astrokeras.records.splitting.assignment import load_splitting
 from tests.sky import VISITS, config_for, run, write_visits
 
 N = 60

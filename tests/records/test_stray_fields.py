@@ -8,7 +8,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from astrokeras.errors import UsageError
-from astrokeras.records.convert import convert
+from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 from tests.sky import config_for, examples_of, rejects_of, tan_header, write_image
 

@@ -6,7 +6,7 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.heads import classifier
 from astrokeras.pipeline.dataset import load_arrays
-from astrokeras.training.run import write_run
+from astrokeras.training.run_directory import write_run
 
 
 def write_classifier(path, records, **encoder):

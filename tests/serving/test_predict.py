@@ -9,7 +9,7 @@ from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.pipeline.dataset import load_arrays, read_columns
-from astrokeras.records.convert import convert
+from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.serving import predict as predict_module
 from astrokeras.serving.predict import predict

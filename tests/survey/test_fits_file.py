@@ -15,7 +15,7 @@ from astropy.io import fits
 
 from astrokeras.survey import streams as module
 from astrokeras.survey.fits_file import FitsFile
-from astrokeras.survey.problems import ImageError
+from astrokeras.survey.image_error import ImageError
 
 RNG = np.random.default_rng(0)
 LEVELS = RNG.integers(0, 1000, (40, 50)).astype(np.int32)

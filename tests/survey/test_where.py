@@ -173,5 +173,5 @@ def test_conditions_equal_three_valued_logic(a: list, b: list, first: str, secon
 
 
 def test_pandas_is_imported_only_when_asked_for():
-    code = "import sys, astrokeras.records.convert; sys.exit('pandas' in sys.modules)"
+    code = "import sys, astrokeras.records.conversion.convert; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

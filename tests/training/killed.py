@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from astrokeras.cli import main
-from astrokeras.training import checkpoint, loop, pretrain  # noqa: F401 - imported once, for all lives
+from astrokeras.training import trainer as loop
+from astrokeras.training.checkpoints import checkpoint
 from tests.crash import die_at
 
 

@@ -16,7 +16,7 @@ from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.training.place import Place
-from astrokeras.training.run import load_run, write_run
+from astrokeras.training.run_directory import load_run, write_run
 from tests.crash import die_at
 from tests.synthetic import write_records
 

@@ -16,14 +16,14 @@ from astrokeras.evaluation.finetune import finetune
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
-from astrokeras.pretext.base import Scores
 from astrokeras.records.directory import Records
 from astrokeras.serving.export import export
+from astrokeras.tasks.base import Scores
 from astrokeras.training import precision
-from astrokeras.training.checkpoint import Moment
-from astrokeras.training.loop import Trainer
+from astrokeras.training.checkpoints.checkpoint import Moment
 from astrokeras.training.pretrain import pretrain
-from astrokeras.training.run import load_run, write_run
+from astrokeras.training.run_directory import load_run, write_run
+from astrokeras.training.trainer import Trainer
 from tests.synthetic import write_records
 
 # Validation losses of the epochs; with a patience of 1 the third is the last, and the second is kept.

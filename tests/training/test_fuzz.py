@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.arms import make_arms
+from astrokeras.files import digest
 from astrokeras.models.heads import classifier
 from astrokeras.models.saving import CLASSIFIER, load_model
 from astrokeras.models.stretch import stretch_for
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import signed
-from astrokeras.training.checkpoint import Checkpoints, Moment
-from astrokeras.training.files import digest
+from astrokeras.training.checkpoints.checkpoint import Checkpoints, Moment
+from astrokeras.training.checkpoints.state import take
 from astrokeras.training.initial import find_start
-from astrokeras.training.run import RUN_FILE, write_run
-from astrokeras.training.state import take
+from astrokeras.training.run_directory import RUN_FILE, write_run
 from tests.synthetic import write_records
-from tests.training.test_checkpoint import make_model
+from tests.training.checkpoints.test_checkpoint import make_model
 
 _DEEP: list = []
 for _ in range(200):

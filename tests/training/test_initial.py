@@ -12,7 +12,7 @@ from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.encoder import build_encoder
 from astrokeras.records.directory import Records
 from astrokeras.training.initial import Start, ancestors, check_same_start, find_start, lineage, run_record
-from astrokeras.training.run import load_run, write_run
+from astrokeras.training.run_directory import load_run, write_run
 from tests.synthetic import write_records
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astrokeras.training.loop import SPEEDS
+from astrokeras.training.trainer import SPEEDS
 from tests.synthetic import write_records
 
 _ROOT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.pipeline.source import POSITION
 from astrokeras.pipeline.stream import Stream
-from astrokeras.pretext.magnitudes import Magnitudes
 from astrokeras.records.directory import Records
-from astrokeras.training.checkpoint import Moment
-from astrokeras.training.loop import Trainer
+from astrokeras.tasks.pretext.magnitudes import Magnitudes
+from astrokeras.training.checkpoints.checkpoint import Moment
 from astrokeras.training.pretrain import pretrain
-from astrokeras.training.run import load_run
+from astrokeras.training.run_directory import load_run
+from astrokeras.training.trainer import Trainer
 from tests.synthetic import write_records
 
 BATCH = 16

@@ -13,11 +13,11 @@ from astrokeras.evaluation import finetune as finetuning
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.locking import Locked
 from astrokeras.records.metadata import signed
-from astrokeras.training.checkpoint import Moment
-from astrokeras.training.loop import Trainer
+from astrokeras.training.checkpoints.checkpoint import Moment
 from astrokeras.training.place import Place
 from astrokeras.training.pretrain import pretrain
-from astrokeras.training.run import load_run
+from astrokeras.training.run_directory import load_run
+from astrokeras.training.trainer import Trainer
 from tests.synthetic import write_records
 
 

@@ -11,7 +11,7 @@ from astrokeras.locking import Locked
 from astrokeras.records.directory import Records
 from astrokeras.training import place as module
 from astrokeras.training.place import Place
-from astrokeras.training.run import load_run, write_run
+from astrokeras.training.run_directory import load_run, write_run
 from tests.synthetic import write_records
 
 _ROOT = Path(__file__).parents[2]

@@ -18,11 +18,11 @@ from astrokeras.pipeline import held
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training import pretrain as module
-from astrokeras.training.checkpoint import Moment
-from astrokeras.training.loop import SPEEDS, Trainer
+from astrokeras.training.checkpoints.checkpoint import Moment
 from astrokeras.training.place import Place
 from astrokeras.training.pretrain import pretrain
-from astrokeras.training.run import load_run
+from astrokeras.training.run_directory import load_run
+from astrokeras.training.trainer import SPEEDS, Trainer
 from tests.synthetic import write_records
 
 

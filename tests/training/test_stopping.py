@@ -6,8 +6,8 @@ import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.training.checkpoint import Checkpoints
-from astrokeras.training.state import take
+from astrokeras.training.checkpoints.checkpoint import Checkpoints
+from astrokeras.training.checkpoints.state import take
 from astrokeras.training.stopping import BestWeights, best_epoch, check_patience, is_over
 
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from astrokeras.config import PretrainConfig
+from astrokeras.files import CannotWrite
 from astrokeras.records.directory import Records
-from astrokeras.training.files import CannotWrite
 from astrokeras.training.tensorboard import TensorBoard
 from tests.synthetic import write_records
 

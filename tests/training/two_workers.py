@@ -21,10 +21,10 @@ from astrokeras.config import PretrainConfig
 from astrokeras.errors import Stopped
 from astrokeras.records.directory import Records
 from astrokeras.training import pretrain as module
-from astrokeras.training import state
-from astrokeras.training.engine import Engine, open_engine
-from astrokeras.training.loop import Trainer
-from tests.pretext import harness
+from astrokeras.training.checkpoints import state
+from astrokeras.training.engines.engine import Engine, open_engine
+from astrokeras.training.trainer import Trainer
+from tests.tasks import harness
 
 BATCH = 16
 # Two of them compare the examples of the whole batch.

@@ -13,7 +13,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
 from astrokeras.records.directory import Records
-from astrokeras.registry import Registry
+from astrokeras.registration import Registry
 from astrokeras.spec import Call, Number, Parameter, bind
 
 # What a target can depend on. An augmentation says which of them it changes, a task which of them it cannot bear.
@@ -30,7 +30,7 @@ PROPERTIES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
+class SurveyInfo:
     """What augmentations know of a survey.
 
     Attributes:
@@ -78,7 +78,7 @@ class Augmentation(abc.ABC):
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     others: ClassVar[Number | None] = None
 
-    def __init__(self, facts: Facts, call: Call, option: str) -> None:
+    def __init__(self, facts: SurveyInfo, call: Call, option: str) -> None:
         self.facts, self.call, self.option = facts, call, option
         values, self.further = bind(call, self.parameters, option, self.others)
         self.numbers = {name: value for name, value in values.items() if not isinstance(value, str)}

@@ -11,7 +11,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
-from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, Facts, per_example, with_margin
+from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, SurveyInfo, per_example, with_margin
 from astrokeras.pipeline.augmentations.resampling import (
     axis_matrix,
     resample,
@@ -259,7 +259,7 @@ class Zoom(Geometry):
     n_draws = 1
     scales = True
 
-    def __init__(self, facts: Facts, call: Call, option: str) -> None:
+    def __init__(self, facts: SurveyInfo, call: Call, option: str) -> None:
         super().__init__(facts, call, option)
         if self.numbers["low"] > self.numbers["high"]:
             raise UsageError(f"{option} {call}: low is above high")

@@ -7,7 +7,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
-from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, Facts
+from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, Augmentation, SurveyInfo
 from astrokeras.spec import Call, Number
 
 # A_b / E(B-V), for E(B-V) as Schlegel, Finkbeiner & Davis 1998 give it and R_V = 3.1.
@@ -41,7 +41,7 @@ def extinction_coefficients(bands: tuple[str, ...], given: dict[str, float], wri
     return np.array([table[band] for band in bands], np.float32)
 
 
-def _scaled(flux: KerasTensor, magnitudes: KerasTensor, facts: Facts) -> KerasTensor:
+def _scaled(flux: KerasTensor, magnitudes: KerasTensor, facts: SurveyInfo) -> KerasTensor:
     """The flux with objects fainter by so many magnitudes, [N, B] or [N, 1]."""
     sky = np.asarray(facts.sky, np.float32)
     factor = ops.power(10.0, -0.4 * magnitudes)[:, None, None, :]
@@ -56,7 +56,7 @@ class Brightness(Augmentation):
     n_draws = 1
     changes = frozenset({"brightness"})
 
-    def __init__(self, facts: Facts, call: Call, option: str) -> None:
+    def __init__(self, facts: SurveyInfo, call: Call, option: str) -> None:
         super().__init__(facts, call, option)
         facts.need_fluxes(f"{option} {call}")
 
@@ -77,7 +77,7 @@ class Redden(Augmentation):
     n_draws = 1
     changes = frozenset({"brightness", "colours"})
 
-    def __init__(self, facts: Facts, call: Call, option: str) -> None:
+    def __init__(self, facts: SurveyInfo, call: Call, option: str) -> None:
         super().__init__(facts, call, option)
         facts.need_fluxes(f"{option} {call}")
         self.coefficients = extinction_coefficients(facts.bands, self.further, f"{option} {call}")

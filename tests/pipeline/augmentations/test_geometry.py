@@ -5,10 +5,10 @@ import scipy.stats
 import tensorflow as tf
 from keras import ops
 
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 
 SKY = 50.0
-FACTS = Facts(("r",), (SKY,), (10.0,), "nJy")
+FACTS = SurveyInfo(("r",), (SKY,), (10.0,), "nJy")
 
 
 def run(spec: str, flux: np.ndarray, draws: np.ndarray) -> np.ndarray:

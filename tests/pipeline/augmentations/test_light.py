@@ -4,12 +4,12 @@ import scipy.stats
 from keras import ops
 
 from astrokeras.errors import UsageError
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 
 
 def run(spec: str, flux: np.ndarray, draws: np.ndarray, bands: str) -> np.ndarray:
     names = tuple(bands.split())
-    chain = augmentation(spec, Facts(names, (50.0,) * len(names), (10.0,) * len(names), "nJy"))
+    chain = augmentation(spec, SurveyInfo(names, (50.0,) * len(names), (10.0,) * len(names), "nJy"))
     assert chain is not None
     return ops.convert_to_numpy(chain(flux.astype(np.float32), draws.astype(np.float32)))
 
@@ -53,7 +53,7 @@ def test_the_sky_stays_and_so_do_missing_pixels(spec: str):
 
 
 def test_unknown_bands_are_named_with_the_way_out():
-    facts = Facts(("g", "F378", "F395"), (0.0,) * 3, (1.0,) * 3)
+    facts = SurveyInfo(("g", "F378", "F395"), (0.0,) * 3, (1.0,) * 3)
     with pytest.raises(UsageError, match=r"known for band F378, F395; give .* redden\(0.3,F378=…,F395=…\)$"):
         augmentation("redden(0.3)", facts)
     with pytest.raises(UsageError, match="the records have no band F379; they have g, F378, F395"):

@@ -5,9 +5,9 @@ import scipy.ndimage
 import scipy.stats
 from keras import ops
 
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 
-FACTS = Facts(("g", "r", "i"), (50.0, 0.0, -5.0), (10.0, 1.0, 0.1), "image")
+FACTS = SurveyInfo(("g", "r", "i"), (50.0, 0.0, -5.0), (10.0, 1.0, 0.1), "image")
 
 
 def run(spec: str, flux: np.ndarray, draws: np.ndarray, size: int | None = None) -> np.ndarray:

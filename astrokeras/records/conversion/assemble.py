@@ -1,0 +1,202 @@
+"""Make a records directory of what the tasks have left: names, counts, statistics, checksums."""
+
+import dataclasses
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astrokeras.errors import AstrokerasError
+from astrokeras.records.conversion.detected_catalog import DETECTED
+from astrokeras.records.conversion.plan import Plan
+from astrokeras.records.conversion.result import ShardInfo, TaskResult
+from astrokeras.records.conversion.tabulate import write_table_of_objects
+from astrokeras.records.conversion.workspace import Workspace
+from astrokeras.records.metadata import (
+    CONVERT_JSON,
+    RECORDS_FORMAT,
+    REJECTS,
+    describe_small_file,
+    fingerprint,
+    signed,
+    write_json,
+    write_tfds_files,
+)
+from astrokeras.records.objects import OBJECTS
+from astrokeras.survey.tables import write_table
+from astrokeras.survey.units import zero_point_of
+
+
+class Tally:
+    """What has come of the tasks, added in any order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._written = np.zeros(len(plan.catalog), dtype=np.int8)
+        self._done: dict[int, TaskResult] = {}
+
+    def add(self, done: TaskResult) -> None:
+        """Take what came of one task."""
+        self._written[done.kept] += 1
+        for code, why in enumerate(done.why):
+            self._plan.reject(done.rejected[done.codes == code], *why)
+        nothing = np.empty(0, dtype=np.int64)
+        self._done[done.index] = dataclasses.replace(done, rejected=nothing, codes=nothing, seen={})
+
+    @property
+    def _in_order(self) -> list[TaskResult]:
+        return [self._done[index] for index in sorted(self._done)]
+
+    @property
+    def parts(self) -> dict[str, list[ShardInfo]]:
+        """The records of each split, in the order of the tasks."""
+        return {
+            split: [done.parts[split] for done in self._in_order if split in done.parts] for split in self._plan.shares
+        }
+
+    def rows(self, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The rows of the catalogue in each of a split's parts, and what was measured of them, as in `TaskResult`."""
+        index = list(self._plan.shares).index(split)
+        for done in self._in_order:
+            if split in done.parts:
+                here = self._plan.split[done.kept] == index
+                yield done.kept[here], done.measured[here]
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The images, with sizes and checksums."""
+        return [entry for done in self._in_order for entry in done.inputs]
+
+    def check(self) -> None:
+        """Every row is written once, or rejected once."""
+        rejected = self._plan.rejects.mask
+        counted = sum(part.shard.records for parts in self.parts.values() for part in parts)
+        if np.any(self._written + rejected != 1) or counted != np.count_nonzero(self._written):
+            raise AstrokerasError(
+                f"{len(self._plan.catalog)} rows went in, {counted} came out and {np.count_nonzero(rejected)} were "
+                "rejected: this is a defect of astrokeras"
+            )
+
+    @property
+    def kept(self) -> int:
+        """Number of rows that are in the shards."""
+        return int(np.count_nonzero(self._written))
+
+    def sky_and_noise(self) -> tuple[list[float], list[float]]:
+        """Median sky level and noise of each band over the training stamps; 1 for a noise that cannot be measured."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            level = np.nanmedian(np.concatenate([done.sky for done in self._in_order]), axis=0)
+            noise = np.nanmedian(np.concatenate([done.noise for done in self._in_order]), axis=0)
+        usable = np.isfinite(noise) & (noise > 0)
+        return np.nan_to_num(level).tolist(), np.where(usable, noise, 1.0).tolist()
+
+
+def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, Any]) -> dict[str, Any]:
+    """Fill the directory to be.
+
+    Args:
+        plan: the plan, with the rejects of all its tasks.
+        tally: what came of the tasks.
+        workspace: where their parts are.
+        asked: version, options and catalogue, from `resume.what_is_asked`.
+
+    Returns:
+        What stands in its ``convert.json``.
+    """
+    config, directory = plan.config, workspace.records
+    named = {split: _named(config.name, split, parts) for split, parts in tally.parts.items()}
+    workspace.move({part.file: name for shards in named.values() for name, part in shards.items()})
+    splits = {split: _split_content(plan, shards) for split, shards in named.items()}
+    columns = {name: "int64" if name in plan.integer_columns else "float64" for name in plan.columns}
+    write_tfds_files(
+        directory, config.name, config.size, len(config.bands), plan.catalog.classes, columns, splits, config.valid
+    )
+    write_rejects(plan, directory / REJECTS)
+    shard_rows = (
+        (split, name, *rows)
+        for split, shards in named.items()
+        for name, rows in zip(shards, tally.rows(split), strict=True)
+    )
+    names = [name for shards in named.values() for name in shards]
+    write_table_of_objects(plan, shard_rows, names, directory / OBJECTS)
+    plan.splitting.save(directory)
+    if config.detect:
+        shutil.copyfile(config.catalog, directory / DETECTED)
+    sky, noise = tally.sky_and_noise()
+    content = signed(
+        {
+            "records_format": RECORDS_FORMAT,
+            "astrokeras": asked["astrokeras"],
+            "name": config.name,
+            "bands": list(config.bands),
+            "size": config.size,
+            "unit": plan.cutting.unit,
+            "pixel_scale": plan.places.pixel_scale or config.pixel_scale,
+            "classes": list(plan.catalog.classes),
+            "columns": list(plan.columns),
+            "integer_columns": list(plan.integer_columns),
+            "sky": sky,
+            "noise": noise,
+            "rows": len(plan.catalog),
+            "rejects": plan.rejects.counts(),
+            "split_by": plan.split_description,
+            "splits": splits,
+            "fingerprint": fingerprint(shard["crc32c"] for split in splits.values() for shard in split["shards"]),
+            "catalog_columns": plan.catalog.used,
+            "magnitudes_from": _magnitudes_from(plan),
+            "options": asked["options"],
+            "inputs": [*asked["tables"], *tally.inputs],
+            "files": [
+                describe_small_file(path) for path in sorted(directory.iterdir()) if ".tfrecord-" not in path.name
+            ],
+        }
+    )
+    write_json(directory / CONVERT_JSON, content)
+    return content
+
+
+def _magnitudes_from(plan: Plan) -> dict[str, Any]:
+    """Where the records' magnitudes come from."""
+    if plan.config.measure:
+        zero_point = zero_point_of(plan.cutting.unit)
+        return {
+            "source": "stamps",
+            "aperture": "Kron ellipse of the sum of bands",
+            "zero_point": zero_point,
+            "system": "AB" if plan.cutting.unit == "nJy" else "instrumental",
+        }
+    columns = {
+        name: plan.catalog.used[name] for name in ("magnitudes", "magnitude_errors") if name in plan.catalog.used
+    }
+    return {"source": "catalogue", **columns} if columns else {"source": "none"}
+
+
+def write_rejects(plan: Plan, path: Path) -> None:
+    """Write the table of rows that are left out."""
+    write_table(plan.rejects.table(plan.catalog.ids), path)
+
+
+def _named(name: str, split: str, parts: list[ShardInfo]) -> dict[str, ShardInfo]:
+    return {f"{name}-{split}.tfrecord-{n:05d}-of-{len(parts):05d}": part for n, part in enumerate(parts)}
+
+
+def _split_content(plan: Plan, shards: dict[str, ShardInfo]) -> dict[str, Any]:
+    """What is in a split, counted by what has been written."""
+    count = sum(part.shard.records for part in shards.values())
+    labels = _total([part.labels for part in shards.values()], len(plan.catalog.classes))
+    magnitudes = _total([part.magnitudes for part in shards.values()], len(plan.config.bands))
+    return {
+        "count": count,
+        "labels": dict(zip(plan.catalog.classes, labels, strict=True)),
+        "unlabelled": count - sum(labels),
+        "magnitudes": dict(zip(plan.config.bands, magnitudes, strict=True)),
+        "shards": [{"file": name, **dataclasses.asdict(part.shard)} for name, part in shards.items()],
+    }
+
+
+def _total(counts: list[list[int]], length: int) -> list[int]:
+    return [sum(column) for column in zip(*counts, strict=True)] or [0] * length

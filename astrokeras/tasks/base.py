@@ -1,0 +1,156 @@
+"""What a pretext task is, and the tasks by name.
+
+A task is one file here that subclasses `Task` and registers itself; `astrokeras/tasks/registry.py` imports it.
+Model and trainer know nothing else of it.
+"""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+from keras import KerasTensor
+
+from astrokeras.pipeline.source import Source
+from astrokeras.records.directory import Records
+from astrokeras.registration import Registry
+from astrokeras.spec import Parameter
+from astrokeras.tasks.replicas import Replicas
+
+Scores = dict[str, float]
+Fields = Mapping[str, KerasTensor]
+# By name, values over whole numbers.
+Curves = dict[str, dict[int, float]]
+
+
+class Task(abc.ABC):
+    """A pretext task with what it has learned about the training split.
+
+    For each batch the model calls `views`, runs the encoder over all of them (those of every task at once, each
+    distinct one once), gives the embeddings to the head, and takes the weighted mean of `loss`. All of that is written
+    with `keras.ops` and is a pure function of what the pipeline gives: nothing random is drawn here.
+
+    Attributes:
+        fields: what it reads from a record beside the pixels, see `pipeline.source`.
+        derived_fields: further fields, which it makes itself, see `make_fields` and `before_epoch`.
+        parameters: what may be typed behind its name, ``magnitudes(loss=huber)``; arguments of `fit`.
+        broken_by: what an augmentation must leave as it is for the targets to be true; words of
+            `augmentations.base.PROPERTIES`.
+        legend: what the scores are, in a few words, with the unit.
+        errors: whether the scores are errors, of which the smaller one is better.
+        n_draws: how many uniform random numbers in [0, 1) an example needs.
+        n_views: how many views of an example there are.
+        replicas: the devices that share a batch; set by the trainer.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ()
+    derived_fields: ClassVar[tuple[str, ...]] = ()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    broken_by: ClassVar[frozenset[str]] = frozenset()
+    legend: ClassVar[str]
+    errors: ClassVar[bool] = False
+    n_draws: int = 0
+    n_views: int = 1
+    replicas: Replicas = Replicas()
+
+    @classmethod  # noqa: B027 - most make none
+    def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
+        """Adds to the source what is `derived_fields`, before `fit`, whose options it gets; `report` takes lines."""
+
+    @classmethod
+    @abc.abstractmethod
+    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, **options: Any) -> Self:
+        """The task for these records.
+
+        Args:
+            records: the survey: its bands, unit, sky and noise.
+            columns: `fields` and `derived_fields` of the training split, each [N, ...], in the order of the records.
+            size: side of the stamps that the encoder gets.
+            options: those of the task, as typed: ``magnitudes(loss=huber)``.
+
+        Raises:
+            AstrokerasError: the training split lacks what the task needs.
+            UsageError: an option has a value that it can't have.
+        """
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about the fit, a line each."""
+        return []
+
+    def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
+        """What the encoder gets to see, and what the head's answer is compared with.
+
+        Here: the stamp as it is, and the task's only field.
+
+        Shapes:
+            flux [N, S, S, B], fields [N, ...] each, with ``weight`` [N] (0 for padding, which has to count as
+            absent); draws [N, n_draws] -> n_views views [N, S, S, B], and a tensor, or tensors, of N examples
+
+        Units:
+            flux and views in the records' unit; NaN where a pixel is missing
+        """
+        return [flux], fields[self.fields[0]]
+
+    @abc.abstractmethod
+    def head(self, embeddings: list[KerasTensor]) -> Any:
+        """The prediction from the embeddings of the views, [N, D] each: a symbolic tensor, or several."""
+
+    def layers(self) -> list[keras.Layer]:
+        """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too."""
+        return []
+
+    def before_epoch(self, split: str, epoch: int, source: Source, predictions: Callable[[], np.ndarray]) -> None:  # noqa: B027
+        """Renews what is `derived_fields` for a split, before it is trained on or validated.
+
+        Args:
+            split: ``train`` or ``val``.
+            epoch: from 0.
+            source: of the batches.
+            predictions: gives what the head now predicts for the unaltered stamps of the split, in the records' order.
+        """
+
+    def resume_epoch(self, source: Source) -> None:  # noqa: B027
+        """Makes anew what `before_epoch` had made for the training split, within an epoch that a checkpoint interrupts.
+
+        The state of `layers` is that of the checkpoint, so that it has to tell all; the network has changed since.
+        """
+
+    @abc.abstractmethod
+    def loss(self, target: Any, prediction: Any) -> KerasTensor:
+        """The loss of each example, [N] float32: the trainer takes the mean.
+
+        An example's denominator must not depend on the others; what compares examples uses `replicas`.
+        """
+
+    @property
+    @abc.abstractmethod
+    def score_names(self) -> tuple[str, ...]:
+        """The names of the values of `metrics`, in the order in which to show them."""
+
+    @abc.abstractmethod
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """New metrics of (target, prediction, weight); one may give several named values."""
+
+    def baselines(self, source: Source, split: str) -> dict[str, Scores]:
+        """What simple methods reach on the same examples: by method, the names of `metrics`."""
+        return {}
+
+    def look_closer(
+        self, source: Source, split: str, predictions: Callable[[], np.ndarray]
+    ) -> dict[str, tuple[Scores, Curves]]:
+        """What takes all predictions for a split at once to be known; asked for once, after the training.
+
+        Args:
+            source: of the batches.
+            split: of which `baselines` has been asked for before, if there is a baseline.
+            predictions: see `before_epoch`.
+
+        Returns:
+            By method, ``val`` for this network or a baseline's name: further scores, and curves.
+        """
+        return {}
+
+
+TASKS: Registry[type[Task]] = Registry("task")

@@ -1,0 +1,64 @@
+"""Tasks by name, each known once its module is imported here."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from astrokeras.errors import UsageError
+from astrokeras.pipeline.source import PARTNER, Source
+from astrokeras.spec import Value, bind, parse_one
+from astrokeras.tasks.base import TASKS, Task
+
+_OPTION = "--task"
+
+
+def get_task(name: str) -> type[Task]:
+    """The task of this name.
+
+    Raises:
+        UsageError: there is none; the message lists the close ones.
+    """
+    return TASKS.get(name)
+
+
+def parse_tasks(specs: Sequence[str]) -> dict[str, dict[str, Value]]:
+    """The tasks that a user asks for, by name, with their options.
+
+    Args:
+        specs: as typed: ``rotation``, ``magnitudes(loss=huber)``.
+
+    Raises:
+        UsageError: a specification can't be read, there is no such task, or one is asked for twice.
+    """
+    calls = [parse_one(spec, _OPTION) for spec in specs]
+    if not calls:
+        raise UsageError(f"{_OPTION} is missing; there are: {', '.join(TASKS.names())}")
+    parsed: dict[str, dict[str, Value]] = {}
+    for call in calls:
+        if call.name in parsed:
+            raise UsageError(f"{_OPTION} {call.name} is given twice; give each task once")
+        parsed[call.name] = bind(call, get_task(call.name).parameters, _OPTION)[0]
+    return parsed
+
+
+def fit_tasks(
+    parsed: Mapping[str, Mapping[str, Value]], source: Source, report: Callable[[str], None] = lambda _: None
+) -> dict[str, Task]:
+    """The tasks, fitted to the training split; `report` gets a line now and then.
+
+    Raises:
+        AstrokerasError: the records lack what a task needs.
+        UsageError: a task can't do with such records, or with such an option.
+    """
+    fitted = {}
+    for name, options in parsed.items():
+        task = get_task(name)
+        task.make_fields(source, report, **options)
+        # Stamps are no column.
+        fields = [field for field in (*task.fields, *task.derived_fields) if field != PARTNER]
+        columns = source.columns("train", fields) if fields else {}
+        fitted[name] = task.fit(source.records, columns, source.size, **options)
+    return fitted
+
+
+def fields_of(names: Iterable[str]) -> tuple[str, ...]:
+    """What the tasks of these names read from a record beside the pixels; not what they make themselves."""
+    return tuple(dict.fromkeys(field for name in names for field in get_task(name).fields))
