@@ -1,7 +1,40 @@
-"""Turn an unlabelled photometric survey into a feature extractor with Keras."""
+"""Turn an unlabelled photometric survey into a feature extractor: a command is a function here.
+
+`docs/api.md` has an example of each. What is used is imported when it is first asked for, so that ``import astrokeras``
+takes no time.
+"""
+
+from typing import Any
 
 from astrokeras import keras_settings
 
 __version__ = "0.1.0"
+
+_COMMANDS = ("convert", "export", "finetune", "predict", "pretrain", "simulate")
+_NAMES = {
+    "AstrokerasError": "astrokeras.errors",
+    "Records": "astrokeras.api.records",
+    "Run": "astrokeras.api.run",
+    "UsageError": "astrokeras.errors",
+    "build_encoder": "astrokeras.api.encoder",
+    "open_records": "astrokeras.api.records",
+    "open_run": "astrokeras.api.run",
+}
+__all__ = [*_COMMANDS, *_NAMES]  # noqa: PLE0604 - all of them are names
+
+
+def __getattr__(name: str) -> Any:
+    import importlib  # noqa: PLC0415
+
+    if name in _COMMANDS:
+        return importlib.import_module("astrokeras.api.calls").function(name)
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'astrokeras' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
 
 keras_settings.apply()

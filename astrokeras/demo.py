@@ -17,7 +17,7 @@ class Step:
 
 
 def steps(out: Path, seed: int, imagenet_weights: str | None, overwrite: bool) -> list[Step]:
-    """The commands, in their order. Outside a checkout the sample survey is simulated first."""
+    """Return the commands, in their order. Outside a checkout the sample survey is simulated first."""
     survey = _SAMPLE if _SAMPLE.is_dir() else out / "survey"
     seeded = ("--seed", str(seed))
     replace = ("--overwrite",) if overwrite else ()
@@ -73,7 +73,7 @@ def _simulate(survey: Path) -> Step:
 
 
 def next_commands(out: Path) -> list[Step]:
-    """What to try after the demo."""
+    """Return what to try after the demo."""
     return [
         Step("watch the runs", ("tensorboard", "--logdir", str(out))),
         Step(

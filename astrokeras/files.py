@@ -2,13 +2,13 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.jsonable import finite
-from astrokeras.records.metadata import sync
 
 _TEMPORARY = ".writing-"
 
@@ -41,6 +41,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Force a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: Path, value: Any) -> None:
     """JSON, written atomically."""
     text = json.dumps(finite(value), indent=2, allow_nan=False) + "\n"
@@ -48,12 +57,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Removes what processes that were killed while writing have left."""
+    """Remove what processes that were killed while writing have left."""
     for path in directory.glob(f"{_TEMPORARY}*"):
         path.unlink()
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def finite(value: Any) -> Any:
-    """The same value with NaN and infinity as None, which is what JSON has for them."""
+    """Return the same value with NaN and infinity as None, which is what JSON has for them."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -8,6 +8,7 @@ Keras reads its configuration when it is imported, and what is wrong in it ends 
 do without Keras, so that it is not imported here, but met when somebody does.
 """
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import os
@@ -28,9 +29,11 @@ def _home() -> str:
 
 
 def _settle(keras: ModuleType) -> None:
+    """Set what is ours to decide, and make our layers known, so that `keras.saving.load_model` reads our models."""
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
+    importlib.import_module("astrokeras.models.saving")
 
 
 class _Loader(importlib.abc.Loader):
@@ -70,7 +73,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def apply() -> None:
-    """Does so for the Keras of this process, imported or not yet."""
+    """Do so for the Keras of this process, imported or not yet."""
     if "keras" in sys.modules:
         _settle(sys.modules["keras"])
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):

@@ -8,7 +8,7 @@ MAX_SMALL = 16 << 20
 
 
 def read_small(path: Path) -> str:
-    """The text of a small regular file; no pipe or device, which would never end.
+    """Return the text of a small regular file; no pipe or device, which would never end.
 
     Raises:
         AstrokerasError: it is no such file, or larger than any configuration.

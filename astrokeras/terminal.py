@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -27,14 +28,27 @@ def report(line: str) -> None:
 
 
 def show(result: Any, text: str, as_json: bool) -> str:
-    """A result as it is printed: the text, or the JSON of all of it."""
+    """Return a result as it is printed: the text, or the JSON of all of it."""
     if as_json:
         return printable_json(json.dumps(finite(result), indent=2, ensure_ascii=False, allow_nan=False))
     return printable(text)
 
 
+def _notebook_bar() -> type | None:
+    """Return the bar for a notebook; None where this process shows none."""
+    if "ipykernel" not in sys.modules:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a plain bar is shown where ipywidgets are missing
+        from tqdm.auto import tqdm  # noqa: PLC0415
+    return tqdm
+
+
 def progress(items: Iterable, total: int) -> Iterator:
-    """Show a bar on a terminal; elsewhere a plain line now and then."""
+    """Show a bar on a terminal or in a notebook; elsewhere a plain line now and then."""
+    if notebook := _notebook_bar():
+        yield from notebook(items, total=total)
+        return
     if sys.stderr.isatty():
         with click.progressbar(items, length=total, file=sys.stderr) as bar:
             yield from bar
@@ -51,6 +65,10 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
     For work that cannot be iterated over, see `progress`.
     """
+    if notebook := _notebook_bar():
+        with notebook(total=total, desc=label, leave=False) as shown:
+            yield shown.update
+        return
     if sys.stderr.isatty():
         with click.progressbar(length=total, label=printable(label), file=sys.stderr) as shown:
             yield shown.update
@@ -111,3 +129,14 @@ def without_chatter() -> Iterator[None]:
         finally:
             os.dup2(real, 2)
             os.close(real)
+
+
+class Terminal:
+    """Where the commands say what they do: lines and bars on stderr. See `astrokeras.commands.base.Console`."""
+
+    report = staticmethod(report)
+    progress = staticmethod(progress)
+    bar = staticmethod(bar)
+
+
+TERMINAL = Terminal()

@@ -5,15 +5,20 @@ import dataclasses
 from astrokeras import cli, demo
 from astrokeras.demo import Step
 
-# What stands later on a command line wins.
 LESS = {"pretrain": ("--epochs", "2"), "finetune": ("--repeats", "1")}
 FEWER_STEPS = ("--epochs", "1", "--min-steps", "10")
 
 
 def shorter(step: Step) -> Step:
     """The same command, with less to train."""
-    less = LESS.get(step.command[0], ()) + (FEWER_STEPS if "full" in step.command else ())
-    return dataclasses.replace(step, command=(*step.command, *less))
+    command = list(step.command)
+    less = LESS.get(command[0], ()) + (FEWER_STEPS if "full" in command else ())
+    for name, value in zip(less[::2], less[1::2], strict=True):
+        if name in command:
+            command[command.index(name) + 1] = value
+        else:
+            command += [name, value]
+    return dataclasses.replace(step, command=tuple(command))
 
 
 if __name__ == "__main__":

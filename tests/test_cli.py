@@ -174,7 +174,7 @@ def test_a_wrong_config_file_is_wrong_usage(capsys, tmp_path, text, message):
 
 @pytest.mark.parametrize("config", [SimulateConfig, ConvertConfig, PretrainConfig, FinetuneConfig])
 def test_every_field_of_a_configuration_is_an_option(config):
-    command = cli.cli.commands[config.__name__.removesuffix("Config").lower()]
+    command = cli.cli.get_command(None, config.__name__.removesuffix("Config").lower())
     assert set(config.__dataclass_fields__) <= {parameter.name for parameter in command.params}
 
 

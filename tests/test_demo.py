@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_outside_a_checkout_the_sample_is_simulated_first(monkeypatch, tmp_path):
     monkeypatch.setattr("astrokeras.demo._SAMPLE", tmp_path / "nowhere")
     first = steps(tmp_path, seed=0, imagenet_weights=None, overwrite=False)[0].command
-    context = cli.cli.commands["simulate"].make_context("simulate", list(first[1:]))
+    context = cli.cli.get_command(None, "simulate").make_context("simulate", list(first[1:]))
     assert {name: context.params[name] for name in ("fields", "size", "objects", "seed", "bands")} == {
         name: getattr(SAMPLE, name) for name in ("fields", "size", "objects", "seed", "bands")
     }
@@ -24,7 +24,7 @@ def test_outside_a_checkout_the_sample_is_simulated_first(monkeypatch, tmp_path)
 def test_its_commands_are_commands(tmp_path):
     for step in steps(tmp_path, seed=3, imagenet_weights="weights.h5", overwrite=True):
         name, *arguments = step.command
-        assert cli.cli.commands[name].make_context(name, list(arguments)).params.keys() >= {"seed", "config"}
+        assert cli.cli.get_command(None, name).make_context(name, list(arguments)).params.keys() >= {"seed", "config"}
 
 
 @pytest.fixture(scope="module")
@@ -54,5 +54,5 @@ def test_the_commands_to_try_next_are_commands(demo):
         assert f"# {step.why}" in done.stdout
         if step.command[0] == "astrokeras":
             name, *arguments = step.command[1:]
-            context = cli.cli.commands[name].make_context(name, list(arguments))
+            context = cli.cli.get_command(None, name).make_context(name, list(arguments))
             assert Path(context.params["records"]).is_dir()

@@ -50,7 +50,7 @@ class Arm:
 
 
 def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], None]) -> list[Arm]:
-    """The arms of `config`, in its order; an arm whose ImageNet weights cannot be had is left out, loudly.
+    """Return the arms of `config`, in its order; an arm whose ImageNet weights cannot be had is left out, loudly.
 
     Raises:
         UsageError: an initialisation is named twice.

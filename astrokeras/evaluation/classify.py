@@ -62,12 +62,12 @@ class Schedule:
         return max(self.epochs, math.ceil(self.min_steps / steps_per_epoch(count, self.batch_size)))
 
     def steps_for(self, count: int) -> int:
-        """Steps for `count` examples; none in ``frozen`` mode."""
+        """Return steps for `count` examples; none in ``frozen`` mode."""
         return 0 if self.mode == "frozen" else self.epochs_for(count) * steps_per_epoch(count, self.batch_size)
 
 
 def predict(model: keras.Model, records: Records, split: str, batch_size: int, select: np.ndarray) -> np.ndarray:
-    """The model's output for the selected records of a split, in record order, ``[N, …]``.
+    """Return the model's output for the selected records of a split, in record order, ``[N, …]``.
 
     Raises:
         AstrokerasError: records are damaged.
@@ -214,6 +214,6 @@ class ClassifierTrainer:
         return rate
 
     def head_output(self, features: np.ndarray) -> np.ndarray:
-        """What the classifier makes of features of its encoder, ``[N, D]`` → ``[N, C]``."""
+        """Return what the classifier makes of features of its encoder, ``[N, D]`` → ``[N, C]``."""
         kernel, bias = self.model.get_layer("logits").get_weights()
         return keras.ops.convert_to_numpy(keras.ops.softmax(features @ kernel + bias))

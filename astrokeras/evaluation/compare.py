@@ -61,8 +61,8 @@ def draws_of(mode: str, random: bool, draws: list[Draw]) -> list[Draw]:
 
 
 def run_arm(  # noqa: PLR0913 - what a comparison consists of
-    arm: Arm, trainer: ClassifierTrainer, records: Records, config: FinetuneConfig, *, draws: list[Draw], exams: list[EvaluationSet],
-    labels: np.ndarray, augment: Chain | None, shown: Shown = _not_shown,
+    arm: Arm, trainer: ClassifierTrainer, records: Records, config: FinetuneConfig, *, draws: list[Draw],
+    exams: list[EvaluationSet], labels: np.ndarray, augment: Chain | None, shown: Shown = _not_shown,
 ) -> Iterator[tuple[FineTuneResult, keras.Model]]:  # fmt: skip
     """Train the arm on every draw; the model that is yielded serves until the next one is asked for.
 

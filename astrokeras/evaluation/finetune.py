@@ -132,7 +132,7 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
 
 
 def _labels(records: Records, split: str) -> np.ndarray:
-    """The labels of a split, [N], -1 for none.
+    """Return the labels of a split, [N], -1 for none.
 
     Raises:
         AstrokerasError: one is the number of no class.
@@ -158,7 +158,7 @@ def _draws(config: FinetuneConfig, labels: np.ndarray) -> list[Draw]:
 
 
 def _exams(records: Records, report: Callable[[str], None]) -> list[EvaluationSet]:
-    """The test split and, for choosing the winner, the validation split where it has labels of several classes.
+    """Return the test split and, for choosing the winner, the validation split where it has labels of several classes.
 
     Raises:
         AstrokerasError: the test split has no labels, or those of one class only.
@@ -240,7 +240,7 @@ def _line(which: str, arm: Arm, outcome: FineTuneResult, left: str) -> str:
 
 
 def _winner(results: list[dict], rows: list[dict]) -> dict:
-    """The classifier to export: of the last budget, the arm with the best validation mean, and its best repeat.
+    """Return the classifier to export: of the last budget, the arm with the best validation mean, and its best repeat.
 
     Chosen on the validation split, so that the test metrics stay an honest estimate; only where the validation split
     lacks labels of several classes does the test split decide, and ``chosen_on`` says so.

@@ -41,7 +41,7 @@ def save_fit(directory: Path, model: keras.Model, encoder: str | None) -> dict[s
 
 
 def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:
-    """The classifier in a run directory.
+    """Return the classifier in a run directory.
 
     Args:
         directory: of a fine-tuning run (its winner), or one of its sub-directories.

@@ -10,7 +10,7 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """The four numbers of the comparison table.
+    """Return the four numbers of the comparison table.
 
     Args:
         labels: int ``[N]``, all of them known.

@@ -13,7 +13,7 @@ _FITTED = 100
 
 
 def works_of(schedule: Schedule, random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet]) -> list[float]:
-    """The work of each fit of an arm, in examples that its network looks at.
+    """Return the work of each fit of an arm, in examples that its network looks at.
 
     Args:
         schedule: of the arm.
@@ -70,7 +70,7 @@ class Pace:
 
 
 def in_words(seconds: float) -> str:
-    """A time to one or two digits."""
+    """Return a time to one or two digits."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

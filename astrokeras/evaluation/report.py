@@ -93,7 +93,7 @@ def _head(first_arm: str) -> list[str]:
 
 
 def footnote(rows: list[dict], exam: EvaluationSet, say: Callable[[str, int], str]) -> str:
-    """What the numbers are, and how far chance alone moves them; `say` makes a name fit for where it stands."""
+    """Return what the numbers are, and how far chance alone moves them; `say` makes a name fit for where it stands."""
     counts = np.unique(exam.labels, return_counts=True)[1]
     # The recall of each class is binomial, here with the row's own rate, and balanced accuracy is their mean.
     rates = [row["test_balanced_accuracy_mean"] for row in rows]
@@ -119,7 +119,7 @@ def footnote(rows: list[dict], exam: EvaluationSet, say: Callable[[str, int], st
 
 
 def comparison_table(rows: list[dict], exam: EvaluationSet) -> str:
-    """The comparison in Markdown."""
+    """Return the comparison in Markdown."""
     first = rows[0]["arm"]
     cells = [[in_markdown(cell, _MOST) for cell in _cells(row, first)] for row in _by_budget(rows)]
     table = markdown([in_markdown(name, _MOST) for name in _head(first)], cells)

@@ -24,7 +24,7 @@ class ChannelAdapter(keras.layers.Layer):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the mixture if one is needed."""
+        """Make the mixture if one is needed."""
         n_bands = input_shape[-1]
         self.mixture = None
         if n_bands not in (1, _CHANNELS):
@@ -35,11 +35,11 @@ class ChannelAdapter(keras.layers.Layer):
             self.mixture.assign(start)
 
     def call(self, inputs: KerasTensor) -> KerasTensor:
-        """The three channels."""
+        """Return the three channels."""
         if self.mixture is not None:
             return ops.matmul(inputs, self.mixture)
         return ops.repeat(inputs, _CHANNELS, axis=-1) if inputs.shape[-1] == 1 else inputs
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
-        """The shape of the input with three channels."""
+        """Return the shape of the input with three channels."""
         return (*input_shape[:-1], _CHANNELS)

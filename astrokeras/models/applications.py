@@ -58,7 +58,7 @@ class ImageNetPreprocessing(keras.layers.Layer):
         self.family = family
 
     def call(self, inputs: KerasTensor) -> KerasTensor:
-        """The preprocessed channels."""
+        """Return the preprocessed channels."""
         if self.family == "efficientnet":
             channels = keras.ops.split(inputs, 3, axis=-1)
             moments = zip(channels, _RGB_MEAN, _RGB_STD, strict=True)
@@ -66,17 +66,21 @@ class ImageNetPreprocessing(keras.layers.Layer):
         return getattr(keras.applications, self.family).preprocess_input(inputs * 255.0)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the input."""
+        """Return the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "family": self.family}
 
 
 def _construct(name: str, input_shape: tuple[int, int, int]) -> keras.Model:
+    asked = {"include_top": False, "weights": None, "input_shape": input_shape}
     try:
-        return NETWORKS[name](include_top=False, weights=None, input_shape=input_shape, name=name)
+        try:
+            return NETWORKS[name](**asked, name=name)
+        except KeyError:  # EfficientNetV2 looks its settings up by this name
+            return NETWORKS[name](**asked)
     except ValueError as error:
         smallest = re.search(r"at least (\d+)x", str(error))
         if smallest is None:
@@ -122,7 +126,7 @@ def _read(name: str, path: Path, network: keras.Model) -> None:
 
 
 def application(name: str, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
-    """A network of `keras.applications` without its top, behind its preprocessing.
+    """Return a network of `keras.applications` without its top, behind its preprocessing.
 
     Its BatchNormalization layers are synchronized over replicas, so that several equal one device, and have a
     momentum of 0.9: MobileNet's 0.999 would need thousands of steps to forget the statistics it starts with.

@@ -16,7 +16,7 @@ def averaged_variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def _copy(variable: keras.Variable) -> np.ndarray:
-    """The value in memory of its own: JAX's steps reuse that of the variables."""
+    """Return the value in memory of its own: JAX's steps reuse that of the variables."""
     return np.array(ops.convert_to_numpy(variable))
 
 
@@ -61,26 +61,26 @@ class WeightAverage(keras.layers.Layer):
         self.built = True
 
     def _kept(self, steps: KerasTensor) -> KerasTensor:
-        """The share of the average that a step keeps."""
+        """Return the share of the average that a step keeps."""
         steps = ops.cast(steps, "float32")
         return ops.where(steps > 0, ops.minimum(self.decay, (1 + steps) / (10 + steps)), 0.0)
 
     def step(self) -> None:
-        """Takes in the weights as they are before a step."""
+        """Take in the weights as they are before a step."""
         new = 1 - self._kept(self.steps)
         for average, variable in zip(self.averages, self._of(), strict=True):
             average.assign(average + new * (ops.stop_gradient(ops.convert_to_tensor(variable)) - average))
         self.steps.assign(self.steps + 1)
 
     def current(self) -> list[np.ndarray]:
-        """The averages that include the weights as they are now."""
+        """Return the averages that include the weights as they are now."""
         new = 1 - ops.convert_to_numpy(self._kept(self.steps))
         pairs = zip(map(_copy, self.averages), map(_copy, self._of()), strict=True)
         return [average + new * (value - average) for average, value in pairs]
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """A time in which the model has the averages for weights."""
+        """Return a time in which the model has the averages for weights."""
         weights = [_copy(variable) for variable in self._of()]
         for variable, average in zip(self._of(), self.current(), strict=True):
             variable.assign(average)

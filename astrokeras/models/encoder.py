@@ -3,7 +3,7 @@
 import keras
 
 from astrokeras.models.adapter import ChannelAdapter
-from astrokeras.models.backbones import build_backbone, needs_three_channels
+from astrokeras.models.backbone import build_backbone, needs_three_channels
 from astrokeras.models.stretch import stretch_for
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.records.directory import Records

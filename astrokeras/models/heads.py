@@ -4,7 +4,7 @@ import keras
 
 
 def classifier(encoder: keras.Model, n_classes: int, dropout: float) -> keras.Model:
-    """A linear classifier on the embedding.
+    """Return a linear classifier on the embedding.
 
     Shapes:
         flux [N, H, W, B] -> probabilities [N, n_classes] float32

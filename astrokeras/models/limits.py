@@ -36,7 +36,7 @@ class NoModel(AstrokerasError):
 
 
 def read_config(path: Path, most: int = MAX_MODEL_BYTES) -> dict[str, Any]:
-    """The configuration in a ``.keras`` file whose parts and weights are not too large.
+    """Return the configuration in a ``.keras`` file whose parts and weights are not too large.
 
     Args:
         path: the file.
@@ -54,7 +54,7 @@ def read_config(path: Path, most: int = MAX_MODEL_BYTES) -> dict[str, Any]:
 
 
 def check_weights_file(path: Path, most: int = MAX_MODEL_BYTES) -> None:
-    """Makes sure that a file of weights (``.h5`` or ``.keras``) is not too large, if it is one.
+    """Make sure that a file of weights (``.h5`` or ``.keras``) is not too large, if it is one.
 
     Raises:
         NoModel: it is.
@@ -115,7 +115,7 @@ def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 
 
 def check_network(config: dict[str, Any], most: int = MAX_MODEL_BYTES) -> None:
-    """Builds a network without its variables, and makes sure that it is one and not too large.
+    """Build a network without its variables, and makes sure that it is one and not too large.
 
     Args:
         config: as `read_config` gives it.
@@ -140,7 +140,7 @@ def check_network(config: dict[str, Any], most: int = MAX_MODEL_BYTES) -> None:
 
 
 def _activations(model: keras.Model) -> Iterator[tuple[int, ...]]:
-    """The shapes of what the layers of a model give for one example."""
+    """Return the shapes of what the layers of a model give for one example."""
     layers = [model, *model._flatten_layers()]
     operations = [*layers, *(one for layer in layers for one in getattr(layer, "operations", ()))]
     for operation in {id(one): one for one in operations}.values():

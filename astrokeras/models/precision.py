@@ -9,7 +9,7 @@ _ALWAYS_FLOAT32 = ("ImageNetPreprocessing", "Rescaling", "Normalization", "Input
 
 
 def _set_policy(config: Any, policy: str) -> None:
-    """Gives every layer in a configuration the policy."""
+    """Give every layer in a configuration the policy."""
     if isinstance(config, list):
         for entry in config:
             _set_policy(entry, policy)
@@ -23,7 +23,7 @@ def _set_policy(config: Any, policy: str) -> None:
 
 
 def copy_variables(source: keras.Model, target: keras.Model) -> None:
-    """Gives a model the values of another of the same architecture, the states of its random numbers too."""
+    """Give a model the values of another of the same architecture, the states of its random numbers too."""
     for old, new in zip(source.variables, target.variables, strict=True):
         new.assign(keras.ops.convert_to_numpy(old).copy())
     for layer in target._flatten_layers():
@@ -32,7 +32,7 @@ def copy_variables(source: keras.Model, target: keras.Model) -> None:
 
 
 def recast(encoder: keras.Model, policy: str) -> keras.Model:
-    """An encoder of the same weights whose backbone computes by another policy of Keras.
+    """Return an encoder of the same weights whose backbone computes by another policy of Keras.
 
     What stands before the network (stretch, resizing, adapter, preprocessing) and the embedding stay float32, and so
     do all weights.

@@ -22,7 +22,7 @@ CLASSIFIER = {"encoder": keras.Model, "logits": keras.layers.Dense}
 def load_model(
     path: str | Path, layers: Mapping[str, type] | None = None, *, max_bytes: int = MAX_MODEL_BYTES
 ) -> keras.Model:
-    """A model from a ``.keras`` file, without optimizer or loss, whatever backend of Keras has written it.
+    """Return a model from a ``.keras`` file, without optimizer or loss, whatever backend of Keras has written it.
 
     Args:
         path: the file.
@@ -62,7 +62,7 @@ def _load(path: Path, max_bytes: int) -> keras.Model:
 
 
 def _check(model: keras.Model, layers: Mapping[str, type]) -> None:
-    """Makes sure that it takes square stamps and has the layers.
+    """Make sure that it takes square stamps and has the layers.
 
     Raises:
         ValueError: it is not so.

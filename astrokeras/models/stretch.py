@@ -46,7 +46,7 @@ def _linear(flux: KerasTensor, sky: KerasTensor, noise: KerasTensor) -> KerasTen
 
 @CURVES.register("display")
 def _display(flux: KerasTensor, _sky: KerasTensor, _noise: KerasTensor) -> KerasTensor:
-    """A 255th of the value, for JPEG and PNG stamps, which somebody has stretched before."""
+    """Return a 255th of the value, for JPEG and PNG stamps, which somebody has stretched before."""
     return flux / 255.0
 
 
@@ -77,22 +77,22 @@ class Stretch(keras.layers.Layer):
             raise ValueError(f"noise must be positive, one a band like sky; got sky {sky}, noise {noise}")
 
     def call(self, flux: KerasTensor) -> KerasTensor:
-        """The stretched flux."""
+        """Return the stretched flux."""
         sky, noise = np.array(self.sky, np.float32), np.array(self.noise, np.float32)
         good = ops.where(ops.isfinite(flux), flux, sky)
         return self.curve(good, sky, noise)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the input."""
+        """Return the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "kind": self.kind, "sky": self.sky, "noise": self.noise}
 
 
 def stretch_kind(unit: str, kind: str) -> str:
-    """The curve that is meant: ``auto`` is asinh for fluxes and a plain scaling for display images.
+    """Return the curve that is meant: ``auto`` is asinh for fluxes and a plain scaling for display images.
 
     A linear stretch of display images is that scaling too.
     """
@@ -102,7 +102,7 @@ def stretch_kind(unit: str, kind: str) -> str:
 
 
 def stretch_for(records: Records, kind: str) -> Stretch:
-    """The stretch of these records, see `stretch_kind`.
+    """Return the stretch of these records, see `stretch_kind`.
 
     Raises:
         UsageError: there is no stretch of this name.

@@ -1,7 +1,7 @@
 """Run one function over many works, in this process or in a pool of processes; results come in the works' order.
 
-`astrokeras.parallel.dask_cluster` does the same on a Dask cluster. The function and its results must be picklable; works are
-taken from their iterator only as there is room for them.
+`astrokeras.parallel.dask_cluster` does the same on a Dask cluster. The function and its results must be picklable;
+works are taken from their iterator only as there is room for them.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -35,7 +36,8 @@ class Executor(Protocol):
         """Yield the results in the works' order.
 
         Raises:
-            WorkersLost: after everything else has been done (or after `LOST_WORKS`), works whose worker died `ATTEMPTS` times.
+            WorkersLost: after everything else has been done (or after `LOST_WORKS`), works whose worker died
+                `ATTEMPTS` times.
             Exception: the first that `function` raises.
         """
 
@@ -142,7 +144,8 @@ class _Worker:
     def __init__(self, context: multiprocessing.context.BaseContext) -> None:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with _main_left_alone():
+            self._process.start()
         theirs.close()  # so that this end notices when the process ends
 
     def send(self, function: Callable[[Any], Any], work: Any) -> None:
@@ -190,6 +193,22 @@ def _picklable(error: Exception) -> Exception:
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
+
+
+@contextlib.contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Start processes that do not run the caller's script: what they work on comes from modules.
+
+    A spawned process would run a script that has no ``if __name__ == "__main__"`` from its beginning, and with it the
+    very call that started the process.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(hidden)
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ class Arrays:
 
     @classmethod
     def load(cls, records: Records, splits: Sequence[str], fields: Sequence[str], size: int | None = None) -> "Arrays":
-        """Reads whole splits into memory.
+        """Read whole splits into memory.
 
         Raises:
             AstrokerasError: one is empty, or they are larger than 16 GiB.
@@ -156,7 +156,7 @@ class Arrays:
 
 
 def _middle(stamps: np.ndarray, size: int) -> np.ndarray:
-    """The middle of stamps [N, S, S, B]; they may have been cropped already."""
+    """Return the middle of stamps [N, S, S, B]; they may have been cropped already."""
     start = (stamps.shape[1] - size) // 2
     return stamps[:, start : start + size, start : start + size]
 

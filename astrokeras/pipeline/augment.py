@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from keras import KerasTensor
 
 from astrokeras.errors import UsageError
-from astrokeras.pipeline.augmentations import geometry, light, pixels  # noqa: F401 - they register theirs
+from astrokeras.pipeline.augmentations import geometry
 from astrokeras.pipeline.augmentations.base import AUGMENTATIONS, PROPERTIES, Augmentation, SurveyInfo
 from astrokeras.spec import parse
 
@@ -69,7 +69,7 @@ class Chain:
         return flux[:, edge : edge + size, edge : edge + size, :]
 
     def _sides(self, size: int) -> list[int]:
-        """The sides that are wanted before the first step, between the steps, and after the last."""
+        """Return the sides that are wanted before the first step, between the steps, and after the last."""
         sides = [size]
         for step in reversed(self.steps):
             sides.insert(0, step.reach(sides[0]))
@@ -79,7 +79,7 @@ class Chain:
 def augmentation(
     spec: str, facts: SurveyInfo, broken_by: BrokenBy | None = None, *, option: str = "--augment"
 ) -> Chain | None:
-    """The augmentations that `spec` names; None for ``none``.
+    """Return the augmentations that `spec` names; None for ``none``.
 
     Args:
         spec: ``name|name(argument,…)``, ``none``, or ``default``: the eight flips and quarter turns, or nothing where

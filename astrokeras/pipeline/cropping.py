@@ -5,7 +5,7 @@ from astrokeras.records.directory import Records
 
 
 def check_size(records: Records, size: int | None) -> int:
-    """The side of the stamps after cropping.
+    """Return the side of the stamps after cropping.
 
     Raises:
         UsageError: `size` is larger than the stamps, or not positive.

@@ -11,7 +11,7 @@ from astrokeras.records.tfrecord import checksum, read
 
 
 def damaged_shard(records: Records) -> tuple[Path, str] | None:
-    """The first shard that is not what was written, and what is wrong with it; reads all of them."""
+    """Return the first shard that is not what was written, and what is wrong with it; reads all of them."""
     for split in records.splits:
         for name, shard in zip(records.shards(split), records.content["splits"][split]["shards"], strict=True):
             path = Path(name)
@@ -25,7 +25,7 @@ def damaged_shard(records: Records) -> tuple[Path, str] | None:
 
 
 def odd_record(records: Records) -> str | None:
-    """The first record that is not what its directory says of it, and how, in words; reads all of them."""
+    """Return the first record that is not what its directory says of it, and how, in words; reads all of them."""
     for split in records.splits:
         for path in map(Path, records.shards(split)):
             for number, serialized in enumerate(read(path)):

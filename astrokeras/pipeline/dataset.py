@@ -71,7 +71,7 @@ def read_columns(records: Records, split: str, fields: Sequence[str] | None = No
 def load_arrays(
     records: Records, split: str, *, select: np.ndarray | None = None, size: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A selection that fits in memory, in the order of the records.
+    """Return a selection that fits in memory, in the order of the records.
 
     Shapes:
         flux [N, size, size, B] float32, label [N] int64, id [N] str objects
@@ -194,7 +194,7 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
 
 @functools.lru_cache(maxsize=16)
 def compiled(augment: Chain, size: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """The augmentation by XLA, which goes through the pixels once where TensorFlow does so for each operation.
+    """Return the augmentation by XLA, which goes through the pixels once where TensorFlow does so for each operation.
 
     The same function every time, so that it is compiled once, not in every epoch.
 
@@ -215,7 +215,7 @@ def _has_xla() -> bool:
 
 
 def part_of(values: tf.Tensor, batch_size: int, part: tuple[int, int]) -> tf.Tensor:
-    """The rows [batch_size / n, ...] of one part of a batch [batch_size, ...]."""
+    """Return the rows [batch_size / n, ...] of one part of a batch [batch_size, ...]."""
     index, count = part
     rows = batch_size // count
     return values if count == 1 else values[index * rows : (index + 1) * rows]

@@ -11,13 +11,13 @@ from astrokeras.records.example import decode
 
 
 def known_fields(records: Records) -> tuple[str, ...]:
-    """What every record of a directory has."""
+    """Return what every record of a directory has."""
     valid = ("valid",) if records.content["options"].get("valid") else ()
     return ("id", "image", "label", "magnitudes", "magnitude_errors", *valid, *records.columns)
 
 
 def decode_record(records: Records, serialized: bytes, names: Sequence[str]) -> dict[str, bytes | np.ndarray]:
-    """The named features of a serialized record, each without the first axis that a batch has.
+    """Return the named features of a serialized record, each without the first axis that a batch has.
 
     Raises:
         AstrokerasError: a field that the records don't have.

@@ -27,13 +27,13 @@ class Held:
     positions: tf.Tensor
 
     def look_up(self, rows: tf.Tensor, numbered: bool) -> Any:
-        """Serialized records [n]; `numbered` after their positions."""
+        """Return serialized records [n]; `numbered` after their positions."""
         found = tf.gather(self.serialized, rows)
         return (tf.gather(self.positions, rows), found) if numbered else found
 
 
 def hold(records: Records, batch_size: int, select: np.ndarray | None = None) -> Held | None:
-    """The training records, of those that `select` keeps, if they fit into memory; None otherwise.
+    """Return the training records, of those that `select` keeps, if they fit into memory; None otherwise.
 
     Raises:
         AstrokerasError: a shard is damaged.

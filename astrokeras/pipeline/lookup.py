@@ -25,7 +25,7 @@ class Lookup:
         self.firsts = np.cumsum([0, *map(len, self.offsets)])
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
-        """The records [n] of these positions [n], bytes objects.
+        """Return the records [n] of these positions [n], bytes objects.
 
         Raises:
             ValueError: one is damaged.

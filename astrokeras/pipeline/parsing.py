@@ -42,7 +42,7 @@ def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtyp
 
 
 def parser(records: Records, fields: Sequence[str], size: int | None = None, margin: int = 0) -> Parser:
-    """A function that parses a batch of serialized records into the named features.
+    """Return a function that parses a batch of serialized records into the named features.
 
     Args:
         records: where from.

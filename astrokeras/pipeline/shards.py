@@ -39,7 +39,7 @@ def shards_of(records: Records, split: str) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def read_shard(select: np.ndarray | None, numbered: bool, path: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
-    """The serialized records of one shard, of those that `select` keeps; `numbered` after their positions."""
+    """Return the serialized records of one shard, of those that `select` keeps; `numbered` after their positions."""
     dataset = tf.data.TFRecordDataset(path)
     if select is None and not numbered:
         return dataset
@@ -51,6 +51,6 @@ def read_shard(select: np.ndarray | None, numbered: bool, path: tf.Tensor, first
 
 
 def in_order(records: Records, split: str, select: np.ndarray | None, numbered: bool = False) -> tf.data.Dataset:
-    """The serialized records of a split, of those that `select` keeps; `numbered` after their positions."""
+    """Return the serialized records of a split, of those that `select` keeps; `numbered` after their positions."""
     shards = tf.data.Dataset.from_tensor_slices(shards_of(records, split))
     return shards.flat_map(lambda path, first: read_shard(select, numbered, path, first))

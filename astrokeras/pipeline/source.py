@@ -37,7 +37,7 @@ class Source(Protocol):
         """Whole columns of a split, [N, ...] each, in the order of the records."""
 
     def add(self, field: str, columns: Mapping[str, np.ndarray]) -> None:
-        """A further field for the batches to come: by split [N, ...], in the order of the records.
+        """Return a further field for the batches to come: by split [N, ...], in the order of the records.
 
         Of a field that was added before, the splits given are replaced.
         """
@@ -77,7 +77,7 @@ class Source(Protocol):
 
 
 def no_field(records: Records, field: str, known: Sequence[str]) -> AstrokerasError:
-    """What to raise where records lack a field."""
+    """Return what to raise where records lack a field."""
     there = ", ".join(known)
     mend = f"; {_MENDED_BY[field]}" if field in _MENDED_BY else ""
     return AstrokerasError(f"the records in {records.path} have no column '{field}'; they have {there}{mend}")

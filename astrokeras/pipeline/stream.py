@@ -30,7 +30,7 @@ _TRAINING, _VALIDATION, _TRAINING_PARTNERS, _VALIDATION_PARTNERS = range(1, 5)
 def _with_draws(
     dataset: tf.data.Dataset, first: int, seed: int, stream: int, n_draws: int, batch_size: int, part: tuple[int, int]
 ) -> tf.data.Dataset:
-    """The batches with uniform numbers for each example, which depend on nothing but seed, stream and step."""
+    """Return the batches with uniform numbers for each example, which depend on nothing but seed, stream and step."""
     if n_draws == 0:
         return dataset
 
@@ -90,12 +90,12 @@ class Stream:
         return split in self.added.get(field, {})
 
     def _stored(self, fields: Sequence[str]) -> list[str]:
-        """What to read for these fields: by its position in its split is found what was added."""
+        """Return what to read for these fields: by its position in its split is found what was added."""
         stored = [field for field in fields if field not in self.added and field != PARTNER]
         return stored if len(stored) == len(fields) else list(dict.fromkeys([*stored, POSITION]))
 
     def _complete(self, batches: tf.data.Dataset, split: str, fields: Sequence[str]) -> tf.data.Dataset:
-        """The batches with these fields, those added included."""
+        """Return the batches with these fields, those added included."""
         tables = {field: tf.constant(self.added[field][split]) for field in fields if field in self.added}
         if not tables and PARTNER not in fields:
             return batches
@@ -111,7 +111,7 @@ class Stream:
         self, batches: tf.data.Dataset, split: str, fields: Sequence[str], first: int, seed: int, stream: int,
         batch_size: int, part: tuple[int, int],
     ) -> tf.data.Dataset:  # fmt: skip
-        """The batches with `PARTNER` if it is asked for; drawn as in `_with_draws`."""
+        """Return the batches with `PARTNER` if it is asked for; drawn as in `_with_draws`."""
         if PARTNER not in fields:
             return batches
         groups, lookup = self.groups[split]

@@ -16,7 +16,7 @@ PARALLEL_CALLS = min(os.cpu_count() or 1, _MOST_CALLS)
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The dataset, and what is made of it, without TensorFlow's tuner: ``AUTOTUNE`` must not be used in it."""
+    """Return the dataset, and what is made of it, without TensorFlow's tuner: ``AUTOTUNE`` must not be used in it."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)

@@ -132,19 +132,19 @@ class Records:
         return {split: content["count"] for split, content in self.content["splits"].items()}
 
     def count(self, split: str) -> int:
-        """Number of records of one split."""
+        """Return the number of records of one split."""
         return self._split(split)["count"]
 
     def labels(self, split: str) -> dict[str, int]:
-        """Number of labelled records of each class in one split."""
+        """Return the number of labelled records of each class in one split."""
         return self._split(split)["labels"]
 
     def magnitudes(self, split: str) -> dict[str, int]:
-        """Number of records of one split that have a magnitude in each band."""
+        """Return the number of records of one split that have a magnitude in each band."""
         return self._split(split)["magnitudes"]
 
     def objects(self, split: str | None = None) -> "Table":
-        """A row for each record of one split, or of all, in the order in which the shards are read.
+        """Return a row for each record of one split, or of all, in the order in which the shards are read.
 
         ``id`` (integers where the catalogue's are), ``split``, ``shard`` (its file's name), ``row`` within it (from
         0), ``ra`` and ``dec`` (ICRS, deg), ``x`` and ``y`` (0-based pixels of the image), ``field``, ``label`` (masked
@@ -163,7 +163,7 @@ class Records:
         return [str(self.path / shard["file"]) for shard in self._split(split)["shards"]]
 
     def shard_lengths(self, split: str) -> list[int]:
-        """Number of records in each of one split's files."""
+        """Return the number of records in each of one split's files."""
         return [shard["records"] for shard in self._split(split)["shards"]]
 
     def _split(self, split: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _head(name: str, kind: int, length: int) -> bytes:
 
 
 def _tag(number: int, length: int) -> bytes:
-    """The key of a field and the length of what it holds."""
+    """Return the key of a field and the length of what it holds."""
     return bytes([number << 3 | _LENGTH_DELIMITED]) + _varint(length)
 
 

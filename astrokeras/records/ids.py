@@ -10,7 +10,7 @@ from astrokeras.records.tfrecord import read
 
 
 def ids_at(records: Records, split: str, positions: Iterable[int]) -> list[str]:
-    """The ids of the records at these places of a split, counted from 0."""
+    """Return the ids of the records at these places of a split, counted from 0."""
     positions = [int(position) for position in positions]
     wanted, found = set(positions), {}
     bounds = pairwise(accumulate(records.shard_lengths(split), initial=0))

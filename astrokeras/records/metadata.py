@@ -13,7 +13,7 @@ REJECTS = "rejects.ecsv"
 
 
 def encode_json(content: Any) -> bytes:
-    """The bytes of a JSON file; the same content always gives the same bytes."""
+    """Return the bytes of a JSON file; the same content always gives the same bytes."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return text.encode(errors="backslashreplace")  # names of files need not be text
 
@@ -30,7 +30,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def signed(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of ``convert.json`` with the SHA-256 of all the rest of it."""
+    """Return the content of ``convert.json`` with the SHA-256 of all the rest of it."""
     rest = {key: value for key, value in content.items() if key != "sha256"}
     return {**rest, "sha256": hashlib.sha256(encode_json(rest)).hexdigest()}
 
@@ -45,15 +45,6 @@ def describe_small_file(path: Path) -> dict[str, Any]:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}
-
-
-def sync(path: Path) -> None:
-    """Force a file, or the names in a directory, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def fingerprint(shard_checksums: Iterable[str]) -> str:

@@ -10,8 +10,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import sync
 from astrokeras.records.example import decode
-from astrokeras.records.metadata import sync
 from astrokeras.records.tfrecord import read
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _schema(columns: Mapping[str, Column]) -> "pa.Schema":
 
 
 def _for_astropy(columns: Mapping[str, Column]) -> str:
-    """The header that `astropy.table.Table` keeps in a Parquet file; JSON is YAML too."""
+    """Return the header that `astropy.table.Table` keeps in a Parquet file; JSON is YAML too."""
     lines = [
         {
             "name": name,
@@ -127,7 +127,7 @@ def _for_astropy(columns: Mapping[str, Column]) -> str:
 
 
 def _as_votable(columns: Mapping[str, Column]) -> str:
-    """The header that TOPCAT looks for.
+    """Return the header that TOPCAT looks for.
 
     Source: VOParquet 1.0, a VOTable without data in the file's metadata.
     """
@@ -145,7 +145,7 @@ def _as_votable(columns: Mapping[str, Column]) -> str:
 
 
 def read_objects(records: "Records", split: str | None = None) -> "Table":
-    """The rows of one split, or of all, see `Records.objects`."""
+    """Return the rows of one split, or of all, see `Records.objects`."""
     if not (records.path / OBJECTS).is_file():
         return _from_shards(records, [split] if split else list(records.splits))
     from astropy.table import Column as TableColumn  # noqa: PLC0415 - slow to import
@@ -171,7 +171,7 @@ def read_objects(records: "Records", split: str | None = None) -> "Table":
 
 
 def _from_shards(records: "Records", splits: Sequence[str]) -> "Table":
-    """What the shards themselves say: all but positions and fields; ids are text."""
+    """Return what the shards themselves say: all but positions and fields; ids are text."""
     from astropy.table import Column as TableColumn  # noqa: PLC0415 - slow to import
     from astropy.table import MaskedColumn, Table  # noqa: PLC0415
 
@@ -200,7 +200,7 @@ def _from_shards(records: "Records", splits: Sequence[str]) -> "Table":
 
 
 def decoded(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a shard.
+    """Return the records of a shard.
 
     Raises:
         AstrokerasError: it is damaged.

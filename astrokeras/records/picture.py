@@ -116,7 +116,7 @@ def _draw_head(pen: ImageDraw.ImageDraw, records: Records) -> None:
 
 
 def _draw_caption(pen: ImageDraw.ImageDraw, records: Records, example: dict, corner: tuple[int, int]) -> None:
-    """The class, and below it the id, whose end says most."""
+    """Return the class, and below it the id, whose end says most."""
     left, top = corner
     label = int(example["label"][0])
     if records.classes:
@@ -156,7 +156,7 @@ def _places_by_class(records: Records, seed: int) -> list[list[int]]:
 
 
 def _read(records: Records, chosen: set[int]) -> dict[int, dict]:
-    """The training records at these places."""
+    """Return the training records at these places."""
     examples, start = {}, 0
     for name, length in zip(records.shards("train"), records.shard_lengths("train"), strict=True):
         if not chosen.isdisjoint(range(start, start + length)):

@@ -40,7 +40,7 @@ def _masked(data: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=1024)
 def _head(length: int) -> bytes:
-    """What stands before a record of so many bytes."""
+    """Return what stands before a record of so many bytes."""
     packed = struct.pack("<Q", length)
     return packed + _masked(packed)
 
@@ -138,7 +138,7 @@ def read_at(path: Path, starts: Iterable[int]) -> Iterator[bytes]:
 
 
 def _length(stream: BinaryIO, size: int, path: Path, which: str) -> int | None:
-    """The length of the record that begins here, None at the end of the file of `size` bytes."""
+    """Return the length of the record that begins here, None at the end of the file of `size` bytes."""
     head = stream.read(_HEAD)
     if not head:
         return None
@@ -158,7 +158,7 @@ def _data(stream: BinaryIO, length: int, path: Path, which: str) -> bytes:
 
 
 def checksum(path: Path) -> str:
-    """The CRC-32C of a file's bytes, as eight hexadecimal digits."""
+    """Return the CRC-32C of a file's bytes, as eight hexadecimal digits."""
     crc = 0
     with path.open("rb", buffering=0) as stream:
         while chunk := stream.read(CHUNK):

@@ -78,7 +78,7 @@ def _check_rows(records: Records) -> None:
 
 
 def _check_objects(records: Records) -> None:
-    """The table of objects says of every record, in order, what the shards say; older records have no table."""
+    """Return the table of objects says of every record, in order, what the shards say; older records have no table."""
     path = records.path / OBJECTS
     if not any(file["file"] == OBJECTS for file in records.content["files"]):
         return
@@ -107,7 +107,7 @@ def _rows(path: Path, magnitudes: list[str]) -> Iterator[tuple]:
 
 
 def _stored(records: Records) -> Iterator[tuple]:
-    """The same from the shards."""
+    """Return the same from the shards."""
     for split in records.splits:
         for name in map(Path, records.shards(split)):
             for row, example in enumerate(decoded(name)):

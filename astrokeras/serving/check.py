@@ -56,7 +56,7 @@ def _draw_stamps(trained: Trained) -> np.ndarray:
 
 
 def _expected(trained: Trained, flux: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """What each signature has to give."""
+    """Return what each signature has to give."""
     with tf.device("CPU:0"):
         embedding = trained.model.get_layer("encoder")(flux, training=False).numpy()
         probabilities = trained.model(flux, training=False).numpy()
@@ -83,7 +83,7 @@ def _difference(answer: np.ndarray | None, wanted: np.ndarray) -> str | None:
 
 
 def _answers(directory: Path, requests: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the export answers in another process, by signature, request and output.
+    """Return what the export answers in another process, by signature, request and output.
 
     Raises:
         AstrokerasError: it cannot be loaded, or fails.

@@ -12,7 +12,7 @@ _POSITIONS = (("ra", "dec"), ("x", "y", "field"))
 
 
 def describe_objects(records: Records, split: str) -> Table:
-    """A row for each record of a split, in record order.
+    """Return a row for each record of a split, in record order.
 
     Columns:
         ``id`` in its own type; ``ra`` and ``dec`` (deg), or else ``x``, ``y`` (0-based pixels) and ``field``, where the

@@ -33,7 +33,7 @@ _PAIRS = {"ra_column": "dec_column", "dec_column": "ra_column", "x_column": "y_c
 
 
 def conversion_for(trained: Trained, config: PredictConfig, report: Callable[[str], None]) -> ConvertConfig:
-    """The conversion of the images that `config` names, and in lines what of the run's it is.
+    """Return the conversion of the images that `config` names, and in lines what of the run's it is.
 
     Raises:
         UsageError: an option that the run does not allow.
@@ -56,7 +56,7 @@ def conversion_for(trained: Trained, config: PredictConfig, report: Callable[[st
 
 
 def _options_of(trained: Trained) -> dict[str, typing.Any]:
-    """The options of the records' conversion that may be taken over, each of its type.
+    """Return the options of the records' conversion that may be taken over, each of its type.
 
     Raises:
         AstrokerasError: one is not what it can be.
@@ -74,6 +74,7 @@ def _options_of(trained: Trained) -> dict[str, typing.Any]:
             right = is_text
         else:
             right = isinstance(value, kinds) or (float in kinds and type(value) is int)
+        right = right and not (name == "size" and value is None)  # recorded as what it came to
         if not right or (isinstance(value, bool) and bool not in kinds):
             raise AstrokerasError(
                 f"{trained.path / RUN_FILE} is damaged: its records' {name} is {value!r}; repeat the run"
@@ -83,7 +84,7 @@ def _options_of(trained: Trained) -> dict[str, typing.Any]:
 
 
 def _columns(before: dict, config: PredictConfig, report: Callable[[str], None]) -> dict[str, typing.Any]:
-    """What the run says of columns, as far as the new catalogue has them."""
+    """Return what the run says of columns, as far as the new catalogue has them."""
     named = {name: before[name] for name in COLUMNS if before.get(name) not in (None, (), "")}
     if before.get("field_column") == "":
         named["field_column"] = ""
@@ -113,7 +114,7 @@ def _columns(before: dict, config: PredictConfig, report: Callable[[str], None])
 
 
 def _without_index(name: str) -> str:
-    """The column of ``PSFMAG[2]``, in lower case."""
+    """Return the column of ``PSFMAG[2]``, in lower case."""
     return name.strip().lower().partition("[")[0]
 
 

@@ -41,7 +41,7 @@ class Trained:
 
 
 def load_trained(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES) -> Trained:
-    """The classifier of a fine-tuning run (its winner) or of one of its sub-directories.
+    """Return the classifier of a fine-tuning run (its winner) or of one of its sub-directories.
 
     Args:
         run_directory: where it is.

@@ -6,7 +6,7 @@ from astrokeras.errors import UsageError
 
 
 def names_in_tables(bands: tuple[str, ...], catalog_bands: tuple[str, ...]) -> tuple[str, ...]:
-    """What `bands` are called in the columns of tables: ``--catalog-bands``, where it is given.
+    """Return what `bands` are called in the columns of tables: ``--catalog-bands``, where it is given.
 
     Raises:
         UsageError: there is not one for each band.
@@ -18,7 +18,7 @@ def names_in_tables(bands: tuple[str, ...], catalog_bands: tuple[str, ...]) -> t
 
 
 def band_thirds(n_bands: int) -> list[np.ndarray]:
-    """Indices of the bands that make up red, green and blue, for bands ordered from blue to red.
+    """Return indices of the bands that make up red, green and blue, for bands ordered from blue to red.
 
     Three or more bands fall into thirds, the last being red; of two bands green takes both; one band serves for all.
 

@@ -151,7 +151,7 @@ def read_catalog(config: ConvertConfig) -> Catalog:
 
 
 def _no_id(config: ConvertConfig) -> str:
-    """What to say where rows have no ids."""
+    """Return what to say where rows have no ids."""
     why = (
         "--id-column is ''" if config.id_column == "" else f"no column is called {', '.join(USUAL_NAMES['id'][:5])}, …"
     )
@@ -159,7 +159,7 @@ def _no_id(config: ConvertConfig) -> str:
 
 
 def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
-    """A catalogue that knows nothing but ids: stamps without a catalogue of their own."""
+    """Return a catalogue that knows nothing but ids: stamps without a catalogue of their own."""
     missing = np.full((len(ids), n_bands), np.nan, dtype=np.float32)
     return Catalog(
         ids=np.array(ids), x=None, y=None, ra=None, dec=None, fields=None, magnitudes=missing,
@@ -219,7 +219,7 @@ def _photometry(columns: Columns, config: ConvertConfig) -> tuple[np.ndarray, np
 
 
 def _numbers_of(names: np.ndarray) -> np.ndarray:
-    """A number for each name, from 0 in alphabetical order, NaN for none."""
+    """Return a number for each name, from 0 in alphabetical order, NaN for none."""
     found, number = np.unique(names, return_inverse=True)
     return np.where(names == "", np.nan, number - (found[0] == "")) if len(names) else np.empty(0)
 

@@ -13,7 +13,15 @@ _ELEMENT = re.compile(r"(.+?)((?:\[\d{1,9}\])+)\Z")
 
 
 def as_text(column: MaskedColumn) -> np.ndarray:
-    """Values as text: whole numbers without a decimal point, no padding, empty where masked or NaN."""
+    """Values as text: whole numbers without a decimal point, no padding, empty where masked or NaN.
+
+    Raises:
+        UsageError: a row holds several values.
+    """
+    if column.ndim != 1:
+        raise UsageError(
+            f"catalogue column {column.name!r} holds arrays, expected one value a row; {column.name}[0] is the first"
+        )
     if column.dtype.kind in "iub":
         text = np.asarray(column.filled(np.zeros((), column.dtype)[()])).astype(str)
     elif column.dtype.kind == "f":
@@ -53,7 +61,7 @@ def split_element(name: str) -> tuple[str, str]:
 
 
 def element_of(table: Table, name: str) -> MaskedColumn:
-    """A column of the table, or an element of each of its arrays, counted from 0.
+    """Return a column of the table, or an element of each of its arrays, counted from 0.
 
     Raises:
         UsageError: no row has that element.
@@ -99,7 +107,7 @@ class Columns:
         return list(self._table.colnames)
 
     def known(self, name: str) -> str | None:
-        """The name as the table has it; None where it has none like it."""
+        """Return the name as the table has it; None where it has none like it."""
         if name in self._table.colnames:
             return name
         if name.lower() in self._by_lower:
@@ -114,7 +122,7 @@ class Columns:
         raise UsageError(unknown_name(f"{option}: catalogue column", name, self._table.colnames))
 
     def find(self, role: str, named: str | None, usual: tuple[str, ...]) -> str | None:
-        """The column that serves as `role`: the one that is named, or one of the usual names."""
+        """Return the column that serves as `role`: the one that is named, or one of the usual names."""
         if named == "":
             return None
         if named and role == "id":
@@ -124,11 +132,11 @@ class Columns:
         return next((self._by_lower[name] for name in usual if name in self._by_lower), None)
 
     def masked(self, name: str, option: str = "") -> MaskedColumn:
-        """The column, or the element, with its mask."""
+        """Return the column, or the element, with its mask."""
         return element_of(self._table, self.existing(name, option) if option else name)
 
     def unit(self, name: str) -> Any:
-        """The unit of the column; None without."""
+        """Return the unit of the column; None without."""
         return self._table[name if name in self._table.colnames else split_element(name)[0]].unit
 
     def carried(self, name: str, kept: np.ndarray) -> np.ndarray:
@@ -167,7 +175,7 @@ class Columns:
             raise UsageError(f"catalogue column {name!r} holds text, expected numbers: {wrong!r}") from None
 
     def degrees(self, name: str, *, hours: bool = False) -> np.ndarray:
-        """An angle in degrees; what has no unit of an angle (or, with `hours`, of time) is degrees already."""
+        """Return an angle in degrees; what has no unit of an angle (or, with `hours`, of time) is degrees already."""
         values, unit = self.numbers(name), self.unit(name)
         kind = None if unit is None else unit.physical_type
         if hours and kind == "time":

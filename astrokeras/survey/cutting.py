@@ -107,7 +107,7 @@ class _Band:
 
 
 def read_field(cutting: Cutting, name: str) -> Field:
-    """The field that the bands make up: the grid of the first, on which positions are given.
+    """Return the field that the bands make up: the grid of the first, on which positions are given.
 
     Raises:
         ImageError: a band cannot be used.
@@ -121,7 +121,7 @@ def read_field(cutting: Cutting, name: str) -> Field:
 
 
 def _bands(cutting: Cutting, unit: str) -> Iterator[_Band]:
-    """The bands of one field or object, with their place on the grid of the first."""
+    """Return the bands of one field or object, with their place on the grid of the first."""
     reading = {"max_bytes": cutting.max_image_bytes, "hcompress": cutting.hcompress}
     with contextlib.ExitStack() as stack:
         images, *others = (

@@ -52,7 +52,7 @@ def parse_detection(text: str, bands: tuple[str, ...], threshold: float, min_are
 
 
 def detect_field(cutting: Cutting, detection: Detection, name: str) -> dict[str, np.ndarray]:
-    """The objects of one field, sorted by y and x.
+    """Return the objects of one field, sorted by y and x.
 
     Returns:
         ``X``, ``Y`` (0-based pixels on the first band's grid: the barycentre), ``RA``, ``DEC`` (ICRS degrees; NaN
@@ -85,7 +85,7 @@ def detect_field(cutting: Cutting, detection: Detection, name: str) -> dict[str,
 
 
 def _signal_to_noise(cutting: Cutting, detection: Detection, name: str) -> tuple[Field, np.ndarray, np.ndarray]:
-    """The bands above their background, added up by inverse sky variance, in units of the sum's own sky noise.
+    """Return the bands above their background, added up by inverse sky variance, in units of the sum's own sky noise.
 
     At each pixel S = Σ fᵢ/σᵢ² / √(Σ 1/σᵢ²), with flux f above the background and background noise σ in one unit; a bad
     pixel of a band does not contribute. One band is in memory at a time, beside the two sums.

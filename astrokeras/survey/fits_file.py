@@ -87,7 +87,7 @@ class FitsFile:
         return self._stream.explained()
 
     def image(self, extension: str | int | None) -> "Image":
-        """An image of the file, the first one unless `extension` names it.
+        """Return an image of the file, the first one unless `extension` names it.
 
         Raises:
             ImageError: there is no such image, or it cannot be what its header claims.
@@ -120,7 +120,7 @@ class FitsFile:
         return math.prod(hdu.shape) > 0
 
     def _check(self, hdu: Any) -> tuple[int, ...]:
-        """The shape that the header claims, once it is known to be believable."""
+        """Return the shape that the header claims, once it is known to be believable."""
         shape, path = tuple(int(n) for n in hdu.shape), self.path
         bitpix = hdu.header.get("BITPIX")
         if bitpix not in (8, 16, 32, 64, -32, -64):
@@ -213,7 +213,7 @@ class Image:
 
 
 def _kind(hdu: Any) -> str:
-    """What an extension without an image is, in words."""
+    """Return what an extension without an image is, in words."""
     if isinstance(hdu, fits.GroupsHDU):
         return "random groups"
     if hdu.is_image:

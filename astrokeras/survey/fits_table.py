@@ -21,7 +21,7 @@ _MAX_COLUMNS = 999  # FITS Standard 4.0, 7.2.1
 
 
 def read_fits(path: Path, limit: int) -> Table:
-    """The first extension with a table; columns of a plain file are read from the disk when they are used.
+    """Return the first extension with a table; columns of a plain file are read from the disk when they are used.
 
     Raises:
         ValueError: there is none, it is damaged, or it takes more than `limit` bytes once it is unpacked.
@@ -116,7 +116,7 @@ def _mask(table: Table, name: str, missing: np.ndarray) -> None:
 
 
 def _scaled(raw: np.ndarray, null: int | None, scale: float, zero: float) -> np.ndarray:
-    """What the integers of one cell stand for, masked where they are `null`."""
+    """Return what the integers of one cell stand for, masked where they are `null`."""
     if (scale, zero) == (1, 0):
         values = raw
     elif scale == 1 and zero % 1 == 0:

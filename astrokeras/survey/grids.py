@@ -27,7 +27,7 @@ class Grid:
         return f"{self.path or 'the image'} {self.sky.why}" if self.sky.why else ""
 
     def field(self, name: str) -> Field:
-        """The field that has this grid."""
+        """Return the field that has this grid."""
         return Field(name, self.shape, self.wcs, self.why)
 
 
@@ -63,7 +63,7 @@ def grid_shift(reference: Grid, other: Grid) -> tuple[int, int] | None:
 
 
 def different_grids(reference: Grid, other: Grid, what: str, advice: str = "") -> ImageError:
-    """The error for images, called `what`, that no whole-pixel shift brings together."""
+    """Return the error for images, called `what`, that no whole-pixel shift brings together."""
     offsets = _offsets(reference, other)
     distance = np.hypot(*(offsets - np.round(np.median(offsets, axis=1))[:, None])).max()
     apart = f"up to {distance:.2f} pixels" if np.isfinite(distance) else "immeasurably far"

@@ -19,7 +19,7 @@ class ImageError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, for a table."""
+    """Return what an error says, for a table."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__} {text}".strip() if isinstance(error, LookupError) or not text else text
 
@@ -34,7 +34,7 @@ _NEEDED = re.compile(
 
 
 def explain(error: BaseException) -> str:
-    """What is wrong with a FITS file from which a reader raised `error`, without the reader's own words."""
+    """Return what is wrong with a FITS file from which a reader raised `error`, without the reader's own words."""
     text = " ".join(str(error).split())
     if isinstance(error, Damaged):
         return text

@@ -84,7 +84,7 @@ def _check_names(option: str, text: np.ndarray, labelled: np.ndarray, names: Map
 
 
 def _unlabelled(option: str, counts: Mapping[str, int], rows: int) -> str:
-    """A line that says how many rows have no class and what stands there; nothing where all have one."""
+    """Return a line that says how many rows have no class and what stands there; nothing where all have one."""
     if not counts:
         return ""
     often = sorted(counts, key=lambda value: (-counts[value], value))

@@ -30,7 +30,7 @@ class Companion:
     bits: int | None = None
 
     def planes(self, unit: str, **reading: object) -> Iterator[Plane]:
-        """The companions of the bands of one field or object, one after the other.
+        """Return the companions of the bands of one field or object, one after the other.
 
         Raises:
             ImageError: ``no_weight`` or ``no_mask``, and why.
@@ -74,7 +74,7 @@ def parse_companions(config: ConvertConfig, images: ImageTemplate) -> tuple[Comp
 
 
 def _parse_bits(text: str | None) -> int | None:
-    """The values of the bits that mean bad, put together: ``1,4,8`` is 13."""
+    """Return the values of the bits that mean bad, put together: ``1,4,8`` is 13."""
     if not text:
         return None
     bits = 0
@@ -86,7 +86,7 @@ def _parse_bits(text: str | None) -> int | None:
 
 
 def hide_bad(plane: Plane, companions: list[tuple[Companion, Plane]]) -> Plane:
-    """The band with NaN where one of its companions calls it bad, read as lazily as the band itself.
+    """Return the band with NaN where one of its companions calls it bad, read as lazily as the band itself.
 
     Raises:
         ImageError: a companion lies on another grid.

@@ -138,7 +138,7 @@ def _sky(bands: np.ndarray, where: np.ndarray, noise_floor: float) -> tuple[np.n
 
 
 def _sum_of_bands(bands: np.ndarray, noise: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """The bands' sum by inverse variance, float32 ``[S, S]`` in units of its own noise; 0 where all are bad."""
+    """Return the bands' sum by inverse variance, float32 ``[S, S]`` in units of its own noise; 0 where all are bad."""
     usable = noise > 0
     weight = np.where(usable & good, (noise[usable].min() / np.where(usable, noise, 1)) ** 2, 0.0)
     total = np.sum(weight * np.where(weight > 0, bands, 0.0), axis=0)

@@ -38,7 +38,7 @@ def check_named_columns(columns: Columns, config: ConvertConfig) -> None:
 
 
 def _named(config: ConvertConfig) -> dict[str, list[str]]:
-    """The columns that each option names."""
+    """Return the columns that each option names."""
     bands = names_in_tables(config.bands, config.catalog_bands)
     named = {f"{role}_column": (getattr(config, f"{role}_column") or "").split(",") for role in _ROLES}
     if not config.measure:

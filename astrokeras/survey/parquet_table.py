@@ -66,7 +66,7 @@ def _check(found: "pa.parquet.FileMetaData", file: Path, limit: int) -> None:
 
 
 def _described(about: dict[bytes, bytes]) -> dict[str, str]:
-    """The units that astropy, or a VOTable in the file's head, gives to the columns."""
+    """Return the units that astropy, or a VOTable in the file's head, gives to the columns."""
     if _ASTROPY in about:
         found = meta.get_header_from_yaml(about[_ASTROPY].decode().split("\n"))
         return {str(one["name"]): str(one["unit"]) for one in found["datatype"] if one.get("unit")}
@@ -77,7 +77,7 @@ def _described(about: dict[bytes, bytes]) -> dict[str, str]:
 
 
 def _separate_masks(about: dict[bytes, bytes], names: list[str]) -> dict[str, str]:
-    """The columns of astropy's that say which values of another column are masked, by the name of that one."""
+    """Return the columns of astropy's that say which values of another column are masked, by the name of that one."""
     if _ASTROPY not in about:
         return {}
     return {name: f"{name}.mask" for name in names if f"{name}.mask" in names}
@@ -151,7 +151,7 @@ def _from_lists(column: "pa.ChunkedArray") -> Column:
 
 
 def _values(cell: list) -> tuple[np.ndarray, np.ndarray | bool]:
-    """The values of a list and which of them are absent."""
+    """Return the values of a list and which of them are absent."""
     absent = np.array([value is None for value in cell], dtype=bool)
     try:
         values = np.array([0 if value is None else value for value in cell])

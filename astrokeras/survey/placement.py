@@ -91,7 +91,7 @@ def _unit_vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
 
 
 def _circle(field: Field) -> tuple[np.ndarray, float]:
-    """Unit vector of the middle of a field, and the chord to its farthest corner and half as much again.
+    """Return unit vector of the middle of a field, and the chord to its farthest corner and half as much again.
 
     Where a corner lies outside of the projection, the whole sky (a chord of 2).
     """

@@ -37,12 +37,12 @@ class Survey:
 
 
 def survey_names() -> list[str]:
-    """The surveys that come with astrokeras."""
+    """Return the surveys that come with astrokeras."""
     return sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
 def read_survey(name: str) -> Survey:
-    """The survey of that name, or the one described by a file ``NAME.toml``.
+    """Return the survey of that name, or the one described by a file ``NAME.toml``.
 
     Raises:
         UsageError: there is no such survey, or the file says what no survey can say.
@@ -70,7 +70,7 @@ def read_survey(name: str) -> Survey:
 
 
 def _problem(options: dict[str, Any], source: Any) -> str | None:
-    """What is wrong with the content of a file; types are left to the options themselves."""
+    """Return what is wrong with the content of a file; types are left to the options themselves."""
     if not isinstance(source, dict):
         return "expected a table [source]"
     for what, found, known in (("key", options, DESCRIBING), ("key of [source]", source, SOURCE)):
@@ -108,7 +108,7 @@ def with_survey(config: ConvertConfig) -> ConvertConfig:
 
 
 def _plain(value: Any) -> Any:
-    """A value as it is compared: a file says 22.5 or ["g", "r"] where an option is "22.5" or ("g", "r")."""
+    """Return a value as it is compared: a file says 22.5 or ["g", "r"] where an option is "22.5" or ("g", "r")."""
     return [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
@@ -135,13 +135,13 @@ def _with_templates(config: ConvertConfig, own: dict[str, Any], kept: set[str]) 
 
 
 def _there(directory: str, own: str, bands: tuple[str, ...]) -> str:
-    """The survey's template as the archive lays files out, or all in one directory, whichever has any."""
+    """Return the survey's template as the archive lays files out, or all in one directory, whichever has any."""
     templates = [str(Path(directory) / name) for name in (own, Path(own).name)]
     return next((text for text in templates if ImageTemplate(text, bands).has_files()), templates[0])
 
 
 def describe_survey(config: ConvertConfig) -> list[str]:
-    """What to tell of the survey that `config` names and is fitted to: lines for the log."""
+    """Return what to tell of the survey that `config` names and is fitted to: lines for the log."""
     if not config.survey:
         return []
     survey = read_survey(config.survey)
@@ -154,7 +154,7 @@ def describe_survey(config: ConvertConfig) -> list[str]:
 
 
 def check_pixel_scale(expected: float, scales: dict[str, float]) -> str | None:
-    """A line that warns of fields whose pixels are not of the survey's size.
+    """Return a line that warns of fields whose pixels are not of the survey's size.
 
     Args:
         expected: side of a pixel in arcsec.

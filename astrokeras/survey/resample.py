@@ -125,6 +125,6 @@ class _Shifted(BaseWCSWrapper):
         return self._wcs.pixel_to_world_values(*moved)
 
     def world_to_pixel_values(self, *world: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The opposite."""
+        """Return the opposite."""
         pixels = self._wcs.world_to_pixel_values(*world)
         return tuple(np.asarray(axis) - first for axis, first in zip(pixels, self._first, strict=True))

@@ -34,7 +34,7 @@ class Scaling:
 
     @classmethod
     def of(cls, header: fits.Header, others: Iterable[object] = ()) -> "Scaling":
-        """The scaling of an image with this header, whose BSCALE and BZERO are numbers.
+        """Return the scaling of an image with this header, whose BSCALE and BZERO are numbers.
 
         Args:
             header: of the image.
@@ -56,7 +56,7 @@ class Scaling:
         return self.scale == 1 and self.zero == 0 and not self.blanks
 
     def values(self, stored: np.ndarray) -> np.ndarray:
-        """The values of stored numbers, NaN where they are undefined.
+        """Return the values of stored numbers, NaN where they are undefined.
 
         Types are those of astropy: integers as long as they are integers and defined, otherwise float32 of 8 and 16
         bits, float64 of 32 bits; integers of 64 bits among undefined ones are ``longdouble``, which keeps them whole
@@ -104,7 +104,7 @@ class Scaling:
 
 
 def _integer(value: object) -> int | None:
-    """A value of BLANK, which may be written as 32767.0."""
+    """Return a value of BLANK, which may be written as 32767.0."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         return None
     return int(value) if math.isfinite(value) and value == int(value) else None
@@ -125,7 +125,7 @@ class Asinh:
 
 
 def asinh_scale(header: fits.Header, primary: fits.Header) -> Asinh | None:
-    """The asinh scale of an image, told by BSOFTEN and BOFFSET in its header or in the first of the file.
+    """Return the asinh scale of an image, told by BSOFTEN and BOFFSET in its header or in the first of the file.
 
     Raises:
         Damaged: one of the two is missing or no number.

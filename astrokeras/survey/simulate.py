@@ -158,7 +158,7 @@ def _catalogue(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
 ) -> Table:
-    """The catalogue before anything is measured; ids and row order know nothing of the classes."""
+    """Return the catalogue before anything is measured; ids and row order know nothing of the classes."""
     number = len(ra)
     known = (scene.magnitude < _LABEL_LIMIT) & (rng.random(number) < _LABELLED)
     true = AB_ZERO_POINT_NJY - 2.5 * np.log10(scene.flux.sum(axis=1))

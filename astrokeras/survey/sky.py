@@ -62,7 +62,7 @@ def native_to_sky(wcs: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, n
 
 
 def native_to_pixels(wcs: WCS, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The opposite of `native_to_sky`."""
+    """Return the opposite of `native_to_sky`."""
     world = [np.asarray(latitude, dtype=np.float64)] * 2
     world[wcs.wcs.lng] = np.asarray(longitude, dtype=np.float64)
     with _quiet():
@@ -186,7 +186,7 @@ class _Unusable(Exception):
 
 
 def _merged(headers: list[fits.Header]) -> fits.Header:
-    """The first header, and of the others the cards that it lacks."""
+    """Return the first header, and of the others the cards that it lacks."""
     if len(headers) == 1:
         return headers[0]
     own, inherited = headers
@@ -234,7 +234,7 @@ def _check_tables(cards: fits.Header, hdus: fits.HDUList) -> None:
 
 
 def _said(error: BaseException) -> str:
-    """What astropy or wcslib says about a header, without where in their sources they say it."""
+    """Return what astropy or wcslib says about a header, without where in their sources they say it."""
     text = re.sub(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+?:(?=\s)", " ", str(error))
     text = " ".join(re.sub(r"[^\x20-\x7e]", " ", text).split())
     return (text[:200] or "no reason is given").rstrip(". ")

@@ -118,7 +118,7 @@ class _Bzip2(_Bounded, bz2.BZ2File):
 
 
 def open_stream(path: Path, max_bytes: int) -> io.IOBase:
-    """The file's FITS bytes, unpacked where it is gzip or bzip2, whatever its name.
+    """Return the file's FITS bytes, unpacked where it is gzip or bzip2, whatever its name.
 
     Raises:
         ImageError: it is no FITS file, or of another packing.

@@ -70,7 +70,7 @@ def read_table(path: str | Path, *, text_columns: tuple[str, ...] = (), limit: i
 
 
 def _kind(path: Path) -> str:
-    """The format of a table by its suffix; of a compressed one by the suffix before (``.csv.gz``)."""
+    """Return the format of a table by its suffix; of a compressed one by the suffix before (``.csv.gz``)."""
     if path.is_dir() and parquet_files(path):
         return "parquet"
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -125,7 +125,7 @@ def write_table(table: Table, path: str | Path) -> None:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
     rule = ["-" * width for width in widths]
     return "\n".join(

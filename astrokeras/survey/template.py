@@ -44,7 +44,7 @@ class ImageTemplate:
         return "id" in self
 
     def path(self, unit: str, band: str) -> Path:
-        """The file of one field (or one object) in one band.
+        """Return the file of one field (or one object) in one band.
 
         Raises:
             ValueError: `unit` is a name that would leave the image directory, or several files match ``*``.
@@ -63,7 +63,7 @@ class ImageTemplate:
         return Path(found[0] if found else path)
 
     def discover(self) -> list[str]:
-        """The fields (or object ids) that have a file in at least one band, sorted.
+        """Return the fields (or object ids) that have a file in at least one band, sorted.
 
         A template with neither ``{field}`` nor ``{id}`` has the one field ``""``.
 
@@ -90,7 +90,7 @@ class ImageTemplate:
         return bool(self._discover_band(self.bands[0]))
 
     def _missing_directory(self, band: str) -> Path | None:
-        """The first directory of the template that is not there, as far as it is known without a unit."""
+        """Return the first directory of the template that is not there, as far as it is known without a unit."""
         fixed = _TOKEN.split(self.text.replace("{band}", band))[0].partition("*")[0]
         directory = Path(fixed).parent if not fixed.endswith("/") else Path(fixed)
         lacking = [path for path in (directory, *directory.parents) if not path.is_dir()]

@@ -20,7 +20,7 @@ _BLOCK = 1 << 24
 
 
 def read_text(path: Path, kind: str, text_columns: tuple[str, ...], limit: int) -> Table:
-    """A table of text; lines of comments before the names of the columns are passed over.
+    """Return a table of text; lines of comments before the names of the columns are passed over.
 
     Args:
         path: the file.
@@ -157,7 +157,7 @@ def _with_missing(table: Table, text_columns: tuple[str, ...]) -> Table:
 
 
 def _as_numbers(column: Column) -> MaskedColumn | None:
-    """The column as integers or numbers with gaps; None where it holds any other text."""
+    """Return the column as integers or numbers with gaps; None where it holds any other text."""
     values = np.char.strip(np.asarray(column))
     missing = np.ma.getmaskarray(column) | np.isin(np.char.lower(values), ("", *_NO_NUMBER))
     known = values[~missing]

@@ -170,7 +170,7 @@ def _check_deflated(data: np.ndarray, limit: int) -> None:
 
 
 def _check_pixel_list(data: np.ndarray) -> None:
-    """The length that a PLIO line list gives for itself, in words, must be there (the decoder trusts it)."""
+    """Return the length that a PLIO line list gives for itself, in words, must be there (the decoder trusts it)."""
     words = data[: len(data) // 2 * 2].view(">i2")
     if len(words) < 3 or (words[2] <= 0 and len(words) < 5):
         raise Damaged("a compressed tile is cut short")

@@ -32,7 +32,7 @@ class ZeroPoints:
         return "nJy" if self.values or self.keyword or self.table else "image"
 
     def of(self, field: str) -> "ZeroPoints":
-        """The zero points of one field.
+        """Return the zero points of one field.
 
         Raises:
             ImageError: the table has no row for it, or lacks one of its bands.
@@ -49,7 +49,7 @@ class ZeroPoints:
         return ZeroPoints(values)
 
     def scale(self, plane: Plane) -> float:
-        """What one image unit of this band is in nJy (1 where there is no zero point).
+        """Return what one image unit of this band is in nJy (1 where there is no zero point).
 
         Raises:
             ImageError: neither the image's header nor the file's first one has a sensible number under the keyword.

@@ -29,7 +29,7 @@ def check_regular(path: Path) -> None:
 
 
 def too_large(what: str, size: float, limit: int) -> ValueError:
-    """The error for a table whose size, looked at before anything is allocated, is beyond the limit."""
+    """Return the error for a table whose size, looked at before anything is allocated, is beyond the limit."""
     return ValueError(
         f"{what} would take {size / 2**20:,.0f} MiB of memory, more than {limit / 2**20:,.0f} "
         "(--max-catalog-bytes allows more)"
@@ -42,7 +42,7 @@ def is_packed(path: Path) -> bool:
 
 
 def unpacked(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The content of a file, unpacked if it is packed.
+    """Return the content of a file, unpacked if it is packed.
 
     Raises:
         ValueError: it unpacks to more than `limit` bytes.

@@ -15,7 +15,7 @@ _CELL_BYTES = 8  # what a value takes, at most; longer text is in the file itsel
 
 
 def read_votable(path: Path, limit: int) -> Table:
-    """The first table of the file; its columns have the names that people see, not their IDs.
+    """Return the first table of the file; its columns have the names that people see, not their IDs.
 
     Raises:
         ValueError: its data are elsewhere, or it takes more than `limit` bytes.

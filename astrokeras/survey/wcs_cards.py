@@ -46,7 +46,7 @@ def needs_tables(header: fits.Header) -> bool:
 
 
 def wcs_cards(header: fits.Header) -> fits.Header:
-    """The cards of `header` that a WCS can be read from.
+    """Return the cards of `header` that a WCS can be read from.
 
     Raises:
         ValueError: a WCS of these cards would take for ever, or too much memory.

@@ -124,7 +124,7 @@ class _Translation(ast.NodeVisitor):
         return self._column(self._backticks.get(node.id, node.id))
 
     def visit_Subscript(self, node: ast.Subscript) -> _Typed:
-        """An element of a column of arrays, as in ``PSFMAG[2]``, counted from 0."""
+        """Return an element of a column of arrays, as in ``PSFMAG[2]``, counted from 0."""
         index, whole = "", node
         while isinstance(whole, ast.Subscript):
             place = whole.slice.value if isinstance(whole.slice, ast.Constant) else None
@@ -251,7 +251,7 @@ class _Translation(ast.NodeVisitor):
         return self._keep(self._evaluate(ast.Call(ast.Name(name), values, [])), _NUMBER), _NUMBER
 
     def _known(self, true: "pd.Series", *operands: ast.expr) -> ast.expr:
-        """`true` as a column of conditions, missing where an operand is."""
+        """Return `true` as a column of conditions, missing where an operand is."""
         if not isinstance(true, self._pd.Series):
             true = self._pd.Series(np.full(len(self._table), bool(true)))
         missing = np.zeros(len(self._table), dtype=bool)
@@ -289,7 +289,7 @@ class _Translation(ast.NodeVisitor):
             raise _Refused(f"it cannot be evaluated: {' '.join(str(error).split())}") from None
 
     def _column(self, name: str) -> _Typed:
-        """The column of the table, whatever the case where that is unique, as a column of `_values`."""
+        """Return the column of the table, whatever the case where that is unique, as a column of `_values`."""
         whole, index = (name, "") if name in self._table.colnames else split_element(name)
         if whole not in self._table.colnames:
             same = [other for other in self._table.colnames if other.lower() == whole.lower()]
@@ -311,7 +311,7 @@ class _Translation(ast.NodeVisitor):
             raise _Refused(str(error)) from None
 
     def _said(self, node: ast.expr) -> str:
-        """The node as the user wrote it."""
+        """Return the node as the user wrote it."""
         text = ast.unparse(node)
         for alias, name in self._backticks.items():
             text = text.replace(alias, f"`{name}`")
@@ -326,7 +326,7 @@ def _float(constant: ast.Constant) -> ast.Constant:
 
 
 def _series(pd: ModuleType, name: str, column: MaskedColumn) -> tuple["pd.Series", str]:
-    """A catalogue column as pandas has it where values can be missing."""
+    """Return a catalogue column as pandas has it where values can be missing."""
     column = MaskedColumn(column)
     values, mask = np.asarray(column.data), np.ma.getmaskarray(column)
     if values.ndim != 1:

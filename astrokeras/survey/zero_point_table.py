@@ -14,7 +14,7 @@ NO_ZERO_POINT = 60.0  # a zero point so large or small is a mark
 def read_zero_point_table(
     path: str, bands: tuple[str, ...], other_names: tuple[str, ...] = ()
 ) -> dict[str, tuple[float, ...]]:
-    """The zero point of each band of each field; NaN where the table has none, or a mark such as 99.
+    """Return the zero point of each band of each field; NaN where the table has none, or a mark such as 99.
 
     Args:
         path: a table with a column of field names, and for each band one that is called like it or ends in ``_BAND``
@@ -47,7 +47,7 @@ def read_zero_point_table(
 
 
 def _column(colnames: list[str], path: str, names: tuple[str, str]) -> str:
-    """The column of a band: its name, else one that ends in it, the same case before any case."""
+    """Return the column of a band: its name, else one that ends in it, the same case before any case."""
     for tests in (
         lambda column, name: column == name,
         lambda column, name: column.endswith(f"_{name}"),

@@ -56,12 +56,12 @@ class Task(abc.ABC):
 
     @classmethod  # noqa: B027 - most make none
     def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
-        """Adds to the source what is `derived_fields`, before `fit`, whose options it gets; `report` takes lines."""
+        """Add to the source what is `derived_fields`, before `fit`, whose options it gets; `report` takes lines."""
 
     @classmethod
     @abc.abstractmethod
     def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, **options: Any) -> Self:
-        """The task for these records.
+        """Return the task for these records.
 
         Args:
             records: the survey: its bands, unit, sky and noise.
@@ -80,7 +80,7 @@ class Task(abc.ABC):
         return []
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
-        """What the encoder gets to see, and what the head's answer is compared with.
+        """Return what the encoder gets to see, and what the head's answer is compared with.
 
         Here: the stamp as it is, and the task's only field.
 
@@ -95,7 +95,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def head(self, embeddings: list[KerasTensor]) -> Any:
-        """The prediction from the embeddings of the views, [N, D] each: a symbolic tensor, or several."""
+        """Return the prediction from the embeddings of the views, [N, D] each: a symbolic tensor, or several."""
 
     def layers(self) -> list[keras.Layer]:
         """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too."""
@@ -112,14 +112,14 @@ class Task(abc.ABC):
         """
 
     def resume_epoch(self, source: Source) -> None:  # noqa: B027
-        """Makes anew what `before_epoch` had made for the training split, within an epoch that a checkpoint interrupts.
+        """Make anew what `before_epoch` had made for the training split, within an epoch that a checkpoint interrupts.
 
         The state of `layers` is that of the checkpoint, so that it has to tell all; the network has changed since.
         """
 
     @abc.abstractmethod
     def loss(self, target: Any, prediction: Any) -> KerasTensor:
-        """The loss of each example, [N] float32: the trainer takes the mean.
+        """Return the loss of each example, [N] float32: the trainer takes the mean.
 
         An example's denominator must not depend on the others; what compares examples uses `replicas`.
         """
@@ -131,16 +131,16 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def metrics(self) -> list[keras.metrics.Metric]:
-        """New metrics of (target, prediction, weight); one may give several named values."""
+        """Return new metrics of (target, prediction, weight); one may give several named values."""
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
-        """What simple methods reach on the same examples: by method, the names of `metrics`."""
+        """Return what simple methods reach on the same examples: by method, the names of `metrics`."""
         return {}
 
     def look_closer(
         self, source: Source, split: str, predictions: Callable[[], np.ndarray]
     ) -> dict[str, tuple[Scores, Curves]]:
-        """What takes all predictions for a split at once to be known; asked for once, after the training.
+        """Return what takes all predictions for a split at once to be known; asked for once, after the training.
 
         Args:
             source: of the batches.
@@ -153,4 +153,4 @@ class Task(abc.ABC):
         return {}
 
 
-TASKS: Registry[type[Task]] = Registry("task")
+TASKS: Registry[type[Task]] = Registry("task", "astrokeras.tasks.pretext")

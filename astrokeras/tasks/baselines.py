@@ -19,7 +19,7 @@ _BATCH = 256
 
 
 def _weights(size: int) -> np.ndarray:
-    """The exact overlap of each pixel with circles around the centre of a stamp.
+    """Return the exact overlap of each pixel with circles around the centre of a stamp.
 
     Shapes:
         [R, size * size]; only radii that fit, at least one
@@ -69,14 +69,14 @@ def _measure(source: Source, split: str, field: str, select: np.ndarray | None =
 
 
 def _evenly(count: int) -> np.ndarray:
-    """A mask of at most 20,000 objects, evenly spread over the records."""
+    """Return a mask of at most 20,000 objects, evenly spread over the records."""
     select = np.zeros(count, bool)
     select[np.linspace(0, count - 1, min(count, _MOST_OBJECTS)).astype(int)] = True
     return select
 
 
 def linear_magnitudes(source: Source, split: str, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The magnitudes of a split, and a linear regression of each band's on `aperture_features` of all bands.
+    """Return the magnitudes of a split, and a linear regression of each band's on `aperture_features` of all bands.
 
     Fitted on the training split (at most 20,000 objects of it, evenly spread over the records); the radius is the
     best of a few by the error on the objects fitted. NaN for bands that are not usable.

@@ -17,7 +17,7 @@ def cache_directory() -> Path:
 
 
 def kept(kind: str, depends_on: Sequence[str], shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """What `make` gives, or gave before for the same `depends_on`.
+    """Return what `make` gives, or gave before for the same `depends_on`.
 
     The files carry checksums: one that is damaged, or that holds another shape, counts as none. Where none can be
     written (a full disk, a home that is read-only), nothing is kept.

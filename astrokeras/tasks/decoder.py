@@ -9,7 +9,7 @@ _WIDTHS = (64, 48, 32)
 
 
 def decoded_side(size: int) -> tuple[int, int]:
-    """The side of the decoded picture and how many pixels of the stamp make one of its."""
+    """Return the side of the decoded picture and how many pixels of the stamp make one of its."""
     factor = max(1, size // _LARGEST)
     return size // factor, factor
 

@@ -9,13 +9,13 @@ def span(draw: KerasTensor, low: float, high: float) -> KerasTensor:
 
 
 def turning(angle: KerasTensor) -> KerasTensor:
-    """The matrices [N, 2, 2] on (y, x) that turn from the x axis towards the y axis; angle [N] in radians."""
+    """Return the matrices [N, 2, 2] on (y, x) that turn from the x axis towards the y axis; angle [N] in radians."""
     cosine, sine = ops.cos(angle), ops.sin(angle)
     return ops.stack([ops.stack([cosine, sine], -1), ops.stack([-sine, cosine], -1)], -2)
 
 
 def within_circle(flux: KerasTensor) -> KerasTensor:
-    """The stamps with NaN outside of the largest circle: what is left has no corners that betray a turn.
+    """Return the stamps with NaN outside of the largest circle: what is left has no corners that betray a turn.
 
     Shapes:
         [N, S, S, B] -> [N, S, S, B]

@@ -29,7 +29,7 @@ def lab(levels: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
 
 
 def gray(lightness: KerasTensor) -> KerasTensor:
-    """The sRGB level of a gray of this L*; the inverse of `lab` for grays.
+    """Return the sRGB level of a gray of this L*; the inverse of `lab` for grays.
 
     Shapes:
         [N, H, W, 1] from 0 to 100 -> [N, H, W, 1] from 0 to 1

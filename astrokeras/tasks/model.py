@@ -18,7 +18,7 @@ from astrokeras.tasks.base import Curves, Scores, Task
 
 
 def check_weights(names: list[str], weights: tuple[str, ...]) -> list[float]:
-    """The weight of each task: 1 where none is given.
+    """Return the weight of each task: 1 where none is given.
 
     Raises:
         UsageError: not one positive number a task.
@@ -120,7 +120,7 @@ class TaskModel(keras.Model):
         return results
 
     def averaged(self) -> AbstractContextManager[None]:
-        """A time in which the weights are their average, if there is one."""
+        """Return a time in which the weights are their average, if there is one."""
         return contextlib.nullcontext() if self.average is None else self.average.in_use()
 
     def before_epoch(self, split: str, epoch: int, source: Source, batch_size: int) -> None:
@@ -136,7 +136,7 @@ class TaskModel(keras.Model):
             task.resume_epoch(source)
 
     def look_closer(self, source: Source, split: str, batch_size: int) -> dict[str, tuple[Scores, Curves]]:
-        """What the tasks say of all their predictions for a split, see `Task.look_closer`; by method."""
+        """Return what the tasks say of all their predictions for a split, see `Task.look_closer`; by method."""
         found: dict[str, tuple[Scores, Curves]] = {}
         for name, task in self.tasks.items():
             prefix = f"{name}_" if self.means else ""
@@ -161,13 +161,13 @@ class TaskModel(keras.Model):
         return beaten
 
     def _predictions(self, name: str, split: str, source: Source, batch_size: int) -> np.ndarray:
-        """What the head of a task of one view predicts for the unaltered stamps of a split, [N, ...]."""
+        """Return what the head of a task of one view predicts for the unaltered stamps of a split, [N, ...]."""
         whole = self._compiled(name)
         found = np.concatenate([whole.predict_on_batch(flux) for flux, _ in source.stamps(split, batch_size, ())])
         return self.tasks[name].replicas.same(found)
 
     def _compile(self, name: str) -> keras.Model:
-        """The encoder with one head: a model of its own, which Keras compiles."""
+        """Return the encoder with one head: a model of its own, which Keras compiles."""
         flux = keras.Input(self.encoder.input_shape[1:], dtype="float32")
         return keras.Model(flux, self.heads[name]([self.encoder(flux)]))
 
@@ -192,7 +192,7 @@ class TaskModel(keras.Model):
     def compute_metrics(
         self, x: Mapping[str, KerasTensor], y: None, y_pred: Mapping[str, Any], sample_weight: None = None
     ) -> dict[str, Any]:
-        """Adds a batch to the metrics."""
+        """Add a batch to the metrics."""
         weight = x.get("weight")
         for name, result in y_pred.items():
             for metric in self.scores[name]:
@@ -202,7 +202,7 @@ class TaskModel(keras.Model):
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """The loss and the scores by the names in `score_names`."""
+        """Return the loss and the scores by the names in `score_names`."""
         results = {"loss": self._loss_tracker.result()}
         for name, metrics in self.scores.items():
             prefix = f"{name}_" if self.means else ""
@@ -216,7 +216,7 @@ class TaskModel(keras.Model):
 
 
 def _build_head(name: str, task: Task, width: int) -> keras.Model:
-    """The task's head as a model of its own, from the embeddings [N, D] of the views."""
+    """Return the task's head as a model of its own, from the embeddings [N, D] of the views."""
     embeddings = [keras.Input((width,), dtype="float32", name=f"embedding_{i}") for i in range(task.n_views)]
     return keras.Model(embeddings, task.head(embeddings), name=name)
 
@@ -231,7 +231,7 @@ def _place(view: KerasTensor, views: list[KerasTensor]) -> int:
 
 
 def _embed(encoder: keras.Model, views: list[KerasTensor], training: bool) -> list[KerasTensor]:
-    """The embeddings of each view, from one pass over all."""
+    """Return the embeddings of each view, from one pass over all."""
     if len(views) == 1:
         return [encoder(views[0], training=training)]
     together = encoder(ops.concatenate(views, axis=0), training=training)
@@ -239,7 +239,7 @@ def _embed(encoder: keras.Model, views: list[KerasTensor], training: bool) -> li
 
 
 def baselines(model: TaskModel, source: Source, split: str) -> dict[str, Scores]:
-    """What simple methods reach at the tasks on a split: by method, scores by the names in `score_names`."""
+    """Return what simple methods reach at the tasks on a split: by method, scores by the names in `score_names`."""
     found: dict[str, Scores] = {}
     for name, task in model.tasks.items():
         prefix = f"{name}_" if model.means else ""
@@ -249,7 +249,7 @@ def baselines(model: TaskModel, source: Source, split: str) -> dict[str, Scores]
 
 
 def predictor(model: TaskModel, encoder: keras.Model) -> keras.Model | None:
-    """What the tasks predict for a stamp as it is: flux [N, S, S, B] to the prediction, by name if several.
+    """Return what the tasks predict for a stamp as it is: flux [N, S, S, B] to the prediction, by name if several.
 
     Only tasks that look at one view can say something about a stamp alone; None if there are none.
 

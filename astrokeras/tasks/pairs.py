@@ -66,7 +66,7 @@ class TwoViews:
 
 
 def unit(vectors: KerasTensor) -> KerasTensor:
-    """The vectors at length 1; [N, D] -> [N, D]."""
+    """Return the vectors at length 1; [N, D] -> [N, D]."""
     return vectors / ops.sqrt(ops.sum(vectors**2, axis=-1, keepdims=True) + 1e-12)
 
 
@@ -137,7 +137,7 @@ class Retrieval(keras.metrics.Metric):
         sample_weight: Any = None,
         group: KerasTensor | None = None,
     ) -> None:
-        """Adds a batch; examples of weight 0 neither count nor distract, nor do others of the same `group` [N]."""
+        """Add a batch; examples of weight 0 neither count nor distract, nor do others of the same `group` [N]."""
         _, cosines, own = similarities(views[0], views[1], weight, self.replicas, group)
         partner = ops.sum(ops.where(own, cosines, 0.0), axis=-1)
         # Equals do not count as found: a collapsed network finds nothing.
@@ -145,7 +145,7 @@ class Retrieval(keras.metrics.Metric):
         self.mean.update_state(ops.cast(partner > rivals, "float32"), sample_weight=sample_weight)
 
     def result(self) -> KerasTensor:
-        """The share so far; NaN if nothing counted."""
+        """Return the share so far; NaN if nothing counted."""
         return ops.divide(self.mean.total, self.mean.count)
 
 
@@ -161,7 +161,7 @@ class Spread(keras.metrics.Metric):
         self.count = self.add_variable(shape=(), initializer="zeros", name="count")
 
     def update_state(self, weight: KerasTensor, views: list[KerasTensor], sample_weight: Any = None) -> None:
-        """Adds the first views of a batch; examples of weight 0 don't count."""
+        """Add the first views of a batch; examples of weight 0 don't count."""
         self.sums.assign_add(ops.sum(unit(views[0]) * weight[:, None], axis=0))
         self.count.assign_add(ops.sum(weight))
 

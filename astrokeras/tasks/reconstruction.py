@@ -11,7 +11,7 @@ Target = dict[str, KerasTensor]
 
 
 def known_pixels(pixels: KerasTensor, asked: KerasTensor) -> Target:
-    """The coarse pixels that are asked for and known in full.
+    """Return the coarse pixels that are asked for and known in full.
 
     Shapes:
         pixels [N, S, S, C] with NaN where missing, asked [N, S, S, C] booleans ->
@@ -23,7 +23,7 @@ def known_pixels(pixels: KerasTensor, asked: KerasTensor) -> Target:
 
 
 def mean_error(target: Target, error: KerasTensor) -> KerasTensor:
-    """The mean of an error over the pixels of each example that count; 0 where there are none; [N]."""
+    """Return the mean of an error over the pixels of each example that count; 0 where there are none; [N]."""
     axes = (1, 2, 3)
     return ops.sum(error * target["weight"], axis=axes) / ops.maximum(ops.sum(target["weight"], axis=axes), 1.0)
 
@@ -67,7 +67,7 @@ class Explained(keras.metrics.Metric):
         }
 
     def update_state(self, target: Target, prediction: KerasTensor, sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         weight = target["weight"]
         if sample_weight is not None:
             weight = weight * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1, 1, 1))
@@ -85,5 +85,5 @@ class Explained(keras.metrics.Metric):
 
 
 def score_names(channels: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that `Explained` gives."""
+    """Return the names that `Explained` gives."""
     return ("explained", *(f"explained_{channel}" for channel in channels))

@@ -11,7 +11,7 @@ _OPTION = "--task"
 
 
 def get_task(name: str) -> type[Task]:
-    """The task of this name.
+    """Return the task of this name.
 
     Raises:
         UsageError: there is none; the message lists the close ones.
@@ -20,7 +20,7 @@ def get_task(name: str) -> type[Task]:
 
 
 def parse_tasks(specs: Sequence[str]) -> dict[str, dict[str, Value]]:
-    """The tasks that a user asks for, by name, with their options.
+    """Return the tasks that a user asks for, by name, with their options.
 
     Args:
         specs: as typed: ``rotation``, ``magnitudes(loss=huber)``.
@@ -42,7 +42,7 @@ def parse_tasks(specs: Sequence[str]) -> dict[str, dict[str, Value]]:
 def fit_tasks(
     parsed: Mapping[str, Mapping[str, Value]], source: Source, report: Callable[[str], None] = lambda _: None
 ) -> dict[str, Task]:
-    """The tasks, fitted to the training split; `report` gets a line now and then.
+    """Return the tasks, fitted to the training split; `report` gets a line now and then.
 
     Raises:
         AstrokerasError: the records lack what a task needs.
@@ -60,5 +60,5 @@ def fit_tasks(
 
 
 def fields_of(names: Iterable[str]) -> tuple[str, ...]:
-    """What the tasks of these names read from a record beside the pixels; not what they make themselves."""
+    """Return what the tasks of these names read from a record beside the pixels; not what they make themselves."""
     return tuple(dict.fromkeys(field for name in names for field in get_task(name).fields))

@@ -12,7 +12,7 @@ _FEWEST = 5
 
 
 def bias(residuals: np.ndarray) -> float:
-    """The mean of prediction minus truth."""
+    """Return the mean of prediction minus truth."""
     return float(np.mean(residuals)) if len(residuals) else float("nan")
 
 

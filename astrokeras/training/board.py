@@ -16,16 +16,16 @@ class Board:
         """One point of each named curve."""
 
     def options(self, run: str, config: Any) -> None:
-        """The options as text."""
+        """Return the options as text."""
 
     def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
-        """Some stamps in colour; flux [N, H, W, B]."""
+        """Return some stamps in colour; flux [N, H, W, B]."""
 
     def graph(self, run: str, model: keras.Model) -> None:
-        """The operations of a model."""
+        """Return the operations of a model."""
 
     def flush(self) -> None:
-        """Writes what is pending."""
+        """Write what is pending."""
 
     def close(self) -> None:
-        """The end."""
+        """Return the end."""

@@ -33,7 +33,7 @@ class ModelParts:
     augment: Chain | None
 
     def build(self, precision: str) -> TaskModel:
-        """The model, ready to train; inside the scope of the strategy."""
+        """Return the model, ready to train; inside the scope of the strategy."""
         config, engine, tasks = self.start.config, self.engine, self.tasks
         steps = self.source.steps(config.batch_size)
         weights = dict(zip(tasks, check_weights(list(tasks), config.task_weight), strict=True))
@@ -56,7 +56,7 @@ class ModelParts:
 
     @contextlib.contextmanager
     def trial(self, precision: str) -> Iterator[Fit]:
-        """What trains a model of its own on the first batch, as many steps as it is told."""
+        """Return what trains a model of its own on the first batch, as many steps as it is told."""
         config = self.start.config
         with self.engine.scope():
             model = self.build(precision)
@@ -66,7 +66,7 @@ class ModelParts:
 
 
 def find_precision(parts: ModelParts, earlier: dict[str, Any] | None, report: Callable[[str], None]) -> dict[str, Any]:
-    """What to compute in, see `choose`; a run that goes on has chosen."""
+    """Return what to compute in, see `choose`; a run that goes on has chosen."""
     if earlier and (chosen := earlier.get("resolved", {}).get("precision")):
         return chosen
     config, not_tried = parts.start.config, None

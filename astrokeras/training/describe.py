@@ -41,13 +41,13 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def _closer(result: dict[str, Any]) -> list[str]:
-    """The names of scores of which the second table is made, but for the mean error."""
+    """Return the names of scores of which the second table is made, but for the mean error."""
     prefix = _prefix(result)
     return [n for n in result["val"] if prefix is not None and n.startswith((f"{prefix}bias", f"{prefix}nmad"))]
 
 
 def _prefix(result: dict[str, Any]) -> str | None:
-    """What stands before the names of the residuals' scores: the task's name, if there are several."""
+    """Return what stands before the names of the residuals' scores: the task's name, if there are several."""
     return next((name.removesuffix("bias") for name in result["val"] if name.endswith("bias")), None)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
-from astrokeras.models.backbones import needs_three_channels
+from astrokeras.models.backbone import needs_three_channels
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.limits import check_weights_file
 from astrokeras.models.saving import ENCODER, load_model
@@ -44,7 +44,7 @@ class Start:
 
 
 def find_start(config: PretrainConfig, records: Records, report: Callable[[str], None]) -> Start:
-    """What `config` says to start from.
+    """Return what `config` says to start from.
 
     An earlier run brings its backbone, crop, resizing and stretch: an encoder is everything from raw flux to features,
     and goes on as it is.
@@ -108,7 +108,7 @@ def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], 
 
 
 def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], keras.Model]:
-    """What reads the encoder of a run.
+    """Return what reads the encoder of a run.
 
     Raises:
         AstrokerasError: when it is called: there is none, it takes more than `max_bytes`, or other bands.
@@ -129,7 +129,7 @@ def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], kera
 
 
 def check_size_of(weights: str | None, max_bytes: int) -> None:
-    """Makes sure that a file of weights claims no more than `max_bytes`, if there is one.
+    """Make sure that a file of weights claims no more than `max_bytes`, if there is one.
 
     Raises:
         AstrokerasError: it does.
@@ -144,7 +144,7 @@ def check_size_of(weights: str | None, max_bytes: int) -> None:
 
 
 def check_finite(encoder: keras.Model, where: str) -> None:
-    """Makes sure that a training can go on from these weights.
+    """Make sure that a training can go on from these weights.
 
     Raises:
         AstrokerasError: it can't.
@@ -154,7 +154,7 @@ def check_finite(encoder: keras.Model, where: str) -> None:
 
 
 def _options_of(encoder: keras.Model, run: dict[str, Any]) -> dict[str, Any]:
-    """What an encoder was built with, by the names of the options."""
+    """Return what an encoder was built with, by the names of the options."""
     layers = {layer.name: layer for layer in encoder.layers}
     return {
         "backbone": _backbone_of(run),
@@ -165,7 +165,7 @@ def _options_of(encoder: keras.Model, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _winner(run: dict[str, Any]) -> dict[str, Any]:
-    """The line of a fine-tuning run's comparison whose encoder it kept."""
+    """Return the line of a fine-tuning run's comparison whose encoder it kept."""
     return next(row for row in run["result"]["rows"] if row["arm"] == run["result"]["winner"]["arm"])
 
 
@@ -191,7 +191,7 @@ def _warn_of_other_sky(encoder: keras.Model, init: str, records: Records, report
 
 
 def check_bands(init: str, run: dict[str, Any], records: Records) -> None:
-    """Makes sure that a run was made for the bands and the unit of these records.
+    """Make sure that a run was made for the bands and the unit of these records.
 
     Raises:
         AstrokerasError: it was not.
@@ -204,7 +204,7 @@ def check_bands(init: str, run: dict[str, Any], records: Records) -> None:
 
 
 def imagenet_record(weights: str | None, backbone: str) -> dict[str, Any]:
-    """What stands in ``run.json`` of a start from ImageNet weights."""
+    """Return what stands in ``run.json`` of a start from ImageNet weights."""
     record: dict[str, Any] = {"kind": "imagenet", "backbone": backbone, "weights": weights}
     if weights is not None and Path(weights).is_file():
         record["sha256"] = digest(Path(weights))
@@ -212,7 +212,7 @@ def imagenet_record(weights: str | None, backbone: str) -> dict[str, Any]:
 
 
 def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
-    """What stands in ``run.json`` of a start from a run: with all that it started from itself."""
+    """Return what stands in ``run.json`` of a start from a run: with all that it started from itself."""
     file = Path(init) / "encoder.keras"
     if run["command"] == "pretrain":
         before = run.get("init") or {"kind": "scratch"}
@@ -232,7 +232,7 @@ def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shortened(start: dict[str, Any]) -> dict[str, Any]:
-    """A start with at most `_MOST_ANCESTORS` runs that it goes back to; what lies before them is ``earlier``."""
+    """Return a start with at most `_MOST_ANCESTORS` runs that it goes back to; what lies before them is ``earlier``."""
     chain = []
     while start.get("init") and len(chain) < _MOST_ANCESTORS:
         chain.append(start)
@@ -244,14 +244,14 @@ def _shortened(start: dict[str, Any]) -> dict[str, Any]:
 
 
 def ancestors(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The runs that a start goes back to, the last one first."""
+    """Return the runs that a start goes back to, the last one first."""
     while record and record["kind"] == "run":
         yield record
         record = record.get("init")
 
 
 def lineage(record: dict[str, Any]) -> list[str]:
-    """A start in words, the last one first: names of runs, and ``imagenet`` if that was the first.
+    """Return a start in words, the last one first: names of runs, and ``imagenet`` if that was the first.
 
     The names of a few: ``earlier`` stands for more.
     """
@@ -264,7 +264,7 @@ def lineage(record: dict[str, Any]) -> list[str]:
 
 
 def check_same_start(path: Path, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
-    """Makes sure that a run to be resumed starts from the same weights still.
+    """Make sure that a run to be resumed starts from the same weights still.
 
     Raises:
         AstrokerasError: they have changed.

@@ -36,7 +36,7 @@ def explain(
     scope: Callable[[], AbstractContextManager],
     path: Path,
 ) -> AstrokerasError:
-    """Looks at the batch again and writes the ids to ``nonfinite.json`` in the run directory.
+    """Look at the batch again and writes the ids to ``nonfinite.json`` in the run directory.
 
     Batches are a function of epoch and step, so that the same one comes again. Stamps are named if by themselves,
     without the others of their batch, their embedding or loss is not finite with the weights of the last checkpoint.
@@ -93,7 +93,7 @@ def explain(
 
 
 def _look(error: NonFinite, trainer: Trainer) -> _Suspects:
-    """The first batch that has bad stamps; all that it may have been if there is none."""
+    """Return the first batch that has bad stamps; all that it may have been if there is none."""
     model, config = trainer.model, trainer.config
     asked = (config.batch_size, (*model.fields, POSITION), model.n_draws, config.seed)
     batches = trainer.source.training(error.epoch, *asked, first_step=error.first)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import sync
 from astrokeras.locking import locked
-from astrokeras.records.metadata import sync
 from astrokeras.training.run_directory import LOCK, beside, check_out, is_empty, load_run
 
 
@@ -33,7 +33,7 @@ class Place:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Self]:
-        """Keeps other runs out, and puts right what one that was killed has left.
+        """Keep other runs out, and puts right what one that was killed has left.
 
         Raises:
             Locked: another run is at work there.
@@ -67,7 +67,7 @@ class Place:
         return self._new.is_dir()
 
     def begin(self, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> Path:
-        """An empty directory for a run.
+        """Return an empty directory for a run.
 
         Args:
             overwrite: whether it may take the place of an earlier run.
@@ -86,7 +86,7 @@ class Place:
         return path
 
     def check(self, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:
-        """Makes sure that `begin` can do its work, and changes nothing.
+        """Make sure that `begin` can do its work, and changes nothing.
 
         Raises:
             AstrokerasError: see `begin`.
@@ -121,7 +121,7 @@ class Place:
             raise
 
     def drop(self) -> None:
-        """Removes the run that was begun."""
+        """Remove the run that was begun."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def publish(self) -> None:
@@ -148,7 +148,7 @@ class Place:
         shutil.rmtree(self._old, ignore_errors=True)
 
     def _finish_swap(self) -> None:
-        """Puts the new run, if it is whole, or the old one where a process that was killed has left neither."""
+        """Put the new run, if it is whole, or the old one where a process that was killed has left neither."""
         if not self._old.exists():
             return
         if not is_empty(self.named) and not _is_finished(self.out):

@@ -28,7 +28,7 @@ Fit = Callable[[int], None]
 
 
 def check_precision(asked: str) -> None:
-    """Makes sure that there is such a precision.
+    """Make sure that there is such a precision.
 
     Raises:
         UsageError: there is not.
@@ -43,7 +43,7 @@ def half_precision() -> str:
 
 
 def _capability() -> float:
-    """That of the first GPU; infinite without one."""
+    """Return that of the first GPU; infinite without one."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415 - TensorFlow is not there with every backend
 
@@ -66,7 +66,7 @@ def choose(
     not_tried: str | None,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The precision to train in.
+    """Return the precision to train in.
 
     Args:
         asked: ``auto`` or one of `POLICIES`.
@@ -100,7 +100,7 @@ def choose(
 
 
 def seconds_per_step(fits: Mapping[str, Fit], clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
-    """The time of a step of each, the median of several rounds in which they take turns."""
+    """Return the time of a step of each, the median of several rounds in which they take turns."""
 
     def timed(fit: Fit, steps: int) -> float:
         start = clock()

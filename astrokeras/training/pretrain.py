@@ -46,7 +46,7 @@ def _show_start(board: Board, config: PretrainConfig, source: Source, model: Tas
 
 
 def _earlier(config: PretrainConfig, records: Records, place: Place) -> dict[str, Any] | None:
-    """The ``run.json`` of the run to go on with, which was started with these options; None if there is none.
+    """Return the ``run.json`` of the run to go on with, which was started with these options; None if there is none.
 
     Raises:
         AstrokerasError: it was another, or `out` is taken.
@@ -67,7 +67,7 @@ def _earlier(config: PretrainConfig, records: Records, place: Place) -> dict[str
 
 
 def _claim(place: Place, start: Start, records: Records, held: contextlib.ExitStack) -> dict[str, Any] | None:
-    """Keeps other runs out of the directory, which all workers share; the run to go on with, see `_earlier`."""
+    """Keep other runs out of the directory, which all workers share; the run to go on with, see `_earlier`."""
     held.enter_context(place.held())
     earlier = _earlier(start.config, records, place)
     if earlier:
@@ -86,11 +86,11 @@ def _begin(
 
 
 def _say_nothing(line: str) -> None:
-    """What the workers after the first report."""
+    """Return what the workers after the first report."""
 
 
 def _inputs(config: PretrainConfig) -> list[str]:
-    """What the run reads."""
+    """Return what the run reads."""
     start = config.imagenet_weights if config.init in WORDS else config.init
     return [config.records, *([start] if start else [])]
 
@@ -105,7 +105,7 @@ def _check(config: PretrainConfig, source: Source) -> None:
 
 
 def _resolved(parts: ModelParts, model: TaskModel, precision: dict[str, Any]) -> dict[str, Any]:
-    """What the options that leave a choice became, for ``run.json``."""
+    """Return what the options that leave a choice became, for ``run.json``."""
     return {
         "augment": str(parts.augment) if parts.augment else "none",
         "size": parts.source.size,
@@ -118,7 +118,7 @@ def _resolved(parts: ModelParts, model: TaskModel, precision: dict[str, Any]) ->
 
 
 def _changed(earlier: dict[str, Any] | None, config: PretrainConfig, moment: Moment) -> list[dict[str, Any]]:
-    """What a run was gone on with that it was not started with."""
+    """Return what a run was gone on with that it was not started with."""
     if earlier is None:
         return []
     changed, rate = earlier.get("changed", []), earlier["options"]["learning_rate"]
@@ -279,7 +279,7 @@ def _show_closer(board: Board, looked: dict[str, tuple[Scores, Curves]], epoch: 
 def _write_models(
     path: Path, trainer: Trainer, engine: Engine, history: History, report: Callable[[str], None]
 ) -> tuple[int, dict[str, tuple[Scores, Curves]]]:
-    """The encoder and what predicts the tasks' targets, in float32.
+    """Return the encoder and what predicts the tasks' targets, in float32.
 
     Returns:
         The epoch, from 1, whose weights they have, and what `TaskModel.look_closer` says of them.

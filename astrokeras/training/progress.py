@@ -27,7 +27,7 @@ def write_history(path: Path, history: History) -> None:
 
 
 def head(scores: tuple[str, ...], baselines: dict[str, Scores]) -> list[str]:
-    """The columns of `line`: the validation scores by name, and under them what the baselines reach."""
+    """Return the columns of `line`: the validation scores by name, and under them what the baselines reach."""
     names = _cells("epoch", "loss", "val loss", {name: name for name in scores}, "images/s", "waiting")
     lines = [names]
     for method, values in baselines.items():
@@ -52,7 +52,7 @@ def _cells(epoch: str, loss: str, val_loss: str, scores: dict[str, str], speed: 
 
 
 def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) -> None:
-    """The points of one epoch; a baseline is a constant curve in the charts of the validation."""
+    """Return the points of one epoch; a baseline is a constant curve in the charts of the validation."""
     values = {name: value for name, value in row.items() if name != "epoch"}
     validation = {k.removeprefix("val_"): v for k, v in values.items() if k.startswith("val_")}
     board.scalars("train", {k: v for k, v in values.items() if not k.startswith("val_")}, row["epoch"])
@@ -74,7 +74,7 @@ def show_closer(board: Board, looked: dict[str, tuple[Scores, Curves]], epoch: i
 
 
 def summary(history: History, baselines: dict[str, Scores], kept: int) -> dict[str, Any]:
-    """What goes into ``run.json``: the scores of the epoch `kept` (from 1), the baselines, the usual pace."""
+    """Return what goes into ``run.json``: the scores of the epoch `kept` (from 1), the baselines, the usual pace."""
     row = history[kept - 1]
     validation = {name.removeprefix("val_"): value for name, value in row.items() if name.startswith("val_")}
     # The first epoch of a process includes the tracing of the graph.

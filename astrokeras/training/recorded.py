@@ -38,7 +38,7 @@ _START = {
 
 
 def read_run(file: Path) -> dict[str, Any]:
-    """The content of a ``run.json``; options that it does not know, being older, have their defaults.
+    """Return the content of a ``run.json``; options that it does not know, being older, have their defaults.
 
     Raises:
         ValueError: it is not what one of our commands would write.
@@ -63,7 +63,7 @@ def read_run(file: Path) -> dict[str, Any]:
 
 
 def _check_what_came_of_it(run: dict[str, Any]) -> None:
-    """The parts that other runs look at."""
+    """Return the parts that other runs look at."""
     if run.get("init") is not None:
         _check_start(run["init"], "init")
     resolved = run.get("resolved", {})
@@ -84,7 +84,7 @@ def _check_what_came_of_it(run: dict[str, Any]) -> None:
 
 
 def _check_start(start: Any, where: str) -> None:
-    """A start, and all that it goes back to."""
+    """Return a start, and all that it goes back to."""
     while start is not None:
         _check(start, {"kind": str}, where)
         if start["kind"] not in _START:
@@ -102,7 +102,7 @@ def _check_options(options: Mapping[str, Any], kind: type, where: str) -> None:
 
 
 def _check(value: Any, expected: Any, where: str) -> None:
-    """Compares with a type, a union, a list of one kind, or what a dictionary has to hold.
+    """Compare with a type, a union, a list of one kind, or what a dictionary has to hold.
 
     Raises:
         ValueError: it is something else.
@@ -152,7 +152,7 @@ def _as_json(defaults: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_depth(value: Any) -> None:
-    """What is nested deeper than we write it could not be written again."""
+    """Return what is nested deeper than we write it could not be written again."""
     level = [value]
     for _ in range(_DEEPEST):
         level = [

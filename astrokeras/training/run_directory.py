@@ -34,7 +34,7 @@ _NOT_COMPARED = (
 
 
 def versions() -> dict[str, str]:
-    """The versions that results depend on."""
+    """Return the versions that results depend on."""
     backend = keras.backend.backend()
     return {
         "astrokeras": astrokeras.__version__,
@@ -60,7 +60,7 @@ def is_empty(path: Path) -> bool:
 
 
 def check_out(out: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()) -> None:
-    """Makes sure that a run can be written to a directory, and changes nothing.
+    """Make sure that a run can be written to a directory, and changes nothing.
 
     Args:
         out: the directory.
@@ -95,7 +95,7 @@ def write_run(
     result: dict[str, Any] | None = None,
     **further: Any,
 ) -> dict[str, Any]:
-    """Writes ``run.json``; without a result the run counts as unfinished. Returns what was written.
+    """Write ``run.json``; without a result the run counts as unfinished. Returns what was written.
 
     Args:
         path: the run directory.
@@ -130,7 +130,7 @@ def write_run(
 
 
 def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
-    """The content of ``run.json``.
+    """Return the content of ``run.json``.
 
     Raises:
         AstrokerasError: not a run directory; or, with `finished`, a run without a result.
@@ -156,7 +156,7 @@ def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
 
 
 def check_same(path: Path, config: Any, records: Records, free: Iterable[str] = ()) -> dict[str, Any]:
-    """Makes sure that a run to be resumed was started with these options on these records; returns its ``run.json``.
+    """Make sure that a run to be resumed was started with these options on these records; returns its ``run.json``.
 
     Args:
         path: the run directory.

@@ -40,7 +40,7 @@ class Signals:
         return self._caught is not None
 
     def stopped(self, where: str) -> Stopped:
-        """What to raise when the state is saved."""
+        """Return what to raise when the state is saved."""
         if self._caught is None:
             return Stopped(f"stopped with another worker after {where}; the same command with --resume goes on", 1)
         message = f"stopped by {self._caught.name} after {where}; the same command with --resume goes on from there"

@@ -15,7 +15,7 @@ from astrokeras.training.checkpoints.state import State
 
 
 def check_patience(patience: int | None, records: Records) -> None:
-    """Makes sure that there is something to judge epochs by.
+    """Make sure that there is something to judge epochs by.
 
     Raises:
         UsageError: there is not.
@@ -28,7 +28,7 @@ def check_patience(patience: int | None, records: Records) -> None:
 
 
 def best_epoch(history: History) -> int:
-    """The epoch, from 1, with the lowest validation loss; the first of equals, and NaN is the worst."""
+    """Return the epoch, from 1, with the lowest validation loss; the first of equals, and NaN is the worst."""
     losses = [math.inf if math.isnan(row["val_loss"]) else row["val_loss"] for row in history]
     return losses.index(min(losses)) + 1
 
@@ -49,12 +49,12 @@ class BestWeights:
         self.checkpoints = checkpoints
 
     def keep(self, take: Callable[[], State], history: History) -> None:
-        """Writes the state that `take` gives if the last epoch is the best."""
+        """Write the state that `take` gives if the last epoch is the best."""
         if best_epoch(history) == len(history):
             self.checkpoints.save(take(), Moment(history))
 
     def forget_after(self, epoch: int) -> None:
-        """Drops what was written of later epochs, which a run that goes on from this one does again."""
+        """Drop what was written of later epochs, which a run that goes on from this one does again."""
         if not self.checkpoints.workers.first:
             return
         for manifest in self.checkpoints.directory.glob("epoch-*.json"):
@@ -63,7 +63,7 @@ class BestWeights:
                 manifest.unlink()
 
     def restore(self, model: keras.Model, history: History) -> int:
-        """Gives the model the weights of the best epoch, whose number is returned.
+        """Give the model the weights of the best epoch, whose number is returned.
 
         Raises:
             AstrokerasError: they are missing or damaged.

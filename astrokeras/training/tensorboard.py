@@ -32,7 +32,7 @@ class TensorBoard(Board):
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def writer(self, run: str) -> tf.summary.SummaryWriter:
-        """The writer of a run, made when first used."""
+        """Return the writer of a run, made when first used."""
         if run not in self._writers:
             with self._writing():
                 self._writers[run] = tf.summary.create_file_writer(str(self.directory / run))
@@ -45,32 +45,32 @@ class TensorBoard(Board):
                 tf.summary.scalar(tag, value)
 
     def options(self, run: str, config: Any) -> None:
-        """The options as text."""
+        """Return the options as text."""
         text = json.dumps(finite(as_dict(config)), indent=4)
         with self._writing(), self.writer(run).as_default(0):
             # Indented by four, Markdown shows it as it is.
             tf.summary.text("options", "    " + text.replace("\n", "\n    "))
 
     def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
-        """Some stamps in colour; flux [N, H, W, B]."""
+        """Return some stamps in colour; flux [N, H, W, B]."""
         with self._writing(), self.writer(run).as_default(0):
             tf.summary.image(tag, rgb(flux, records), max_outputs=len(flux))
 
     def graph(self, run: str, model: keras.Model) -> None:
-        """The operations of a model."""
+        """Return the operations of a model."""
         spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="flux")
         traced = tf.function(lambda flux: model(flux, training=False)).get_concrete_function(spec)
         with self._writing(), self.writer(run).as_default(0):
             tf.summary.graph(traced.graph)
 
     def flush(self) -> None:
-        """Writes what is pending."""
+        """Write what is pending."""
         with self._writing():
             for writer in self._writers.values():
                 writer.flush()
 
     def close(self) -> None:
-        """Writes what is pending; the object can't be used after."""
+        """Write what is pending; the object can't be used after."""
         with self._writing():
             for writer in self._writers.values():
                 writer.close()

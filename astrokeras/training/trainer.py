@@ -38,7 +38,7 @@ class NonFinite(Exception):
 
 @contextlib.contextmanager
 def no_bar(label: str, total: int) -> Callable[[int], None]:
-    """Shows nothing."""
+    """Show nothing."""
     yield lambda done: None
 
 
@@ -71,7 +71,7 @@ class Trainer:
         self.best = None if config.patience is None else kept
 
     def epoch(self, moment: Moment) -> Moment:
-        """Does the epoch that a moment is in, or what is left of it, and writes the checkpoint after it.
+        """Do the epoch that a moment is in, or what is left of it, and writes the checkpoint after it.
 
         Raises:
             NonFinite: the training can't go on.
@@ -97,14 +97,14 @@ class Trainer:
 
     @staticmethod
     def _row(moment: Moment, validation: Scores) -> dict[str, float]:
-        """The line of the history for an epoch that is done."""
+        """Return the line of the history for an epoch that is done."""
         scores = dict(moment.trained)
         speed = {name: scores.pop(name) for name in SPEEDS if name in scores}
         validation = {f"val_{name}": value for name, value in validation.items()}
         return {"epoch": moment.epoch + 1, **scores, **validation, **speed}
 
     def save(self, moment: Moment) -> None:
-        """Writes a checkpoint.
+        """Write a checkpoint.
 
         Raises:
             NonFinite: the weights are not what one could go on from; nothing is written.
@@ -113,7 +113,7 @@ class Trainer:
         self.steps_since, self._saved_at = 0, time.monotonic()
 
     def _state(self, moment: Moment) -> State:
-        """What a checkpoint of this moment holds.
+        """Return what a checkpoint of this moment holds.
 
         Raises:
             NonFinite: the weights are not what one could go on from.
@@ -132,7 +132,7 @@ class Trainer:
         return time.monotonic() - self._saved_at >= _SECONDS
 
     def stop_if_asked(self, moment: Moment) -> None:
-        """Ends the run, whose state at this moment is saved, if a signal came."""
+        """End the run, whose state at this moment is saved, if a signal came."""
         if self.workers.any(self.signals.caught):
             raise self.signals.stopped(str(moment))
 
@@ -170,7 +170,7 @@ class Trainer:
         return scores
 
     def _validate(self, moment: Moment) -> Scores:
-        """The loss and metrics over the validation split; empty if there is none."""
+        """Return the loss and metrics over the validation split; empty if there is none."""
         count = self.source.records.counts.get("val", 0)
         if count == 0:
             return {}
@@ -185,7 +185,7 @@ class Trainer:
         return self._in_order(scores)
 
     def _in_order(self, scores: Scores) -> Scores:
-        """The scores as the tasks name them, bands from blue to red: Keras sorts them by name."""
+        """Return the scores as the tasks name them, bands from blue to red: Keras sorts them by name."""
         return {name: scores[name] for name in ("loss", *self.model.score_names)}
 
 
@@ -204,13 +204,13 @@ class _Watch(keras.callbacks.Callback):
         self.step, self.saving = moment.step, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Scores | None = None) -> None:
-        """Gives the metrics back what the steps before had added to them: Keras has just reset them."""
+        """Give the metrics back what the steps before had added to them: Keras has just reset them."""
         if self.counted is not None:
             for variable, value in zip(self.model.metrics_variables, self.counted, strict=True):
                 variable.assign(value)
 
     def on_train_batch_end(self, batch: int, logs: Scores | None = None) -> None:
-        """Stops, or writes a checkpoint, where that is due."""
+        """Stop, or writes a checkpoint, where that is due."""
         trainer, before = self.trainer, self.step
         exact = trainer.meter.done if trainer.meter else None
         self.step = before + exact if exact else min(before + self.model.steps_per_execution, trainer.steps)
@@ -241,6 +241,6 @@ class _WatchValidation(keras.callbacks.Callback):
         self.trainer = trainer
 
     def on_test_batch_end(self, batch: int, logs: Scores | None = None) -> None:
-        """Stops if asked."""
+        """Stop if asked."""
         if self.trainer.workers.any(self.trainer.signals.caught):
             raise _Caught

@@ -99,10 +99,14 @@ def test_what_a_run_goes_back_to_is_named_and_judged(place, tmp_path):
         "kind": "run",
         "path": "/runs/first",
         "command": "pretrain",
+        "backbone": "compact",
+        "task": ["magnitudes"],
+        "mode": None,
+        "sha256": None,
         "records": elsewhere,
         "init": {"kind": "scratch"},
     }
-    classes = {"kind": "run", "path": "/runs/v1.0", "command": "finetune", "records": records, "init": first}
+    classes = {**first, "path": "/runs/v1.0", "command": "finetune", "task": None, "records": records, "init": first}
     for mode, told in (("full", True), ("frozen", False)):
         content = {**run, "init": {**classes, "mode": mode}}
         (tmp_path / "again" / "run.json").write_text(json.dumps(content))
@@ -119,7 +123,10 @@ def test_what_a_run_goes_back_to_is_named_and_judged(place, tmp_path):
 def test_names_of_arms_are_plain_and_bounded(place, tmp_path):
     """What stands in ``run.json`` becomes the name of a directory."""
     run = json.loads((place / "magnitudes" / "run.json").read_text())
-    first = {"kind": "run", "command": "pretrain", "records": run["records"], "init": {"kind": "scratch"}}
+    first = {
+        "kind": "run", "command": "pretrain", "backbone": "compact", "task": ["magnitudes"], "mode": None,
+        "sha256": None, "records": run["records"], "init": {"kind": "scratch"},
+    }  # fmt: skip
     for number, name in enumerate(("<b>x", "a\u202eb", "long" * 500, "tensorboard/..")):
         copy = shutil.copytree(place / "magnitudes", tmp_path / str(number) / "pre.trained")
         (copy / "run.json").write_text(json.dumps({**run, "init": {**first, "path": f"/runs/{name}"}}))

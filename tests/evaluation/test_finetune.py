@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation import finetune as module
 from astrokeras.evaluation.classify import predict
@@ -101,7 +102,7 @@ def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_pa
         load_trained(alone)
     run = json.loads((alone / "run.json").read_text())
     (alone / "run.json").write_text(json.dumps({**run, "encoder": None}))
-    with pytest.raises(AstrokerasError, match="names no encoder"):
+    with pytest.raises(AstrokerasError, match="does not say which encoder it goes with"):
         load_trained(alone)
 
 
@@ -160,7 +161,7 @@ def test_in_two_phases_training_goes_on_from_the_head_that_was_fitted(place, tmp
         np.testing.assert_array_equal(old, new)
     # Who goes on from the winner trains all of it.
     shutil.copytree(trained, tmp_path / "out" / "again")
-    module._copy_winner(tmp_path / "out", {"directory": "again"})
+    module._copy_winner(tmp_path / "out", {"directory": "again"}, MAX_MODEL_BYTES)
     assert all(layer.trainable for layer in norms_of(load_model(tmp_path / "out/encoder.keras")))
     # Random weights have nothing to keep.
     assert "arm scratch: compact, full" in lines

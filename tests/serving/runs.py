@@ -25,5 +25,11 @@ def write_classifier(path, records, **encoder):
     path.mkdir()
     model.save(path / "model.keras")
     config = FinetuneConfig(records=str(records.path), out=str(path))
-    write_run(path, "finetune", config, records, {"winner": "scratch"})
+    write_run(
+        path,
+        "finetune",
+        config,
+        records,
+        {"rows": [{"arm": "scratch", "backbone": "compact", "init": "scratch"}], "winner": {"arm": "scratch"}},
+    )
     return model

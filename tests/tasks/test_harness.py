@@ -32,7 +32,7 @@ def source() -> harness.Arrays:
 
 
 def test_every_task_is_imported():
-    files = Path(registry.__file__).parent.glob("*.py")
+    files = Path(registry.__file__).parent.glob("*/*.py")
     assert set(NAMES) == {file.stem for file in files if "@TASKS.register(" in file.read_text(encoding="utf-8")}
 
 

@@ -47,7 +47,7 @@ class SurveyInfo:
 
     @classmethod
     def of(cls, records: Records) -> Self:
-        """The facts that stand in the records."""
+        """Return the facts that stand in the records."""
         return cls(records.bands, records.sky, records.noise, records.unit)
 
     def need_fluxes(self, what: str) -> None:
@@ -103,7 +103,7 @@ class Augmentation(abc.ABC):
 
     @abc.abstractmethod
     def apply(self, flux: KerasTensor, draws: KerasTensor, size: int) -> KerasTensor:
-        """The augmented flux, NaN where it is not known.
+        """Return the augmented flux, NaN where it is not known.
 
         Args:
             flux: of N square stamps, NaN where missing.
@@ -115,7 +115,7 @@ class Augmentation(abc.ABC):
         """
 
 
-AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation")
+AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation", "astrokeras.pipeline.augmentations")
 
 
 def per_example(draw: KerasTensor) -> KerasTensor:
@@ -124,6 +124,6 @@ def per_example(draw: KerasTensor) -> KerasTensor:
 
 
 def with_margin(side: int, pixels: float) -> int:
-    """The side with at least this many pixels more at each edge."""
+    """Return the side with at least this many pixels more at each edge."""
     whole = int(pixels)
     return side + 2 * (whole + (whole < pixels))

@@ -32,7 +32,7 @@ def pcg3d(x: KerasTensor, y: KerasTensor, z: KerasTensor) -> tuple[KerasTensor, 
 
 
 def deviate(word: KerasTensor) -> KerasTensor:
-    """The quantile of the normal distribution at the upper 23 bits of a word, in the middle of their step."""
+    """Return the quantile of the normal distribution at the upper 23 bits of a word, in the middle of their step."""
     steps = _BITS - 1
     # Twice the distance from the middle of all, which float32 holds exactly: it is odd, so that 0 and 1 don't occur.
     odd = 2 * ops.cast(ops.right_shift(word, _word(32 - steps)), "int32") + (1 - 2**steps)
@@ -40,7 +40,7 @@ def deviate(word: KerasTensor) -> KerasTensor:
 
 
 def normal(keys: KerasTensor, count: int) -> KerasTensor:
-    """Standard normal deviates, the same for the same keys; the largest that occurs is 5.29.
+    """Return standard normal deviates, the same for the same keys; the largest that occurs is 5.29.
 
     Shapes:
         keys [N, 2] float32, uniform in [0, 1) -> [N, count] float32

@@ -44,15 +44,15 @@ class Geometry(Augmentation):
     whole = False
 
     def matrix(self, draws: KerasTensor) -> KerasTensor:
-        """The rotation or reflection, [N, 2, 2]."""
+        """Return the rotation or reflection, [N, 2, 2]."""
         return ops.zeros_like(draws[:, :1, None]) + np.eye(2, dtype=np.float32)
 
     def factor(self, draws: KerasTensor) -> KerasTensor:
-        """The enlargement, [N]."""
+        """Return the enlargement, [N]."""
         return ops.ones_like(draws[:, 0])
 
     def offset(self, draws: KerasTensor) -> KerasTensor:
-        """The shift in pixels of the stamp, (y, x), [N, 2]."""
+        """Return the shift in pixels of the stamp, (y, x), [N, 2]."""
         return ops.zeros_like(draws[:, :1]) + np.zeros(2, np.float32)
 
     def gain(self, draws: KerasTensor) -> KerasTensor | None:
@@ -83,7 +83,7 @@ def _fit_together(steps: Sequence[Augmentation]) -> bool:
 
 
 def move(flux: KerasTensor, draws: KerasTensor, steps: Sequence[Geometry], side: int) -> KerasTensor:
-    """The middle `side` pixels of what the steps of one run make of the stamps.
+    """Return the middle `side` pixels of what the steps of one run make of the stamps.
 
     Shapes:
         flux [N, S, S, B], draws [N, sum of n_draws] -> [N, side, side, B]
@@ -125,7 +125,7 @@ def _turn_and_shift(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], 
 
 
 def _shift(flux: KerasTensor, offset: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
-    """What steps that shift make of the stamps: without any arithmetic if all take whole pixels."""
+    """Return what steps that shift make of the stamps: without any arithmetic if all take whole pixels."""
     if all(step.whole for step, _ in own):
         first = ops.cast(ops.round(offset), "int32") + (flux.shape[1] - side) // 2
         return ops.cast(window(flux, first, side), flux.dtype)
@@ -133,7 +133,7 @@ def _shift(flux: KerasTensor, offset: KerasTensor, own: list[tuple[Geometry, Ker
 
 
 def _stretch(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
-    """What steps that scale and shift make of the stamps."""
+    """Return what steps that scale and shift make of the stamps."""
     factor, offset, gain = ops.ones_like(own[0][1][:, 0]), 0.0, None
     for step, numbers in own:
         offset = step.offset(numbers) / factor[:, None] + offset
@@ -185,7 +185,7 @@ class Dihedral(Geometry):
         return ops.take(_MATRICES, self._element(draws), axis=0)
 
     def exactly(self, flux: KerasTensor, draws: KerasTensor) -> KerasTensor:
-        """The stamps, turned without any arithmetic on their pixels."""
+        """Return the stamps, turned without any arithmetic on their pixels."""
         side, n_bands = flux.shape[2:]
         sources = ops.take(_dihedral_table(side), self._element(draws), axis=0)
         first = ops.arange(ops.shape(flux)[0], dtype="int32") * (side * side)

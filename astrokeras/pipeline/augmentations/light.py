@@ -42,7 +42,7 @@ def extinction_coefficients(bands: tuple[str, ...], given: dict[str, float], wri
 
 
 def _scaled(flux: KerasTensor, magnitudes: KerasTensor, facts: SurveyInfo) -> KerasTensor:
-    """The flux with objects fainter by so many magnitudes, [N, B] or [N, 1]."""
+    """Return the flux with objects fainter by so many magnitudes, [N, B] or [N, 1]."""
     sky = np.asarray(facts.sky, np.float32)
     factor = ops.power(10.0, -0.4 * magnitudes)[:, None, None, :]
     return ops.cast(sky + (ops.cast(flux, "float32") - sky) * factor, flux.dtype)

@@ -32,7 +32,7 @@ class Noise(Augmentation):
 
 
 def _cosines(size: int) -> np.ndarray:
-    """The orthonormal cosine transform (DCT-II): row k is the k-th mode of `size` pixels between mirrors."""
+    """Return the orthonormal cosine transform (DCT-II): row k is the k-th mode of `size` pixels between mirrors."""
     k, i = np.mgrid[:size, :size]
     modes = np.cos(np.pi * k * (i + 0.5) / size) * np.sqrt(2.0 / size)
     modes[0] /= np.sqrt(2.0)

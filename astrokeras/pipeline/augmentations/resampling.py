@@ -23,23 +23,23 @@ Sums = tuple[KerasTensor, KerasTensor]
 
 
 def _near(u: KerasTensor) -> KerasTensor:
-    """The kernel of cubic convolution with a = -1/2 (Keys 1981, equation 15) at distances of 0 to 1."""
+    """Return the kernel of cubic convolution with a = -1/2 (Keys 1981, equation 15) at distances of 0 to 1."""
     return (1.5 * u - 2.5) * u * u + 1.0
 
 
 def _far(u: KerasTensor) -> KerasTensor:
-    """The same at distances of 1 to 2."""
+    """Return the same at distances of 1 to 2."""
     return ((-0.5 * u + 2.5) * u - 4.0) * u + 2.0
 
 
 def _cubic(distance: KerasTensor) -> KerasTensor:
-    """The same at any distance."""
+    """Return the same at any distance."""
     u = ops.abs(distance)
     return ops.where(u < 1.0, _near(u), ops.where(u < 2.0, _far(u), 0.0))
 
 
 def _cubic_step(distance: KerasTensor) -> KerasTensor:
-    """The sum of the kernel at `distance`, `distance` - 1, …: 0 below -2, 1 above 1."""
+    """Return the sum of the kernel at `distance`, `distance` - 1, …: 0 below -2, 1 above 1."""
     rise = _cubic(distance) + _cubic(distance - 1.0) + _cubic(distance - 2.0)
     return ops.where(distance < 1.0, rise, 1.0)
 
@@ -50,7 +50,7 @@ def _four(fraction: KerasTensor) -> list[KerasTensor]:
 
 
 def _add(sums: Sums | None, pixels: KerasTensor, weight: KerasTensor) -> Sums:
-    """Sums of the pixels and of their weights with some more, of which only those count that are there."""
+    """Return sums of the pixels and of their weights with some more, of which only those count that are there."""
     good = ops.isfinite(pixels)
     terms = ops.where(good, weight * pixels, 0.0), ops.where(good, weight, 0.0)
     return terms if sums is None else (sums[0] + terms[0], sums[1] + terms[1])
@@ -63,7 +63,7 @@ def _mean(sums: Sums) -> KerasTensor:
 
 
 def _framed(flux: KerasTensor, width: int) -> KerasTensor:
-    """The stamps in float32 within a frame of missing pixels."""
+    """Return the stamps in float32 within a frame of missing pixels."""
     beside = [[0, 0], [width, width], [width, width], [0, 0]]
     return ops.pad(ops.cast(flux, "float32"), beside, constant_values=float("nan"))
 
@@ -74,7 +74,7 @@ def _starts(count: KerasTensor, step: int) -> KerasTensor:
 
 
 def _middle(source: int, side: int) -> float:
-    """The place on a stamp of the centre of a result."""
+    """Return the place on a stamp of the centre of a result."""
     return (source - side) // 2 + (side - 1) / 2
 
 
@@ -121,7 +121,7 @@ def window(flux: KerasTensor, first: KerasTensor, side: int) -> KerasTensor:
 
 
 def shifted(flux: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
-    """The stamps at (y, x) + `offset` from their centre.
+    """Return the stamps at (y, x) + `offset` from their centre.
 
     Shapes:
         flux [N, S, S, B], offset [N, 2] -> [N, side, side, B] of the same dtype
@@ -139,7 +139,7 @@ def shifted(flux: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
 
 
 def axis_matrix(factor: KerasTensor, offset: KerasTensor, source: int, side: int) -> KerasTensor:
-    """The mean that each pixel of the result takes over the pixels of the stamp, along one axis.
+    """Return the mean that each pixel of the result takes over the pixels of the stamp, along one axis.
 
     The result's pixel at p from the centre covers (p ± 1/2) / `factor` + `offset` of the stamp.
 
@@ -154,7 +154,7 @@ def axis_matrix(factor: KerasTensor, offset: KerasTensor, source: int, side: int
 
 
 def resample_axes(flux: KerasTensor, rows: KerasTensor, columns: KerasTensor) -> KerasTensor:
-    """The means of the pixels that are there, with weights along each axis of its own.
+    """Return the means of the pixels that are there, with weights along each axis of its own.
 
     Shapes:
         flux [N, S, S, B], rows [N, side, S], columns [N, side, S] -> [N, side, side, B] of the same dtype
@@ -163,7 +163,7 @@ def resample_axes(flux: KerasTensor, rows: KerasTensor, columns: KerasTensor) ->
 
 
 def along_axes(flux: KerasTensor, rows: KerasTensor, columns: KerasTensor) -> Sums:
-    """Sums of the pixels that are there and of their weights, with weights along each axis of its own.
+    """Return sums of the pixels that are there and of their weights, with weights along each axis of its own.
 
     Shapes:
         flux [N, S, S, B], rows [N, side, S], columns [N, side, S] -> two [N, side, side, B] float32

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.table import Column
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.conversion.detected_catalog import DETECTED
@@ -26,7 +27,8 @@ from astrokeras.records.metadata import (
     write_tfds_files,
 )
 from astrokeras.records.objects import OBJECTS
-from astrokeras.survey.tables import write_table
+from astrokeras.survey.measure import SHAPES
+from astrokeras.survey.tables import read_table, write_table
 from astrokeras.survey.units import zero_point_of
 
 
@@ -64,6 +66,14 @@ class Tally:
             if split in done.parts:
                 here = self._plan.split[done.kept] == index
                 yield done.kept[here], done.measured[here]
+
+    @property
+    def measured(self) -> np.ndarray:
+        """What was measured of each row, as in `TaskResult`; NaN for those that are in no shard."""
+        whole = np.full((len(self._plan.catalog), self._in_order[0].measured.shape[1]), np.nan)
+        for done in self._in_order:
+            whole[done.kept] = done.measured
+        return whole
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -125,7 +135,7 @@ def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, An
     write_table_of_objects(plan, shard_rows, names, directory / OBJECTS)
     plan.splitting.save(directory)
     if config.detect:
-        shutil.copyfile(config.catalog, directory / DETECTED)
+        _write_detected(plan, tally, directory / DETECTED)
     sky, noise = tally.sky_and_noise()
     content = signed(
         {
@@ -159,6 +169,19 @@ def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, An
     return content
 
 
+def _write_detected(plan: Plan, tally: Tally, path: Path) -> None:
+    """Write the table of the objects that were found, with what was measured of those that are in the shards."""
+    if not plan.config.measure:
+        shutil.copyfile(plan.config.catalog, path)
+        return
+    table, measured = read_table(plan.config.catalog), tally.measured
+    units = {f"MAG_AUTO_{band}": "mag" for band in plan.config.bands} | dict.fromkeys(map(str.upper, SHAPES))
+    units |= {"HALF_LIGHT_RADIUS": "pix", "POSITION_ANGLE": "deg"}
+    for (name, unit), values in zip(units.items(), measured.T, strict=True):
+        table[name] = Column(values.astype(np.float32), unit=unit)
+    write_table(table, path)
+
+
 def _magnitudes_from(plan: Plan) -> dict[str, Any]:
     """Where the records' magnitudes come from."""
     if plan.config.measure:
@@ -185,7 +208,7 @@ def _named(name: str, split: str, parts: list[ShardInfo]) -> dict[str, ShardInfo
 
 
 def _split_content(plan: Plan, shards: dict[str, ShardInfo]) -> dict[str, Any]:
-    """What is in a split, counted by what has been written."""
+    """Return what is in a split, counted by what has been written."""
     count = sum(part.shard.records for part in shards.values())
     labels = _total([part.labels for part in shards.values()], len(plan.catalog.classes))
     magnitudes = _total([part.magnitudes for part in shards.values()], len(plan.config.bands))

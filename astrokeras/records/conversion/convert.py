@@ -181,7 +181,7 @@ def _is_ours(out: Path) -> bool:
 
 
 def _kept(workspace: Workspace, plan: Plan) -> str:
-    """What to add to a message when a rerun has something to go on from."""
+    """Return what to add to a message when a rerun has something to go on from."""
     if not workspace.kept:
         return ""
     return f"; {workspace.kept} of {len(plan.tasks)} tasks are kept, and the same command goes on from there"

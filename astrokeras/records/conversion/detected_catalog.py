@@ -164,7 +164,7 @@ def search_and_keep(search: Search) -> Found:
 
 
 def _paths(search: Search) -> list[Path]:
-    """The field's images, weights and masks; none for a name that no file can have."""
+    """Return the field's images, weights and masks; none for a name that no file can have."""
     templates = [search.cutting.template, *(companion.template for companion in search.cutting.companions)]
     try:
         return list({template.path(search.field, band): None for template in templates for band in template.bands})
@@ -184,7 +184,7 @@ def _save(search: Search, found: Found) -> None:
 
 
 def _load(search: Search) -> Found | None:
-    """What an earlier run found; None where it did not, or where the images have changed since."""
+    """Return what an earlier run found; None where it did not, or where the images have changed since."""
     try:
         with np.load(search.result, allow_pickle=False) as file:
             rest: dict[str, Any] = json.loads(file["json"].tobytes())

@@ -22,7 +22,7 @@ _NAMED = 3  # fields that a line names, of those with the same to be said of the
 
 
 def by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """The fields that have any of `rows`, each with its own, in one pass however many fields there are."""
+    """Return the fields that have any of `rows`, each with its own, in one pass however many fields there are."""
     if not len(rows):
         return
     rows = rows[np.argsort(field_of[rows], kind="stable")]
@@ -31,7 +31,7 @@ def by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.n
 
 
 def read_fields(plan: "Plan", names: list[str], report: Report) -> tuple[list[Field], dict[str, ImageError]]:
-    """The fields that can be used, and what is wrong with the others.
+    """Return the fields that can be used, and what is wrong with the others.
 
     Raises:
         AstrokerasError: none can be used.
@@ -148,7 +148,7 @@ def _say_unplaced(plan: "Plan", fields: list[Field], unplaced: list[Field], repo
 
 
 def _titles(fields: list[Field]) -> str:
-    """The names of a few fields, and how many there are."""
+    """Return the names of a few fields, and how many there are."""
     if len(fields) == 1:
         return fields[0].title
     names = ", ".join(field.name for field in fields[:_NAMED])

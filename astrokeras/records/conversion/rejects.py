@@ -50,7 +50,7 @@ class Rejects:
         return rows, self._code[rows], list(self._why)
 
     def counts(self) -> dict[str, int]:
-        """Number of rows by reason, in alphabetical order."""
+        """Return the number of rows by reason, in alphabetical order."""
         numbers = np.bincount(self._code[self.mask], minlength=len(self._why))
         counts: dict[str, int] = {}
         for (reason, _), number in zip(self._why, numbers.tolist(), strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from astrokeras.records.metadata import sync
+from astrokeras.files import sync
 from astrokeras.records.tfrecord import Shard
 
 _ARRAYS = ("kept", "measured", "rejected", "codes", "sky", "noise")

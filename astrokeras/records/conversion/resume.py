@@ -20,7 +20,7 @@ _NOT_RECORDED = ("out", "workers", "scheduler", "overwrite", "resume", "max_reje
 
 
 def recorded_options(config: ConvertConfig) -> dict[str, Any]:
-    """The options that decide what is in the records."""
+    """Return the options that decide what is in the records."""
     return {name: value for name, value in as_dict(config).items() if name not in _NOT_RECORDED}
 
 
@@ -35,7 +35,7 @@ def what_is_asked(config: ConvertConfig) -> dict[str, Any]:
 
 
 def _tables(options: dict[str, Any]) -> list[str]:
-    """The files, other than images, that options name."""
+    """Return the files, other than images, that options name."""
     zero_point, splits_from = options.get("zero_point"), options.get("splits_from")
     return [
         *([options["catalog"]] if options["catalog"] else []),
@@ -73,7 +73,7 @@ def _describe_directory(path: Path) -> dict[str, Any] | None:
 
 
 def already_complete(asked: dict[str, Any], workspace: Workspace, *, resume: bool) -> dict[str, Any]:
-    """The content of the ``convert.json`` that is there, if it is what is asked for and may be taken for it.
+    """Return the content of the ``convert.json`` that is there, if it is what is asked for and may be taken for it.
 
     It may with ``--resume``, or when a run was killed after its last step but before it could tell.
 

@@ -76,7 +76,7 @@ def run_and_keep(task_input: TaskInput) -> TaskResult:
 
 
 def result_path(directory: str | Path, index: int) -> Path:
-    """The file that keeps the result of a task."""
+    """Return the file that keeps the result of a task."""
     return Path(directory) / "results" / f"{index:06d}.npz"
 
 
@@ -100,7 +100,7 @@ def _note_rejects(task_input: TaskInput, stamps: Stamps, begin: int, why: Reject
 
 
 def _measured(task_input: TaskInput, stamps: np.ndarray, kept: np.ndarray) -> TaskInput:
-    """The work with the magnitudes and shapes that its stamps show instead of the catalogue's."""
+    """Return the work with the magnitudes and shapes that its stamps show instead of the catalogue's."""
     size = task_input.cutting.size
     if task_input.cutting.template.per_object:  # an image's middle lies between two pixels or on one
         x = y = np.full(len(kept), (size - 0.5) / 2)
@@ -142,7 +142,7 @@ def _units(task_input: TaskInput) -> list[str]:
 
 
 def _paths(task_input: TaskInput, unit: str) -> list[Path]:
-    """The files of one field or object; none for a name that no file can have, whose rows are rejected."""
+    """Return the files of one field or object; none for a name that no file can have, whose rows are rejected."""
     templates = [task_input.cutting.template, *(companion.template for companion in task_input.cutting.companions)]
     try:
         return list({template.path(unit, band): None for template in templates for band in template.bands})

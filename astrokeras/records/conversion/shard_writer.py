@@ -33,7 +33,7 @@ class ShardWriters:
                 file.writer.drop()
 
     def add(self, task_input: TaskInput, stamps: np.ndarray, kept: np.ndarray) -> None:
-        """Write the stamps ``[N, S, S, B]`` of `task_input` that are `kept` (bool ``[N]``), each to its split's file."""
+        """Write the stamps ``[N, S, S, B]`` of `task_input` that are `kept`, bool ``[N]``, to their splits' files."""
         for index, split in enumerate(task_input.split_names):
             chosen = np.flatnonzero(kept & (task_input.split == index))
             if len(chosen):
@@ -47,7 +47,7 @@ class ShardWriters:
                 file.write(order)
 
     def close(self) -> dict[str, ShardInfo]:
-        """What has been written, by split, once it is on the disk."""
+        """Return what has been written, by split, once it is on the disk."""
         return {split: self._files[split].close() for split in self._task_input.split_names if split in self._files}
 
 
@@ -78,7 +78,7 @@ class _File:
 
 
 def part_path(directory: str | Path, name: str) -> Path:
-    """The file with the records of a task for one split, until it gets its final name."""
+    """Return the file with the records of a task for one split, until it gets its final name."""
     return Path(directory) / "parts" / name
 
 
@@ -100,5 +100,5 @@ def _records(task_input: TaskInput, stamps: np.ndarray, chosen: np.ndarray) -> I
 
 
 def _carried(values: np.ndarray, row: int) -> bytes | np.ndarray:
-    """A carried number as it is stored: integers as such, all others as the 8 bytes of a float64."""
+    """Return a carried number as it is stored: integers as such, all others as the 8 bytes of a float64."""
     return values[row : row + 1] if values.dtype == np.int64 else values[row].astype("<f8").tobytes()

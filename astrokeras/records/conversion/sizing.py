@@ -12,7 +12,7 @@ FILES = 500  # of a survey of one file an object, that are looked at
 
 
 def with_size(config: ConvertConfig, report: Callable[[str], None]) -> ConvertConfig:
-    """The configuration with a size: that of the files where each object has its own, else `DEFAULT_SIZE`.
+    """Return the configuration with a size: that of the files where each object has its own, else `DEFAULT_SIZE`.
 
     Raises:
         UsageError: the files differ in size.
@@ -42,7 +42,7 @@ def describe_cut(config: ConvertConfig, report: Callable[[str], None]) -> None:
 
 
 def _sides(config: ConvertConfig) -> list[int]:
-    """The shorter side of images of one object each, evenly drawn; none of those that cannot be read."""
+    """Return the shorter side of images of one object each, evenly drawn; none of those that cannot be read."""
     cutting = parse_cutting(config)
     if not cutting.template.per_object:
         return []

@@ -80,7 +80,7 @@ class TaskInput:
         return np.concatenate([np.empty(0, np.int64), *self.windows])
 
     def piece(self, rows: slice) -> "TaskInput":
-        """The work for some of the rows."""
+        """Return the work for some of the rows."""
         task = dataclasses.replace(self.task, rows=self.task.rows[rows], x=self.task.x[rows], y=self.task.y[rows])
         arrays = {
             name: getattr(self, name)[rows] for name in ("ids", "split", "labels", "magnitudes", "magnitude_errors")

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import sync
 from astrokeras.locking import take_lock
 from astrokeras.records.conversion.result import TaskResult, load
 from astrokeras.records.conversion.run_task import result_path
 from astrokeras.records.conversion.shard_writer import part_path
 from astrokeras.records.conversion.task import TaskInput
-from astrokeras.records.metadata import sync, write_json
+from astrokeras.records.metadata import write_json
 from astrokeras.records.tfrecord import checksum
 
 
@@ -98,7 +99,7 @@ class Workspace:
         write_json(self._plan, plan)
 
     def finished(self, task_input: TaskInput) -> TaskResult | None:
-        """What came of `task_input` in an earlier run, if it is whole and its images are still the same."""
+        """Return what came of `task_input` in an earlier run, if it is whole and its images are still the same."""
         result = result_path(self.path, task_input.task.index)
         done = load(result, task_input.fingerprint) if result.is_file() else None
         if done and done.unchanged and all(self._is_whole(part) for part in done.parts.values()):

@@ -120,7 +120,7 @@ class Splitting:
 
 
 def load_splitting(records: str) -> Splitting:
-    """The splitting of a records directory.
+    """Return the splitting of a records directory.
 
     Raises:
         AstrokerasError: there is none, or the file is damaged.
@@ -150,7 +150,7 @@ def _checksum(content: dict[str, Any]) -> str:
 
 
 def choose_splitting(config: ConvertConfig) -> tuple[Splitting, ConvertConfig]:
-    """The splitting that `config` asks for, and `config` with the splitting's options in full.
+    """Return the splitting that `config` asks for, and `config` with the splitting's options in full.
 
     With ``--splits-from`` the seed, the shares and what is split by are those of the earlier records. An option that
     was left at its default is taken over, one that says something else is refused.

@@ -80,7 +80,7 @@ class SkyCells:
         return _BORDER if self.on_sky else _CORNERS
 
     def numbers(self, field: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """The cell of each 0-based position of one field, int64 ``[N]``."""
+        """Return the cell of each 0-based position of one field, int64 ``[N]``."""
         if self.on_sky:
             ra, dec = self._fields[field].to_sky(x, y)
             return np.asarray(self._healpix.lonlat_to_healpix(ra * u.deg, dec * u.deg), dtype=np.int64)
@@ -100,7 +100,7 @@ class SkyCells:
         )
 
     def numbers_of(self, names: Iterable[str]) -> np.ndarray:
-        """The opposite of `names`; -1 for a block of a field that is not there now."""
+        """Return the opposite of `names`; -1 for a block of a field that is not there now."""
         if self.on_sky:
             return np.array([int(name) for name in names], dtype=np.int64)
         index = {field.name: i for i, field in enumerate(self._fields)}

@@ -26,7 +26,7 @@ def half_size(kind: str, radius: float, fwhm: float) -> int:
 
 
 def oversampling(half: int) -> int:
-    """Samples a pixel: many for small objects, few for large ones."""
+    """Return samples a pixel: many for small objects, few for large ones."""
     return 4 if half <= 32 else 3
 
 
@@ -37,7 +37,7 @@ def sample_offsets(half: int, oversample: int) -> tuple[Image, Image]:
 
 
 def galaxy(kind: str, radius: float, axis_ratio: float, rng: np.random.Generator, along: Image, across: Image) -> Image:
-    """The two components of a galaxy, each summing to 1.
+    """Return the two components of a galaxy, each summing to 1.
 
     Args:
         kind: A class of `scene.CLASSES` that is not a star.
@@ -156,7 +156,7 @@ def star_half_size(flux: float, fwhm: float, faintest: float) -> int:
 
 
 def star(fwhm: float, half: int, shift: tuple[float, float]) -> Image:
-    """A point source of unit flux integrated over the pixels of a stamp, [2 half, 2 half]."""
+    """Return a point source of unit flux integrated over the pixels of a stamp, [2 half, 2 half]."""
     oversample = oversampling(half)
     dx, dy = sample_offsets(half, oversample)
     samples = _moffat(fwhm, dx - shift[0], dy - shift[1]) / oversample**2

@@ -70,7 +70,7 @@ def _half_size(scene: Scene, field: Field, i: int) -> int:
 
 
 def _galaxy(scene: Scene, i: int, rotation: float, half: int, shape: np.random.Generator) -> tuple[Image, float]:
-    """Unit components of a galaxy on the samples of its stamp, and its half-light radius in arcsec."""
+    """Return unit components of a galaxy on the samples of its stamp, and its half-light radius in arcsec."""
     step = PIXEL_SCALE / light.oversampling(half)
     dx, dy = (PIXEL_SCALE * offset for offset in light.sample_offsets(half, light.oversampling(half)))
     turn = scene.angle[i] - rotation  # the object's own axes do not turn with the camera

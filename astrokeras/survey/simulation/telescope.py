@@ -50,7 +50,7 @@ class Field:
         return 10 ** (0.4 * (self.zero_point - AB_ZERO_POINT_NJY))
 
     def header(self, band: str, index: int) -> fits.Header:
-        """The image header of one band. It holds no date: the same survey is the same bytes."""
+        """Return the image header of one band. It holds no date: the same survey is the same bytes."""
         cd = PIXEL_SCALE / 3600 * _rotation(self.rotation)
         cards = [
             *((f"CTYPE{i}", t) for i, t in ((1, "RA---TAN"), (2, "DEC--TAN"))),
@@ -133,7 +133,7 @@ def _tan(centre: tuple[float, float], rotation: float, size: int) -> WCS:
 
 
 def expose(signal: NDArray[np.float64], field: Field, index: int, rng: np.random.Generator) -> NDArray[np.int16]:
-    """What the camera writes of the light of one band.
+    """Return what the camera writes of the light of one band.
 
     Args:
         signal: Noiseless image, [size, size], nJy.

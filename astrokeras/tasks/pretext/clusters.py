@@ -92,7 +92,7 @@ class ClusterScores(keras.metrics.Metric):
         self.counts = self.add_variable(shape=(clusters,), initializer="zeros", name="counts")
 
     def update_state(self, target: KerasTensor, prediction: KerasTensor, sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         answer = ops.argmax(prediction, axis=-1)
         hits = ops.cast(ops.equal(answer, ops.argmax(target, axis=-1)), "float32")
         self.right.update_state(hits, sample_weight=sample_weight)
@@ -164,7 +164,7 @@ class Clusters(Task):
         return cls(TwoViews(records), columns[_FIELD], sigma)
 
     def layers(self) -> list[keras.Layer]:
-        """The assignment of the training split."""
+        """Return the assignment of the training split."""
         if self._assignment is None:
             self._assignment = Assignment(len(self.points))
         return [self._assignment]
@@ -183,11 +183,11 @@ class Clusters(Task):
             source.add(_FIELD, {split: points[exchange(points, found, _groups(np.arange(len(found))))]})
 
     def resume_epoch(self, source: Source) -> None:
-        """Gives the training stamps the points that they have in the assignment."""
+        """Give the training stamps the points that they have in the assignment."""
         source.add(_FIELD, {"train": self.points[ops.convert_to_numpy(self._assignment.numbers)]})
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
-        """An augmented view, and the point [N, K]."""
+        """Return an augmented view, and the point [N, K]."""
         return [self.view.view(flux, draws)], ops.cast(fields[_FIELD], "float32")
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
@@ -196,7 +196,7 @@ class Clusters(Task):
         return keras.layers.UnitNormalization(dtype="float32", name="clusters")(x)
 
     def loss(self, target: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        """The mean squared error over the K axes."""
+        """Return the mean squared error over the K axes."""
         return ops.mean((target - prediction) ** 2, axis=-1)
 
     @property
@@ -209,7 +209,7 @@ class Clusters(Task):
         return [ClusterScores(self.clusters)]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
-        """What a collapsed network reaches, all stamps being in the cluster that most points belong to."""
+        """Return what a collapsed network reaches, all stamps being in the cluster that most points belong to."""
         points = source.columns(split, [_FIELD])[_FIELD]
         most = np.bincount(points.argmax(axis=1)).max() / len(points)
         return {"baseline_collapsed": {"agreement": float(most), "balance": 1 / self.clusters}}

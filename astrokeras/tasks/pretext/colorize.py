@@ -61,7 +61,7 @@ class Colorize(Task):
 
     @classmethod
     def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, sobel: float = 0.0) -> Self:
-        """The stretch of the survey makes the bands comparable.
+        """Return the stretch of the survey makes the bands comparable.
 
         Raises:
             UsageError: there is one band only.
@@ -80,7 +80,7 @@ class Colorize(Task):
         return [f"colorize: {', '.join(self.channels)} are predicted from {', '.join(seen)}"]
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Target]:
-        """The stamp without its colours, and these."""
+        """Return the stamp without its colours, and these."""
         good = ops.isfinite(flux)
         if self.display:
             # A pixel without one of its channels has no colour.
@@ -98,7 +98,7 @@ class Colorize(Task):
         return decode(embeddings[0], self.size, len(self.channels))
 
     def layers(self) -> list[keras.Layer]:
-        """The stretch."""
+        """Return the stretch."""
         return [self.stretch]
 
     def loss(self, target: Target, prediction: KerasTensor) -> KerasTensor:

@@ -40,7 +40,7 @@ class Contrastive(Task):
 
     @classmethod
     def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, temperature: float = 0.1) -> Self:
-        """The views need the sky."""
+        """Return the views need the sky."""
         return cls(TwoViews(records), temperature)
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
@@ -48,7 +48,7 @@ class Contrastive(Task):
         return self.make(flux, draws), fields["weight"]
 
     def head(self, embeddings: list[KerasTensor]) -> list[KerasTensor]:
-        """The projections [N, 128] of both views."""
+        """Return the projections [N, 128] of both views."""
         project = projector({"hidden": embeddings[0].shape[-1], "projection": _PROJECTION}, normalised=False)
         return [project(embedding) for embedding in embeddings]
 

@@ -50,7 +50,7 @@ class EpochRetrieval(Retrieval):
     """`Retrieval` of the other epoch, over the stamps that have one; other stamps of the same object don't distract."""
 
     def update_state(self, target: Target, views: list[KerasTensor], sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 neither count nor distract."""
+        """Add a batch; examples of weight 0 neither count nor distract."""
         counts = target["paired"]
         if sample_weight is not None:
             counts = counts * ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
@@ -61,7 +61,7 @@ class EpochSpread(Spread):
     """`Spread` of all stamps."""
 
     def update_state(self, target: Target, views: list[KerasTensor], sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         super().update_state(target["weight"], views)
 
 
@@ -92,7 +92,7 @@ class Epochs(Task):
 
     @classmethod
     def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
-        """Groups the stamps by object.
+        """Return groups the stamps by object.
 
         Raises:
             AstrokerasError: the records don't say what object a stamp is of.
@@ -104,7 +104,7 @@ class Epochs(Task):
 
     @classmethod
     def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, temperature: float = 0.07) -> Self:
-        """Counts the stamps with another epoch.
+        """Count the stamps with another epoch.
 
         Raises:
             AstrokerasError: there are none.
@@ -129,12 +129,12 @@ class Epochs(Task):
         return [flux, self.turn(ops.cast(fields[PARTNER], flux.dtype), draws)], target
 
     def head(self, embeddings: list[KerasTensor]) -> list[KerasTensor]:
-        """The projections [N, 128] of both views."""
+        """Return the projections [N, 128] of both views."""
         project = projector({"hidden": embeddings[0].shape[-1], "projection": _PROJECTION}, normalised=False)
         return [project(embedding) for embedding in embeddings]
 
     def loss(self, target: Target, prediction: list[KerasTensor]) -> KerasTensor:
-        """The mean over both epochs of the loss of finding the other, 0 for what has no other."""
+        """Return the mean over both epochs of the loss of finding the other, 0 for what has no other."""
         found = [
             nt_xent(*views, target["weight"], self.temperature, self.replicas, target["group"])
             for views in (prediction, prediction[::-1])

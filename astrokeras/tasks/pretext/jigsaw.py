@@ -45,14 +45,14 @@ class JigsawScores(keras.metrics.Metric):
         self.means = {name: keras.metrics.Mean(name=name) for name in ("accuracy", "tiles")}
 
     def update_state(self, target: KerasTensor, prediction: KerasTensor, sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         answer = ops.cast(ops.argmax(prediction, axis=-1), "int32")
         shares = ops.take(ops.reshape(self.agreement, (-1,)), target * len(self.agreement) + answer)
         self.means["accuracy"].update_state(ops.cast(ops.equal(answer, target), "float32"), sample_weight=sample_weight)
         self.means["tiles"].update_state(shares, sample_weight=sample_weight)
 
     def result(self) -> dict[str, KerasTensor]:
-        """The shares by name."""
+        """Return the shares by name."""
         return {name: mean.result() for name, mean in self.means.items()}
 
 
@@ -99,7 +99,7 @@ class Jigsaw(Task):
         return cls(size, int(permutations))
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
-        """The stamp with its tiles exchanged, NaN between them, and the number of the permutation [N] int32."""
+        """Return the stamp with its tiles exchanged, NaN between them, and the number of the permutation [N] int32."""
         number = ops.cast(draws[:, 0] * len(self.permutations), "int32")
         shift = ops.cast(draws[:, 1:] * (self.slack + 1), "int32")
         sources = self._sources(number, ops.reshape(shift, (-1, _TILES, 2)))
@@ -140,11 +140,11 @@ class Jigsaw(Task):
         return ops.take(first, np.maximum(tile, 0).ravel(), axis=1) + offset
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
-        """The logits [N, P] by one linear layer."""
+        """Return the logits [N, P] by one linear layer."""
         return keras.layers.Dense(len(self.permutations), dtype="float32", name="logits")(embeddings[0])
 
     def loss(self, target: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        """The cross-entropy."""
+        """Return the cross-entropy."""
         return keras.losses.sparse_categorical_crossentropy(target, prediction, from_logits=True)
 
     @property

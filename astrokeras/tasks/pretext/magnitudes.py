@@ -54,7 +54,7 @@ class MagnitudeErrors(keras.metrics.Metric):
         self.count = self.add_variable(shape=(len(bands),), initializer="zeros", name="count")
 
     def update_state(self, target: Fields, prediction: KerasTensor, sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         error, known = _absolute_error(ops.cast(target["magnitudes"], "float32"), ops.cast(prediction, "float32"))
         weight = known * self.usable.astype(np.float32)
         if sample_weight is not None:
@@ -63,14 +63,14 @@ class MagnitudeErrors(keras.metrics.Metric):
         self.count.assign_add(ops.sum(weight, axis=0))
 
     def result(self) -> dict[str, KerasTensor]:
-        """The errors by name."""
+        """Return the errors by name."""
         per_band = ops.divide(self.total, self.count)
         named = {f"mae_{band}": per_band[i] for i, band in enumerate(self.bands) if self.usable[i]}
         return {"mae": ops.sum(self.total) / ops.sum(self.count), **named}
 
 
 def _huber(error: KerasTensor) -> KerasTensor:
-    """The absolute error less half of `_HUBER`, and below that its square: smooth at 0, of slope 1 beyond.
+    """Return the absolute error less half of `_HUBER`, and below that its square: smooth at 0, of slope 1 beyond.
 
     Source: Huber 1964, Ann. Math. Stat. 35, 73, divided by the point where the halves meet.
     """
@@ -160,7 +160,7 @@ class Magnitudes(Task):
         return [f"no magnitudes in the training split for {', '.join(missing)}: left out of the task"]
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
-        """The stamp as it is; ``magnitudes`` [N, B], NaN where missing, and ``magnitude_errors``."""
+        """Return the stamp as it is; ``magnitudes`` [N, B], NaN where missing, and ``magnitude_errors``."""
         return [flux], {name: fields[name] for name in self.fields}
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
@@ -193,7 +193,7 @@ class Magnitudes(Task):
         return [MagnitudeErrors(self.bands, self.usable)]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
-        """The mean of the training split, and a linear regression on aperture fluxes."""
+        """Return the mean of the training split, and a linear regression on aperture fluxes."""
         # photutils takes a second to import, which nothing else here needs.
         from astrokeras.tasks.baselines import linear_magnitudes  # noqa: PLC0415
 
@@ -220,7 +220,7 @@ class Magnitudes(Task):
 
 
 def _typical_errors(records: Records, errors: np.ndarray) -> np.ndarray:
-    """The median of the positive errors of each band, [B] float32; 1 for a band that has none."""
+    """Return the median of the positive errors of each band, [B] float32; 1 for a band that has none."""
     known = np.ma.masked_where(~(np.isfinite(errors) & (errors > 0)), errors)
     if np.ma.getmaskarray(known).all():
         raise AstrokerasError(

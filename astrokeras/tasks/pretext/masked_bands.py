@@ -56,7 +56,7 @@ class MaskedBands(Task):
         drop: float = 0.3,
         patches: float = 0.4,
     ) -> Self:
-        """The stretch of the survey makes the bands comparable."""
+        """Return the stretch of the survey makes the bands comparable."""
         return cls(stretch_for(records, "auto"), records.bands, size, drop, patches)
 
     def hidden(self, draws: KerasTensor) -> KerasTensor:
@@ -74,7 +74,7 @@ class MaskedBands(Task):
         return dropped[:, None, None, :] | taken[..., None]
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Target]:
-        """The stamp with holes, and what was in them."""
+        """Return the stamp with holes, and what was in them."""
         hidden = self.hidden(draws)
         # The stretch fills missing pixels with sky, but nobody knows what is there.
         pixels = ops.where(ops.isfinite(flux), self.stretch(flux), float("nan"))
@@ -85,11 +85,11 @@ class MaskedBands(Task):
         return decode(embeddings[0], self.size, len(self.bands))
 
     def layers(self) -> list[keras.Layer]:
-        """The stretch."""
+        """Return the stretch."""
         return [self.stretch]
 
     def loss(self, target: Target, prediction: KerasTensor) -> KerasTensor:
-        """The mean squared error over the missing pixels of each example."""
+        """Return the mean squared error over the missing pixels of each example."""
         return mean_error(target, (target["pixels"] - prediction) ** 2)
 
     @property

@@ -31,7 +31,7 @@ _SHAPES = ("half_light_radius", "ellipticity", "concentration")
 
 
 def targets_of(measured: KerasTensor, reference: int) -> KerasTensor:
-    """The magnitude in the reference band, the colours of bands that follow each other, and the shape.
+    """Return the magnitude in the reference band, the colours of bands that follow each other, and the shape.
 
     Shapes:
         measured [N, B + 3] as `measuring.measure_batch` gives it -> [N, B + 3]
@@ -77,7 +77,7 @@ class PhotometryErrors(keras.metrics.Metric):
         self.count = self.add_variable(shape=(len(names),), initializer="zeros", name="count")
 
     def update_state(self, target: KerasTensor, prediction: KerasTensor, sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         error, known = _errors(target, prediction)
         if sample_weight is not None:
             known = known * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
@@ -85,7 +85,7 @@ class PhotometryErrors(keras.metrics.Metric):
         self.count.assign_add(ops.sum(known, axis=0))
 
     def result(self) -> dict[str, KerasTensor]:
-        """The errors by name; NaN of what is not known in the data given."""
+        """Return the errors by name; NaN of what is not known in the data given."""
         mean = ops.divide(self.total, self.count)
         return {name: mean[i] for i, name in enumerate(self.names) if self.usable[i]}
 
@@ -142,7 +142,7 @@ class Photometry(Task):
 
     @classmethod
     def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int) -> Self:
-        """Finds the middle and the scatter of each target, and the band that is known most often (the first of equals).
+        """Find the middle and the scatter of each target, and the band that is known most often (the first of equals).
 
         Raises:
             AstrokerasError: there was no object on any stamp.
@@ -173,7 +173,7 @@ class Photometry(Task):
         return notes + ([f"photometry: {', '.join(missing)} left out, known for no stamp"] if missing else [])
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
-        """The stamp as it is, and `targets_of` it [N, T], NaN where not known."""
+        """Return the stamp as it is, and `targets_of` it [N, T], NaN where not known."""
         return [flux], targets_of(ops.cast(fields[_FIELD], "float32"), self.reference)
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
@@ -200,7 +200,7 @@ class Photometry(Task):
         return [PhotometryErrors(self.names, self.usable)]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
-        """The median of the training split, and a linear regression on aperture fluxes."""
+        """Return the median of the training split, and a linear regression on aperture fluxes."""
         # photutils takes a second to import, which nothing else here needs.
         from astrokeras.tasks.baselines import linear_fit  # noqa: PLC0415
 

@@ -34,7 +34,7 @@ def _log_likelihoods(logits: list[KerasTensor]) -> list[KerasTensor]:
 
 
 def divergence(logits: list[KerasTensor]) -> KerasTensor:
-    """The Jensen-Shannon divergence of the distributions over the turns, each turned back by its copy's turn.
+    """Return the Jensen-Shannon divergence of the distributions over the turns, each turned back by its copy's turn.
 
     Shapes:
         four [N, 4], of the copies turned by 0, 1, 2 and 3 quarters -> [N]
@@ -52,13 +52,13 @@ class RotationAccuracy(keras.metrics.Metric):
         self.mean = keras.metrics.Mean(name="mean")
 
     def update_state(self, target: None, prediction: list[KerasTensor], sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         hits = [ops.equal(ops.argmax(logit, axis=-1), turn) for turn, logit in enumerate(prediction)]
         share = ops.mean(ops.cast(ops.stack(hits), "float32"), axis=0)
         self.mean.update_state(share, sample_weight=sample_weight)
 
     def result(self) -> KerasTensor:
-        """The share so far."""
+        """Return the share so far."""
         return self.mean.result()
 
 
@@ -84,16 +84,16 @@ class Rotation(Task):
         return cls(consistency)
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], None]:
-        """The stamp as it is and turned by 90, 180 and 270 degrees; exact, pixels only move."""
+        """Return the stamp as it is and turned by 90, 180 and 270 degrees; exact, pixels only move."""
         return [flux, *(ops.rot90(flux, turn, axes=(1, 2)) for turn in range(1, _TURNS))], None
 
     def head(self, embeddings: list[KerasTensor]) -> list[KerasTensor]:
-        """The logits [N, 4] of each copy, by one linear layer."""
+        """Return the logits [N, 4] of each copy, by one linear layer."""
         logits = keras.layers.Dense(_TURNS, dtype="float32", name="logits")
         return [logits(embedding) for embedding in embeddings]
 
     def loss(self, target: None, prediction: list[KerasTensor]) -> KerasTensor:
-        """The mean cross-entropy over the four copies, and their divergence times its weight."""
+        """Return the mean cross-entropy over the four copies, and their divergence times its weight."""
         likeness = -sum(_log_likelihoods(prediction)) / _TURNS
         return likeness + self.consistency * divergence(prediction) if self.consistency else likeness
 

@@ -33,7 +33,7 @@ _N_PARAMETERS = 5
 
 
 def _errors(target: KerasTensor, prediction: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
-    """The angle between the turns in radians, the distance of the shifts and the ratio of the logarithmic zooms.
+    """Return the angle between the turns in radians, the distance of the shifts and the ratio of the logarithmic zooms.
 
     Shapes:
         parameters [N, 5] as in `Transformation.views` -> [N] each
@@ -54,14 +54,14 @@ class TransformationErrors(keras.metrics.Metric):
         self.means = [keras.metrics.Mean(name=name) for name in self.units]
 
     def update_state(self, target: KerasTensor, prediction: KerasTensor, sample_weight: Any = None) -> None:
-        """Adds a batch; examples of weight 0 don't count."""
+        """Add a batch; examples of weight 0 don't count."""
         turn, shift, zoom = _errors(target, prediction)
         percent = 100.0 * (ops.exp(zoom * math.log(_ZOOM)) - 1.0)
         for mean, error in zip(self.means, (turn, shift, percent), strict=True):
             mean.update_state(error, sample_weight=sample_weight)
 
     def result(self) -> dict[str, KerasTensor]:
-        """The errors by name."""
+        """Return the errors by name."""
         return {name: mean.result() * unit for mean, (name, unit) in zip(self.means, self.units.items(), strict=True)}
 
 
@@ -83,11 +83,11 @@ class Transformation(Task):
 
     @classmethod
     def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int) -> Self:
-        """The shift is a share of the side of the stamps."""
+        """Return the shift is a share of the side of the stamps."""
         return cls(size)
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
-        """The magnified stamp, the same transformed, and how: cosine, sine, shift y and x, log zoom.
+        """Return the magnified stamp, the same transformed, and how: cosine, sine, shift y and x, log zoom.
 
         The shift is in units of the largest (pixels of the stamp), the logarithm of the zoom in that of the largest.
         """
@@ -122,7 +122,7 @@ class Transformation(Task):
         return [TransformationErrors(self.size)]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
-        """What is expected of always answering the middle: no shift, no zoom, any angle."""
+        """Return what is expected of always answering the middle: no shift, no zoom, any angle."""
         u = (np.arange(1000) + 0.5) / 1000
         distance = np.sqrt((2 * u[:, None] - 1) ** 2 + (2 * u - 1) ** 2).mean() * _SHIFT * self.size
         return {"baseline_mean": {"turn": 90.0, "shift": distance, "zoom": 100 * (_ZOOM**u - 1).mean()}}

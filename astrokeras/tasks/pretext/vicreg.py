@@ -39,7 +39,7 @@ class VICReg(Task):
 
     @classmethod
     def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int) -> Self:
-        """The views need the sky."""
+        """Return the views need the sky."""
         return cls(TwoViews(records))
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
@@ -47,12 +47,12 @@ class VICReg(Task):
         return self.make(flux, draws), fields["weight"]
 
     def head(self, embeddings: list[KerasTensor]) -> list[KerasTensor]:
-        """The expanded embeddings [N, 512] of both views."""
+        """Return the expanded embeddings [N, 512] of both views."""
         expand = projector({"first": _WIDTH, "second": _WIDTH, "expanded": _WIDTH}, normalised=True)
         return [expand(embedding) for embedding in embeddings]
 
     def loss(self, target: KerasTensor, prediction: list[KerasTensor]) -> KerasTensor:
-        """The squared error of each example; the terms over the batch are the same for all of them."""
+        """Return the squared error of each example; the terms over the batch are the same for all of them."""
         weight = self.replicas.gather(target)
         spread = sum(_regularisation(self.replicas.gather(view), weight) for view in prediction)
         return _INVARIANCE * ops.mean((prediction[0] - prediction[1]) ** 2, axis=-1) + spread

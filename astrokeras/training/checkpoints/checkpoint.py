@@ -69,7 +69,7 @@ class Checkpoints:
         self.workers = workers or Workers()
 
     def save(self, state: State, moment: Moment) -> None:
-        """Writes the state of a model and removes all but this and the one before.
+        """Write the state of a model and removes all but this and the one before.
 
         Raises:
             CannotWrite: those that were there are as they were.
@@ -88,7 +88,7 @@ class Checkpoints:
         self._prune(manifest)
 
     def restore(self, model: keras.Model) -> Moment | None:
-        """Loads the newest whole checkpoint into a model; None if there is none at all.
+        """Load the newest whole checkpoint into a model; None if there is none at all.
 
         The model's optimizer must be built.
 
@@ -126,7 +126,7 @@ class Checkpoints:
         return None
 
     def drop_newest(self) -> bool:
-        """Removes the newest whole checkpoint if there is another whole one; whether there was."""
+        """Remove the newest whole checkpoint if there is another whole one; whether there was."""
         whole = [manifest for manifest in self._manifests() if self._whole(manifest)]
         if len(whole) < 2:
             return False
@@ -134,11 +134,11 @@ class Checkpoints:
         return True
 
     def _manifests(self) -> list[Path]:
-        """The newest first."""
+        """Return the newest first."""
         return sorted(self.directory.glob("epoch-*.json"), reverse=True)
 
     def _prune(self, newest: Path) -> None:
-        """Keeps this checkpoint and the one before; a later one is damaged, or the run would have gone on from it."""
+        """Keep this checkpoint and the one before; a later one is damaged, or the run would have gone on from it."""
         manifests = self._manifests()
         kept = [manifest for manifest in manifests if manifest <= newest][:_KEEP]
         for manifest in manifests:
@@ -152,7 +152,7 @@ class Checkpoints:
 
     @staticmethod
     def _whole(manifest: Path) -> Moment | None:
-        """The moment of a checkpoint whose manifest and state have the checksums that the manifest says."""
+        """Return the moment of a checkpoint whose manifest and state have the checksums that the manifest says."""
         try:
             content = json.loads(manifest.read_text(encoding="utf-8"))
             if content != signed(content) or content["state"] != digest(_state_path(manifest)):
@@ -168,7 +168,7 @@ def _name(moment: Moment) -> str:
 
 
 def _moment(content: dict[str, Any]) -> Moment:
-    """What a manifest says.
+    """Return what a manifest says.
 
     Raises:
         ValueError, KeyError, TypeError: it is no moment of a training.
@@ -183,7 +183,7 @@ def _moment(content: dict[str, Any]) -> Moment:
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as it was: JSON has no NaN."""
+    """Return a row as it was: JSON has no NaN."""
     numbers = {name: math.nan if value is None else value for name, value in row.items()}
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values()):
         raise ValueError("a score is no number")

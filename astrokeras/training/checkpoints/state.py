@@ -22,7 +22,7 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def take(model: keras.Model) -> State:
-    """Copies of all variables of a compiled model whose optimizer is built; on several devices all have to join in."""
+    """Copy of all variables of a compiled model whose optimizer is built; on several devices all have to join in."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()  # within `fit` the variables lag behind
     return {name: np.array(keras.ops.convert_to_numpy(one)) for name, one in _variables(model).items()}
@@ -37,7 +37,7 @@ def blank(model: keras.Model) -> State:
 
 
 def check(model: keras.Model, state: State) -> None:
-    """Makes sure that a state is one of a model that was built like this one.
+    """Make sure that a state is one of a model that was built like this one.
 
     Raises:
         AstrokerasError: it is another model's.
@@ -48,7 +48,7 @@ def check(model: keras.Model, state: State) -> None:
 
 
 def put(model: keras.Model, state: State) -> None:
-    """Gives a model the state of one that was built alike; inside the scope of the strategy.
+    """Give a model the state of one that was built alike; inside the scope of the strategy.
 
     Raises:
         AstrokerasError: it is another model's; the model is as it was.

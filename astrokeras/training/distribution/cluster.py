@@ -44,12 +44,12 @@ class Cluster:
         return here.index(self.index), len(here)
 
     def name(self, index: int) -> str:
-        """A worker for messages."""
+        """Return a worker for messages."""
         return f"worker {index} ({self.workers[index]})"
 
 
 def find_cluster(environment: Mapping[str, str]) -> Cluster:
-    """The cluster that the environment variables describe; ``TF_CONFIG`` comes before Slurm.
+    """Return the cluster that the environment variables describe; ``TF_CONFIG`` comes before Slurm.
 
     Raises:
         UsageError: neither is there, or it can't be.
@@ -100,7 +100,7 @@ def _from_tf_config(text: str) -> Cluster:
 
 
 def _task(task: object, lists: Mapping[str, list[str]]) -> tuple[str, int]:
-    """The job that this process is of and its number within it."""
+    """Return the job that this process is of and its number within it."""
     kind, index = (task.get("type"), task.get("index")) if isinstance(task, dict) else (None, None)
     if isinstance(index, str) and index.isdecimal():
         index = int(index)
@@ -143,7 +143,7 @@ def _from_slurm(environment: Mapping[str, str]) -> Cluster:
 
 
 def expand_hosts(text: str) -> list[str]:
-    """The hosts of a list as Slurm writes it: ``gpu[01-03,7],login`` is gpu01, gpu02, gpu03, gpu7, login.
+    """Return the hosts of a list as Slurm writes it: ``gpu[01-03,7],login`` is gpu01, gpu02, gpu03, gpu7, login.
 
     Raises:
         UsageError: it is no such list.
@@ -163,7 +163,7 @@ def _no_host_list(text: str) -> UsageError:
 
 
 def _expand_ranges(text: str, whole: str) -> Iterator[str]:
-    """What stands in brackets: numbers and ranges, whose width is that of their first."""
+    """Return what stands in brackets: numbers and ranges, whose width is that of their first."""
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if found is None:
@@ -175,7 +175,7 @@ def _expand_ranges(text: str, whole: str) -> Iterator[str]:
 
 
 def _expand_tasks(text: str) -> list[int]:
-    """The numbers of tasks on each node: ``2(x3),1`` is 2, 2, 2, 1."""
+    """Return the numbers of tasks on each node: ``2(x3),1`` is 2, 2, 2, 1."""
     counts: list[int] = []
     for part in text.split(","):
         found = re.fullmatch(r"(\d{1,5})(?:\(x(\d{1,5})\))?", part)

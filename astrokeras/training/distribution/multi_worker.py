@@ -34,7 +34,7 @@ _HEADER, _SHORT, _LONG = 8, 2**12, 2**20
 def start(
     cluster: Cluster, facts: Mapping[str, Any], patience: float
 ) -> tuple[tf.distribute.Strategy, "ClusterWorkers"]:
-    """Joins the other workers.
+    """Join the other workers.
 
     Call it before anything else uses TensorFlow. Where several workers are on one machine that has GPUs, each takes its
     share of those that it sees, unless they were given out already (Slurm's --gpus-per-task, CUDA_VISIBLE_DEVICES).
@@ -120,7 +120,7 @@ class ClusterWorkers(Workers):
         )
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
-        """The sums over all workers; whole numbers below 2**24 are exact."""
+        """Return the sums over all workers; whole numbers below 2**24 are exact."""
         return self._total(tf.constant(values, tf.float32)).numpy()
 
     def any(self, flag: bool) -> bool:
@@ -133,7 +133,7 @@ class ClusterWorkers(Workers):
         return float(self._sum(np.where(mine, value, 0.0)).max())
 
     def _bytes(self, content: bytes) -> bytes:
-        """The first worker's bytes, on all."""
+        """Return the first worker's bytes, on all."""
         content = content if self.first else b""
         header = len(content).to_bytes(_HEADER, "little") if self.first else bytes(_HEADER)
         length = int.from_bytes(self._sum(np.frombuffer(header, np.uint8)).astype(np.uint8).tobytes(), "little")

@@ -19,7 +19,7 @@ Message = dict[str, Any]
 
 
 def meet(cluster: Cluster, facts: Mapping[str, Any], patience: float) -> None:
-    """Returns when all workers are there, at the first one's address, and found to be alike.
+    """Return when all workers are there, at the first one's address, and found to be alike.
 
     Args:
         cluster: the workers.
@@ -67,7 +67,7 @@ def _receive(connection: socket.socket, deadline: float) -> Message:
 
 
 def _host(cluster: Cluster, facts: Message, deadline: float) -> Message:
-    """The first worker waits for the others and tells them what came of it."""
+    """Return the first worker waits for the others and tells them what came of it."""
     port = int(cluster.workers[0].rpartition(":")[2])
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET

@@ -15,20 +15,20 @@ class StrategyReplicas(Replicas):
         self.workers = workers
 
     def gather(self, values: tf.Tensor) -> tf.Tensor:
-        """The values of all replicas; in the gradient each gets the sum of what all made of its own."""
+        """Return the values of all replicas; in the gradient each gets the sum of what all made of its own."""
         gathered = tf.distribute.get_replica_context().all_gather(values, axis=0)
         # Over several workers it doesn't know its shape.
         return tf.ensure_shape(gathered, [None, *values.shape[1:]])
 
     def index(self) -> tf.Tensor:
-        """The number of this replica."""
+        """Return the number of this replica."""
         return tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def same(self, values: np.ndarray) -> np.ndarray:
-        """What the first worker has."""
+        """Return what the first worker has."""
         return self.workers.same(values)
 
 
 def replicas_of(strategy: tf.distribute.Strategy, workers: Workers | None = None) -> Replicas:
-    """The replicas of a strategy and the workers that they are on; one device needs no communication."""
+    """Return the replicas of a strategy and the workers that they are on; one device needs no communication."""
     return StrategyReplicas(strategy, workers or Workers()) if strategy.num_replicas_in_sync > 1 else Replicas()

@@ -15,7 +15,7 @@ def _sum_over_replicas(values: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def sums_before_clipping(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
-    """The same optimizer, but the gradients are summed over the replicas before they are clipped, not after."""
+    """Return the same optimizer, but the gradients are summed over the replicas before they are clipped, not after."""
 
     class SumsBeforeClipping(kind):
         def _clip_gradients(self, grads: list[tf.Tensor]) -> list[tf.Tensor]:

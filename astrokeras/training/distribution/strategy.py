@@ -50,7 +50,7 @@ def _gpus(count: int) -> tf.distribute.Strategy:
 
 
 def make_strategy(devices: str) -> tf.distribute.Strategy:
-    """The strategy for ``auto`` (all GPUs, otherwise the CPU), ``cpu:N`` or ``gpu:N``, all of one process.
+    """Return the strategy for ``auto`` (all GPUs, otherwise the CPU), ``cpu:N`` or ``gpu:N``, all of one process.
 
     ``cpu:N`` splits the CPU into N logical devices. Call this before anything else uses TensorFlow.
 
@@ -73,7 +73,7 @@ def make_strategy(devices: str) -> tf.distribute.Strategy:
 
 
 def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-    """Makes sure that every replica gets the same share of a batch, never none.
+    """Make sure that every replica gets the same share of a batch, never none.
 
     Raises:
         UsageError: the batch size is not a multiple of the number of replicas.

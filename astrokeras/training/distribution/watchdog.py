@@ -27,7 +27,7 @@ _SPOKE = 3
 
 @contextlib.contextmanager
 def patience(seconds: float, others: Mapping[str, str]) -> Iterator[None]:
-    """Ends the process with a line on stderr, and 1, if what is within takes longer.
+    """End the process with a line on stderr, and 1, if what is within takes longer.
 
     Args:
         seconds: so long.

@@ -28,11 +28,11 @@ class Workers:
         return flag
 
     def most(self, value: float) -> float:
-        """The largest of the workers' values, none of which is negative, to the precision of float32."""
+        """Return the largest of the workers' values, none of which is negative, to the precision of float32."""
         return value
 
     def share(self, make: Callable[[], T]) -> T:
-        """What the first worker makes (of what JSON knows), on all; the others don't make it.
+        """Return what the first worker makes (of what JSON knows), on all; the others don't make it.
 
         Raises:
             AstrokerasError: what it raised on the first worker.
@@ -40,7 +40,7 @@ class Workers:
         return make()
 
     def same(self, values: np.ndarray) -> np.ndarray:
-        """The first worker's values, bit by bit; those of the others have the same shape and type."""
+        """Return the first worker's values, bit by bit; those of the others have the same shape and type."""
         return values
 
     def guard(self) -> AbstractContextManager[None]:

@@ -59,19 +59,19 @@ class Engine(Protocol):
         """Where variables have to be made."""
 
     def source(self, records: Records, size: int | None, augment: Chain | None, fields: Sequence[str]) -> Source:
-        """The batches of a records directory."""
+        """Return the batches of a records directory."""
 
     def repeat(self, batch: tuple[Any], steps: int) -> Any:
-        """A batch of a source that many times, from memory, for `keras.Model.fit`."""
+        """Return a batch of a source that many times, from memory, for `keras.Model.fit`."""
 
     def fed(self, source: Source) -> Source:
-        """The source for `fit` and `evaluate`: of each batch it gives what this process takes."""
+        """Return the source for `fit` and `evaluate`: of each batch it gives what this process takes."""
 
     def board(self, directory: Path) -> Board:
-        """What shows the curves."""
+        """Return what shows the curves."""
 
     def meter(self, model: TaskModel) -> Meter:
-        """What measures how long a compiled model waits for batches."""
+        """Return what measures how long a compiled model waits for batches."""
 
 
 class TensorFlowEngine:
@@ -149,7 +149,7 @@ class TensorFlowEngine:
 
 
 def _facts(config: PretrainConfig) -> dict[str, Any]:
-    """What all workers have to have alike; the same records may lie elsewhere for each."""
+    """Return what all workers have to have alike; the same records may lie elsewhere for each."""
     options = {f"--{name.replace('_', '-')}": value for name, value in as_dict(config).items() if name != "records"}
     return {**options, **versions(), "fingerprint of the records": Records.load(config.records).fingerprint}
 
@@ -237,7 +237,7 @@ class ArrayEngine:
 
 
 def open_engine(config: PretrainConfig) -> Engine:
-    """The engine for Keras's backend; call it before anything starts TensorFlow's devices.
+    """Return the engine for Keras's backend; call it before anything starts TensorFlow's devices.
 
     Raises:
         UsageError: the devices or the batch size are none that it can work with.

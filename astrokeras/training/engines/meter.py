@@ -40,7 +40,7 @@ class BetweenSteps(keras.callbacks.Callback):
         return [self]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """The first batches are fetched from here on."""
+        """Return the first batches are fetched from here on."""
         self._idle_since = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
@@ -48,6 +48,6 @@ class BetweenSteps(keras.callbacks.Callback):
         self.waited += time.perf_counter() - self._idle_since
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Waits for the end of the execution."""
+        """Wait for the end of the execution."""
         float(logs["loss"])
         self._idle_since = time.perf_counter()

@@ -29,13 +29,13 @@ def _clock(deterministic: bool) -> Clock:
 
 
 def _after(tensors: list[tf.Tensor], clock: Clock) -> tf.Tensor:
-    """The time at which all of them are there and what made them is done."""
+    """Return the time at which all of them are there and what made them is done."""
     with tf.device("CPU:0"), tf.control_dependencies(tensors):
         return clock()
 
 
 def _on_host(value: tf.Tensor) -> tf.Tensor:
-    """A copy from the accelerator: it waits for all that was begun there before."""
+    """Return a copy from the accelerator: it waits for all that was begun there before."""
     value = tf.identity(value)
     with tf.device("CPU:0"):
         return tf.identity(value)
@@ -64,7 +64,7 @@ class TimedSteps:
         self._run = _make_run(model, _clock(deterministic))
 
     def __call__(self, iterator: Any) -> dict[str, tf.Tensor]:
-        """The metrics of the epoch so far."""
+        """Return the metrics of the epoch so far."""
         logs, done, waited = self._run(iterator)
         self.done = int(done)
         self.waited += float(waited)
@@ -117,7 +117,7 @@ class ReplicatedSteps:
         self._run = tf.function(run, reduce_retracing=True, autograph=False)
 
     def __call__(self, iterator: Any) -> dict[str, tf.Tensor]:
-        """The loss of the epoch so far, under every name."""
+        """Return the loss of the epoch so far, under every name."""
         loss, waited = self._run(iterator)
         self.waited += float(waited)
         return dict.fromkeys(self._names, loss)

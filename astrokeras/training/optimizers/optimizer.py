@@ -30,7 +30,7 @@ def warm_up_steps(warm_up: float, steps: int) -> int:
 def rate_schedule(
     learning_rate: float, steps: int, warm_up: float = 0.05, schedule: str = "cosine"
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate by step: a straight rise, then half a cosine down to 0 at the last step, or a constant.
+    """Return the learning rate by step: a straight rise, then half a cosine down to 0 at the last step, or a constant.
 
     Raises:
         UsageError: the warm-up does not fit into the steps.
@@ -45,7 +45,7 @@ def rate_schedule(
 
 
 def check_options(config: PretrainConfig, steps: int) -> None:
-    """Makes sure that the options of the optimizer can be meant, before any work is done.
+    """Make sure that the options of the optimizer can be meant, before any work is done.
 
     Raises:
         UsageError: an unknown name, a warm-up that does not fit into the steps, gradients clipped to nothing, or an
@@ -63,7 +63,7 @@ def check_options(config: PretrainConfig, steps: int) -> None:
 
 
 def make_optimizer(config: PretrainConfig, steps: int, *, replicas: int = 1) -> keras.optimizers.Optimizer:
-    """The optimizer that the options describe.
+    """Return the optimizer that the options describe.
 
     AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), `Lamb`, or gradient descent with Nesterov's momentum of 0.9.
     Biases and the scales of normalisations don't decay. Gradients are clipped by the length of all of them together.

@@ -16,10 +16,10 @@ import sys
 sys.modules["tensorflow"] = None  # an import of it fails
 import jax
 import numpy as np
-from astrokeras.pipeline.augment import Facts, augmentation
+from astrokeras.pipeline.augment import SurveyInfo, augmentation
 
 given = np.load(sys.argv[1])
-facts = Facts(tuple(given["bands"].tolist()), given["sky"], given["noise"], "nJy")
+facts = SurveyInfo(tuple(given["bands"].tolist()), given["sky"], given["noise"], "nJy")
 results = {}
 for spec in given["specs"].tolist():
     chain = augmentation(spec, facts)

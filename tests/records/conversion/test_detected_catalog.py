@@ -12,6 +12,7 @@ from astrokeras.records.conversion import convert as module
 from astrokeras.records.conversion import detected_catalog as detection
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.conversion.detected_catalog import DETECTED, check_detection, find_duplicates
+from astrokeras.records.directory import Records
 from tests.sky import SCALE, config_for, run, tan_header, write_image
 
 SHAPE = (120, 140)
@@ -71,6 +72,21 @@ def test_columns_and_where_look_at_what_was_detected(tmp_path: Path):
     assert "where" in rejects.values()
     assert records.columns[0] == "NPIX"
     assert {name[0] for name in examples} == {"A"}
+
+
+def test_what_is_measured_stands_in_the_table_of_what_was_detected(tmp_path: Path):
+    sky(tmp_path)
+    convert(options(tmp_path, measure=True))
+    detected = Table.read(tmp_path / "records" / DETECTED)
+    objects = Records.load(tmp_path / "records").objects()
+    place = {str(name): i for i, name in enumerate(detected["ID"])}
+    rows = [place[str(name)] for name in objects["id"]]
+    for theirs, ours in (("MAG_AUTO_g", "magnitude_g"), ("HALF_LIGHT_RADIUS", "half_light_radius")):
+        values = np.ma.filled(objects[ours].astype(float), np.nan)
+        np.testing.assert_allclose(np.ma.filled(detected[theirs], np.nan)[rows], values, rtol=1e-6)
+        assert np.isfinite(values).any()
+    assert np.isnan(np.ma.filled(detected["MAG_AUTO_g"], np.nan)).sum() >= len(detected) - len(objects)
+    assert (detected["MAG_AUTO_g"].unit, detected["HALF_LIGHT_RADIUS"].unit) == ("mag", "pix")
 
 
 def test_one_image_without_wcs_and_without_a_name(tmp_path: Path):

@@ -294,7 +294,7 @@ def test_a_damaged_part_of_an_unfinished_conversion_is_made_again(tmp_path, monk
     quiet(config)
     config = dataclasses.replace(config, out=str(tmp_path / "out"))
     with monkeypatch.context() as patch:
-        patch.setattr("astrokeras.records.conversion.convert.finish", _fail)
+        patch.setattr("astrokeras.records.conversion.convert.assemble", _fail)
         with pytest.raises(AstrokerasError):
             quiet(config)
     part = next((tmp_path / ".out.partial" / "parts").iterdir())

@@ -16,7 +16,7 @@ def test_a_fresh_process_can_split_its_cpu():
         "import keras; from astrokeras.training.distribution.strategy import make_strategy\n"
         "print(make_strategy('cpu:3').num_replicas_in_sync)"
     )
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {"PYTHONPATH": str(Path(__file__).parents[3]), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.split()[-1] == "3"
 

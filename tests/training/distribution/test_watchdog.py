@@ -11,7 +11,7 @@ from astrokeras.training.distribution.cluster import Cluster
 from astrokeras.training.distribution.rendezvous import meet
 from tests.ports import free_addresses
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 # It sleeps with Python's lock, as TensorFlow waits.
 _HELD = """
 import ctypes, json, sys

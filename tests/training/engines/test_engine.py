@@ -16,7 +16,7 @@ from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.training.run_directory import write_run
 from tests.synthetic import write_records
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _WITHOUT_TENSORFLOW = """
 import sys
 class Forbidden:

@@ -1,7 +1,7 @@
 """Backbones by name: our own small one and everything in `keras.applications`.
 
-To add one, register a function that takes an input shape and returns a model from [N, H, W, B] of about 0 to 1
-to feature maps [N, h, w, C].
+To add one, put a file into `models/backbones/` that registers a function, which takes an input shape and returns a
+model from [N, H, W, B] of about 0 to 1 to feature maps [N, h, w, C].
 """
 
 from collections.abc import Callable
@@ -10,11 +10,9 @@ import keras
 
 from astrokeras.errors import UsageError
 from astrokeras.models.applications import NETWORKS, application
-from astrokeras.models.compact import compact
 from astrokeras.registration import Registry, unknown
 
-BACKBONES: Registry[Callable[[tuple[int, int, int]], keras.Model]] = Registry("backbone")
-BACKBONES.register("compact")(compact)
+BACKBONES: Registry[Callable[[tuple[int, int, int]], keras.Model]] = Registry("backbone", "astrokeras.models.backbones")
 
 
 def needs_three_channels(name: str) -> bool:
@@ -29,7 +27,7 @@ def needs_three_channels(name: str) -> bool:
 
 
 def build_backbone(name: str, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
-    """The backbone of this name.
+    """Return the backbone of this name.
 
     Args:
         name: ``compact`` or a network of `keras.applications`, such as ``mobilenet_v2``.

@@ -7,9 +7,9 @@ import pytest
 
 from astrokeras.errors import UsageError
 from astrokeras.models.applications import NETWORKS, ImageNetPreprocessing, WeightsUnavailable
-from astrokeras.models.backbones import BACKBONES, build_backbone
+from astrokeras.models.backbone import BACKBONES, build_backbone
 
-BUILT = ("compact", "mobilenet_v2", "vgg16", "efficientnet_b0", "mobilenet_v3_small")
+BUILT = ("compact", "mobilenet_v2", "vgg16", "efficientnet_b0", "efficientnet_v2_b0", "mobilenet_v3_small")
 
 
 def layers_of(model: keras.Model) -> list[keras.layers.Layer]:

@@ -4,6 +4,7 @@ import keras
 from keras import KerasTensor, layers
 
 from astrokeras.errors import UsageError
+from astrokeras.models.backbone import BACKBONES
 from astrokeras.models.normalization import batch_normalization
 
 # With a step of two pixels a stage, 16 px end as one.
@@ -16,6 +17,7 @@ def _convolution(x: KerasTensor, width: int, stride: int = 1) -> KerasTensor:
     return batch_normalization()(x)
 
 
+@BACKBONES.register("compact")
 def compact(input_shape: tuple[int, int, int]) -> keras.Model:
     """Four stages of a 3x3 convolution of stride 2, each but the last followed by a residual block.
 

@@ -1,0 +1,49 @@
+"""An encoder for records that has not been trained."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astrokeras.api.records import open_records
+from astrokeras.commands.backend import import_keras
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_encoder(
+    records: Any,
+    backbone: str = "compact",
+    *,
+    size: int | None = None,
+    resize: int | None = None,
+    stretch: str = "auto",
+    weights: str | Path | None = None,
+) -> "keras.Model":
+    """Stretch, resizing, channel adapter, backbone and pooling, from raw flux to the embedding.
+
+    Args:
+        records: `Records`, or the path of a records directory.
+        backbone: ``compact``, or a network of `keras.applications`.
+        size: side of the stamps after cropping; the records' own if None.
+        resize: side to which the encoder resamples them; None leaves them.
+        stretch: ``auto``, ``asinh`` or ``linear``.
+        weights: None for random ones, ``imagenet``, or a file.
+
+    Shapes:
+        flux [N, size, size, B] float32 -> embedding [N, D] float32
+
+    Units:
+        flux in that of the records; NaN counts as sky.
+
+    Raises:
+        AstrokerasError: an unknown name, a size that does not work, weights that cannot be had.
+
+    Example:
+        >>> encoder = astrokeras.build_encoder("records", backbone="mobilenet_v2", resize=96)  # doctest: +SKIP
+    """
+    import_keras(tensorflow=False)
+    from astrokeras.models import encoder  # noqa: PLC0415
+
+    opened = records if hasattr(records, "bands") else open_records(records)
+    given = None if weights is None else str(weights)
+    return encoder.build_encoder(opened, backbone=backbone, size=size, resize=resize, stretch=stretch, weights=given)

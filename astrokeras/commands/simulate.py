@@ -1,0 +1,25 @@
+"""``astrokeras simulate``."""
+
+from typing import Any
+
+from astrokeras.commands.base import Command, Console
+from astrokeras.config import SimulateConfig
+
+
+def _run(config: SimulateConfig, console: Console) -> dict[str, int]:
+    from astrokeras.survey.simulate import simulate  # noqa: PLC0415
+
+    return simulate(config, lambda fields: console.progress(fields, config.fields))
+
+
+def _text(config: SimulateConfig, counts: dict[str, Any]) -> str:
+    return f"{config.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+SIMULATE = Command(
+    "simulate",
+    "Make a small, realistic multi-band survey with a catalogue.",
+    SimulateConfig,
+    _run,
+    text=_text,
+)

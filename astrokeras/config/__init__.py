@@ -1,0 +1,36 @@
+"""One frozen dataclass a command: each option with its default, help and limits, written to the output as it was used.
+
+The field names are the names of the options with ``-`` written ``_``; the command line and the functions of the package
+are both made from them, so that an option stands in one place.
+"""
+
+from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
+from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
+from astrokeras.config.export import ExportConfig
+from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
+from astrokeras.config.predict import PredictConfig
+from astrokeras.config.pretrain import PretrainConfig
+from astrokeras.config.simulate import SimulateConfig
+from astrokeras.config.values import as_dict, describe_changes, from_dict
+
+__all__ = [
+    "DEFAULT_IMAGENET_BACKBONE",
+    "DEFAULT_SIZE",
+    "DEFAULT_SPLITS",
+    "DEFAULT_SPLIT_BY",
+    "MAX_CATALOG_BYTES",
+    "MAX_MODEL_BYTES",
+    "MAX_SEED",
+    "ConvertConfig",
+    "ExportConfig",
+    "FinetuneConfig",
+    "Option",
+    "PredictConfig",
+    "PretrainConfig",
+    "SimulateConfig",
+    "as_dict",
+    "declared",
+    "describe_changes",
+    "from_dict",
+    "option",
+]

@@ -1,0 +1,31 @@
+"""Configurations as plain dictionaries, which outputs record and resumed runs are compared with."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """Return the options of a configuration, ready for JSON (tuples become lists)."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}
+
+
+def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """In words, which of the named options of `as_dict` are not as they were."""
+    options = [(name, before.get(name), now.get(name)) for name in names]
+    return [
+        f"--{name.replace('_', '-')} was {_typed(was)} and is {_typed(is_)}"
+        for name, was, is_ in options
+        if was != is_ and _typed(was) != _typed(is_)
+    ]
+
+
+def _typed(value: Any) -> str:
+    if value in (None, [], ""):
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def from_dict(kind: type, options: Mapping[str, Any]) -> Any:
+    """Return a configuration from `as_dict`'s dictionary; lists become tuples again, unknown names are an error."""
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
