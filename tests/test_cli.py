@@ -340,7 +340,7 @@ def test_an_interrupt_at_the_keyboard_stops_every_process_without_a_word_more(su
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, start_new_session=True, text=True, **pipes) as process:
         for line in process.stderr:
-            if line.startswith("catalogue: magnitude_errors"):  # the last word before the work begins
+            if line.startswith("--label CLASS: "):  # the last word before the work begins
                 break
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
         _, rest = process.communicate(timeout=60)
