@@ -17,6 +17,7 @@ without starting processes and importing, `whole` is the command from start to e
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
@@ -37,8 +38,8 @@ from astropy.table import Table
 
 from astrokeras.config import ConvertConfig
 from astrokeras.parallel.processes import Pool
-from astrokeras.records.conversion import run_task as work
 from astrokeras.records.conversion.convert import convert
+from astrokeras.records.conversion.run_task import result_path
 
 FIELDS, SIDE, PROCESSES = ("A", "B", "C", "D"), 4096, 2
 BANDS = tuple("ugrizyJHKLMN")
@@ -156,17 +157,12 @@ def loop(survey: Path, size: int, out: Path) -> float:
 # Ours
 
 
-def _import_work(_: int) -> str:
-    time.sleep(0.2)
-    return work.__name__
-
-
 def ours(config: ConvertConfig) -> tuple[float, float]:
     """Seconds that we work, and the peak memory of a process in bytes (its own, without mapped files)."""
     _clear(Path(config.out))
     pool = Pool(PROCESSES)
     try:
-        list(pool.map(_import_work, range(2 * PROCESSES)))
+        list(pool.map(functools.partial(result_path, ""), range(2 * PROCESSES)))  # imports what the tasks need
         with Peak() as peak:
             began = time.perf_counter()
             convert(config, report=lambda line: None, executor=pool)
