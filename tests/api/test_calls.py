@@ -73,8 +73,8 @@ def test_wrong_arguments_of_a_call():
 
 def test_a_survey_by_name_sets_defaults_that_arguments_win_over():
     by_name = made("convert", survey="splus", images="dir", out="o")
-    assert by_name.bands[:2] == ("u", "J0378") or len(by_name.bands) == 12
-    assert "{field}" in by_name.images or by_name.images == "dir"
+    assert by_name.bands[:3] == ("U", "F378", "F395") and len(by_name.bands) == 12
+    assert (by_name.images, by_name.magnitudes) == ("dir", "{band}_auto")
     assert made("convert", survey="splus", images="dir", out="o", bands="gr").bands == ("g", "r")
 
 
