@@ -11,9 +11,9 @@ import numpy as np
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.classify import ClassifierTrainer, predict
-from astrokeras.evaluation.metrics import classification_metrics
 from astrokeras.pipeline.augment import Chain
 from astrokeras.records.directory import Records
+from astrokeras.tasks.classification import classification_scores
 from astrokeras.training.trainer import no_bar
 
 Shown = Callable[[int], AbstractContextManager[Callable[[int], None]]]
@@ -96,7 +96,7 @@ def run_arm(  # noqa: PLR0913 - what a comparison consists of
                     probabilities = trainer.head_output(features.of_exam(draw, exam))
                 else:
                     probabilities = predict(trainer.model, records, exam.split, config.batch_size, exam.select)
-                metrics[exam.split] = classification_metrics(exam.labels, probabilities)
+                metrics[exam.split] = classification_scores(exam.labels, probabilities)
         yield FineTuneResult(draw, mode, metrics, history, time.perf_counter() - started), trainer.model
 
 

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import EvaluationSet
-from astrokeras.evaluation.metrics import METRICS
 from astrokeras.evaluation.words import in_markdown, listed, shortened
 from astrokeras.files import write_atomically
 from astrokeras.records.directory import Records
 from astrokeras.survey.tables import markdown
+from astrokeras.tasks.classification import SCORES as METRICS
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
 _MOST = 120  # characters of a cell

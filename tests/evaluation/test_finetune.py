@@ -13,11 +13,11 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation import finetune as module
 from astrokeras.evaluation.classify import predict
 from astrokeras.evaluation.finetune import finetune
-from astrokeras.evaluation.metrics import classification_metrics
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.directory import Records
 from astrokeras.serving.trained import load_trained
+from astrokeras.tasks.classification import classification_scores
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
 
@@ -58,7 +58,7 @@ def test_saved_models_give_the_metrics_that_stand_in_the_table(place):
     known = labels >= 0
     for row in rows_of(place / "classes" / "repeats.csv")[-3:]:
         model = load_trained(place / "classes" / row["directory"]).model
-        scores = classification_metrics(labels[known], predict(model, records, "test", 16, known))
+        scores = classification_scores(labels[known], predict(model, records, "test", 16, known))
         for name, value in scores.items():
             assert float(row[f"test_{name}"]) == pytest.approx(value, abs=1e-4)
 

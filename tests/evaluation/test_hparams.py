@@ -13,7 +13,7 @@ from tensorboard import program
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.finetune import finetune
-from astrokeras.evaluation.metrics import METRICS
+from astrokeras.tasks.classification import SCORES as METRICS
 from tests.synthetic import write_records
 
 # Of a library within TensorBoard.

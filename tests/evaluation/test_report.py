@@ -8,9 +8,9 @@ import pytest
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import EvaluationSet
-from astrokeras.evaluation.metrics import METRICS
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.records.directory import Records
+from astrokeras.tasks.classification import SCORES as METRICS
 from tests.synthetic import write_records
 
 # Balanced accuracies on the test objects, by arm, budget and repeat.

@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
 
 
-def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return the four numbers of the comparison table.
+def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return the scores of a classifier.
 
     Args:
         labels: int ``[N]``, all of them known.
@@ -20,7 +20,10 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
         ``accuracy``; ``balanced_accuracy``, the mean recall of the classes that occur in `labels`; ``macro_f1``, the
         mean F1 of the same classes; ``auroc``, the mean over the same classes of the area under the curve of one class
         against the rest, NaN where only one class occurs.
+        All are NaN without labels.
     """
+    if len(labels) == 0:
+        return dict.fromkeys(SCORES, math.nan)
     predicted = probabilities.argmax(axis=1)
     present = np.unique(labels)
     with warnings.catch_warnings():

@@ -1,0 +1,190 @@
+"""What a target is, a task that reads what people know from labels, and the targets by name.
+
+A target is one file in `astrokeras/tasks/targets/` that subclasses `Target` and registers itself. Model and trainer see
+it as a task like any other: what it makes of the labels are fields of the batches.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from keras import KerasTensor
+
+from astrokeras.records.directory import Records
+from astrokeras.registration import Registry
+from astrokeras.tasks.base import Fields, Task
+
+LabelColumns = Mapping[str, np.ma.MaskedArray]
+"""By column name: [N] each, text or numbers, masked where missing."""
+
+Encoded = Mapping[str, np.ndarray]
+"""What `Target.encode` gives, by field name: [N, ...] each, NaN or -1 where missing."""
+
+LABEL = "label"
+"""The column of the labels that stood in the catalogue at conversion."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One named column of what is predicted; `unit` as astropy writes it, None for a number without one."""
+
+    name: str
+    unit: str | None
+    description: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The labels of every split.
+
+    Attributes:
+        splits: by the name of the split, the columns, in the order of the records.
+        names: of columns whose values are known beforehand, these, in their order.
+    """
+
+    splits: Mapping[str, LabelColumns]
+    names: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def split(self, name: str) -> LabelColumns:
+        """Return the columns of a split."""
+        return self.splits[name]
+
+    def distinct(self, column: str) -> tuple[str, ...]:
+        """Return the values of a column in all splits, as text: in the order known beforehand, or sorted."""
+        if column in self.names:
+            return self.names[column]
+        known = [np.ma.compressed(columns[column]) for columns in self.splits.values()]
+        return tuple(in_text(np.unique(np.concatenate(known))).tolist()) if known else ()
+
+
+def in_text(values: np.ndarray) -> np.ndarray:
+    """Return values as text; whole numbers without a point.
+
+    Example:
+        >>> in_text(np.array([3.0, 0.5])).tolist()
+        ['3', '0.5']
+    """
+    if values.dtype.kind == "f":
+        return np.array([f"{value:.15g}" for value in values], dtype=str)
+    return values.astype(str)
+
+
+def labels_of(records: Records, codes: Mapping[str, np.ndarray]) -> Labels:
+    """Return the labels that stand in records, as the column `LABEL`.
+
+    Args:
+        records: with the names of the classes.
+        codes: by split the numbers of the classes, [N], -1 for none.
+    """
+    names = np.array([*records.classes, ""])
+    splits = {split: {LABEL: np.ma.masked_array(names[code], mask=code < 0)} for split, code in codes.items()}
+    return Labels(splits, {LABEL: tuple(records.classes)})
+
+
+class Target(Task):
+    """A task that reads labels.
+
+    Its ``prediction`` outside of the loss and the metrics is what `activate` makes of the head's: probabilities, say.
+
+    Attributes:
+        main_score: the one of `scores` by which arms are compared first.
+        repeated_rows: whether several rows of one id in a table of labels can be used.
+    """
+
+    n_views = 1
+    main_score: ClassVar[str]
+    repeated_rows: ClassVar[bool] = False
+
+    @classmethod
+    @abc.abstractmethod
+    def columns(cls, **options: Any) -> tuple[str, ...]:
+        """Return the columns of the labels that it reads, from its options."""
+
+    @classmethod
+    @abc.abstractmethod
+    def fit(cls, records: Records, columns: LabelColumns, size: int, *, names: Labels, **options: Any) -> Self:
+        """Return the target for these labels.
+
+        Args:
+            records: the survey.
+            columns: `columns` of the training split, in the order of the records.
+            size: side of the stamps that the encoder gets.
+            names: the labels of all splits, of which `Labels.distinct` tells the names of classes; statistics come
+                from the training split alone.
+            options: those of the target, as typed.
+
+        Raises:
+            AstrokerasError: the labels lack what the target needs.
+            UsageError: an option has a value that it can't have.
+        """
+
+    @classmethod
+    @abc.abstractmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return the target that `config` came from."""
+
+    @property
+    @abc.abstractmethod
+    def config(self) -> dict[str, Any]:
+        """All that was fitted, ready for JSON: what stands in ``run.json``, and suffices for `describe`."""
+
+    @property
+    @abc.abstractmethod
+    def derived_fields(self) -> tuple[str, ...]:
+        """The names of what `encode` gives: no other target or column has them, as in ``class:label``."""
+
+    @abc.abstractmethod
+    def encode(self, labels: LabelColumns) -> dict[str, np.ndarray]:
+        """Return the fields for the batches, [N, ...] numbers each; NaN or -1 where missing."""
+
+    def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
+        """Return the stamp as it is, and the field, or the fields by name if there are several."""
+        names = self.derived_fields
+        return [flux], fields[names[0]] if len(names) == 1 else {name: fields[name] for name in names}
+
+    def activate(self, prediction: Any) -> Any:
+        """Return what a saved model predicts, from what the head gives: by layers of Keras, symbolic."""
+        return prediction
+
+    @abc.abstractmethod
+    def known(self, fields: Encoded) -> np.ndarray:
+        """Which examples have a label, [N] bool: those that a budget draws from."""
+
+    @abc.abstractmethod
+    def strata(self, fields: Encoded) -> np.ndarray:
+        """Return the groups by which draws are stratified, [N] integers: classes, or ranges of a number."""
+
+    @abc.abstractmethod
+    def probe(self, features: np.ndarray, fields: Encoded, seed: int) -> list[np.ndarray]:
+        """Return the weights of the head's layers, in the order of ``get_weights``, fitted by scikit-learn.
+
+        Args:
+            features: of the examples, [N, D], all of which have a label.
+            fields: of the same examples.
+            seed: of everything random.
+        """
+
+    @abc.abstractmethod
+    def outputs(self) -> tuple[Output, ...]:
+        """Return the named columns of a prediction."""
+
+    @abc.abstractmethod
+    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the columns of `outputs`, [N] each, of a prediction."""
+
+    @abc.abstractmethod
+    def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
+        """Return how good a prediction of a whole split is; what has no label is left out, NaN where undefined."""
+
+    @abc.abstractmethod
+    def constant(self, fields: Encoded) -> np.ndarray:
+        """Return what the simplest method predicts that these training fields allow, [1, ...], as a model would."""
+
+    def simple(self, features: np.ndarray, fields: Encoded) -> dict[str, list[np.ndarray]]:
+        """Return further simple methods by name: the weights of such a head on other features (fluxes), see `probe`."""
+        return {}
+
+
+TARGETS: Registry[type[Target]] = Registry("target", "astrokeras.tasks.targets")

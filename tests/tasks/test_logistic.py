@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from astrokeras.tasks.logistic import logistic_regression
+
+
+def softmax(features, kernel, bias):
+    logits = features @ kernel + bias
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_linear_head_is_scikit_learns_logistic_regression(n_classes):
+    rng = np.random.default_rng(1)
+    # One example of the last class: no cross-validation, so that the penalty is known.
+    labels = np.concatenate([np.arange(60) % (n_classes - 1), [n_classes - 1]])
+    features = rng.normal(3, [1, 5, 0.2, 1, 0], (61, 5)) + labels[:, None] * [1, 0, 0.2, 0, 0]
+    reference = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300, tol=1e-3)).fit(features, labels)
+    ours = softmax(features, *logistic_regression(features, labels, n_classes, seed=0))
+    np.testing.assert_allclose(ours, reference.predict_proba(features), atol=1e-5)
+
+
+def test_a_class_without_examples_gets_no_probability():
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 2], 20)
+    features = rng.normal(size=(40, 3)) + labels[:, None]
+    probabilities = softmax(features, *logistic_regression(features, labels, 3, seed=0))
+    assert probabilities[:, 1].max() < 1e-6
+    assert np.mean(probabilities.argmax(axis=1) == labels) > 0.7
