@@ -24,12 +24,16 @@ OBJECTS = "objects.parquet"
 ROWS_A_GROUP = 1 << 16  # rows of the table that are held in memory
 OWN = ("id", "split", "shard", "row", "ra", "dec", "x", "y", "field", "label")
 UNITS = {"ra": "deg", "dec": "deg", "x": "pix", "y": "pix"}
-_IN_VOTABLE = {"int64": "long", "float64": "double", "float32": "float", "str": "unicodeChar"}
+_IN_VOTABLE = {"int64": "long", "float64": "double", "float32": "float", "str": "unicodeChar", "vector": "float"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """Kind of a column: ``int64``, ``float64``, ``float32`` or ``str`` of at most so many characters; its unit."""
+    """Kind of a column and its unit.
+
+    A kind is ``int64``, ``float64``, ``float32``, ``str`` of at most `length` characters, or ``vector`` of `length`
+    float32 numbers.
+    """
 
     kind: str
     unit: str | None = None
@@ -60,7 +64,7 @@ def write_objects(path: Path, columns: Mapping[str, Column], shards: Iterable[Ma
     """
     from pyarrow import parquet  # noqa: PLC0415 - workers, which need none, start faster without it
 
-    schema = _schema(columns)
+    schema = arrow_schema(columns)
     with path.open("wb") as stream, parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
         for group in _groups(shards):
             writer.write_table(_as_arrow(group, schema), row_group_size=ROWS_A_GROUP)
@@ -92,13 +96,17 @@ def _as_arrow(columns: Mapping[str, np.ndarray], schema: "pa.Schema") -> "pa.Tab
     return pa.table(arrays, schema=schema)
 
 
-def _schema(columns: Mapping[str, Column]) -> "pa.Schema":
-    """Types, and the units in every way in which programs look for them."""
+def arrow_schema(columns: Mapping[str, Column], about: Mapping[str, str] | None = None) -> "pa.Schema":
+    """Return the types of columns, with the units in every way in which programs look for them.
+
+    Args:
+        columns: their kinds, by name.
+        about: further metadata of the file.
+    """
     import pyarrow as pa  # noqa: PLC0415
 
-    types = {"int64": pa.int64(), "float64": pa.float64(), "float32": pa.float32(), "str": pa.string()}
     fields = [
-        pa.field(name, types[column.kind], metadata={"unit": column.unit} if column.unit else None)
+        pa.field(name, _arrow_type(column), metadata={"unit": column.unit} if column.unit else None)
         for name, column in columns.items()
     ]
     return pa.schema(
@@ -109,8 +117,17 @@ def _schema(columns: Mapping[str, Column]) -> "pa.Schema":
             "IVOA.VOTable-Parquet.version": "1.0",
             "IVOA.VOTable-Parquet.content": _as_votable(columns),
             "PANDAS_ATTRS": json.dumps({"units": {n: column.unit for n, column in columns.items() if column.unit}}),
+            **(about or {}),
         },
     )
+
+
+def _arrow_type(column: Column) -> "pa.DataType":
+    import pyarrow as pa  # noqa: PLC0415
+
+    if column.kind == "vector":
+        return pa.list_(pa.float32(), column.length)
+    return {"int64": pa.int64(), "float64": pa.float64(), "float32": pa.float32(), "str": pa.string()}[column.kind]
 
 
 def _for_astropy(columns: Mapping[str, Column]) -> str:
@@ -119,11 +136,17 @@ def _for_astropy(columns: Mapping[str, Column]) -> str:
         {
             "name": name,
             **({"unit": column.unit} if column.unit else {}),
-            "datatype": column.kind.replace("str", "string"),
+            **_ecsv_type(column),
         }
         for name, column in columns.items()
     ]
     return "\n".join(["datatype:", *(f"- {json.dumps(line)}" for line in lines)])
+
+
+def _ecsv_type(column: Column) -> dict[str, str]:
+    if column.kind == "vector":
+        return {"datatype": "string", "subtype": f"float32[{column.length}]"}
+    return {"datatype": column.kind.replace("str", "string")}
 
 
 def _as_votable(columns: Mapping[str, Column]) -> str:
@@ -133,7 +156,13 @@ def _as_votable(columns: Mapping[str, Column]) -> str:
     """
     fields = "".join(
         f"<FIELD name={quoteattr(name)} datatype={quoteattr(_IN_VOTABLE[column.kind])}"
-        + (' arraysize="*"' if column.kind == "str" else "")
+        + (
+            ' arraysize="*"'
+            if column.kind == "str"
+            else f' arraysize="{column.length}"'
+            if column.kind == "vector"
+            else ""
+        )
         + (f" unit={quoteattr(column.unit)}" if column.unit else "")
         + "/>"
         for name, column in columns.items()
