@@ -8,7 +8,7 @@ import functools
 from astrokeras.commands.base import Command
 from astrokeras.registration import modules_of, plugins
 
-ORDER = ("simulate", "convert", "inspect", "pretrain", "finetune", "predict", "export", "demo")
+ORDER = ("simulate", "convert", "inspect", "pretrain", "finetune", "predict", "export", "label", "demo")
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SP
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
 from astrokeras.config.export import ExportConfig
 from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
+from astrokeras.config.label import LabelConfig
 from astrokeras.config.predict import PredictConfig
 from astrokeras.config.pretrain import PretrainConfig
 from astrokeras.config.simulate import SimulateConfig
@@ -24,6 +25,7 @@ __all__ = [
     "ConvertConfig",
     "ExportConfig",
     "FinetuneConfig",
+    "LabelConfig",
     "Option",
     "PredictConfig",
     "PretrainConfig",

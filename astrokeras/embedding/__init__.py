@@ -1,0 +1,1 @@
+"""What embeddings are for: one file, one use."""

@@ -18,11 +18,12 @@ HEAD, FONT = 24, 11  # height of the line above the stamps, and of letters
 _BRIGHT = 5  # times the sky noise
 
 
-def rgb(flux: np.ndarray, records: Records) -> np.ndarray:
+def rgb(flux: np.ndarray, records: Records, balance: np.ndarray | None = None) -> np.ndarray:
     """Stamps in colour: the reddest third of the bands as red, the middle one as green, the bluest as blue.
 
     Bands count in units of their sky noise, and the channels are balanced so that what is bright is grey on average
-    over the stamps given; NaN pixels look like sky. Display levels (JPEG, PNG) of three channels are shown as they are.
+    over the stamps given, or by `balance`, which `white_balance` gave for others; NaN pixels look like sky. Display
+    levels (JPEG, PNG) of three channels are shown as they are.
 
     Shapes:
         flux ``[N, H, W, B]`` in the records' unit → ``[N, H, W, 3]`` uint8.
@@ -35,13 +36,29 @@ def rgb(flux: np.ndarray, records: Records) -> np.ndarray:
     if records.unit == "display":
         channels = good if good.shape[-1] == 3 else np.stack([good[..., third].mean(axis=-1) for third in thirds], -1)
         return np.clip(channels, 0, 255).astype(np.uint8)
-    significance = (good - sky) / np.array(records.noise)
-    channels = np.stack([significance[..., third].mean(axis=-1) for third in thirds], axis=-1)
-    bright = channels.mean(axis=-1) > _BRIGHT
-    if bright.any():  # a white balance: what shines is grey on average, whatever the depth of each band
-        light = np.maximum(channels[bright].mean(axis=0), 1.0)
-        channels *= light.mean() / light
+    channels = _channels(good, records) * (white_balance(flux, records) if balance is None else balance)
     return np.stack([make_lupton_rgb(*np.moveaxis(stamp, -1, 0), minimum=-2, stretch=10, Q=8) for stamp in channels])
+
+
+def white_balance(flux: np.ndarray, records: Records) -> np.ndarray:
+    """Return factors for red, green and blue by which what shines in these stamps is grey on average.
+
+    Shapes:
+        flux ``[N, H, W, B]`` in the records' unit → ``[3]``.
+    """
+    channels = _channels(np.where(np.isfinite(flux), flux, np.array(records.sky)), records)
+    bright = channels.mean(axis=-1) > _BRIGHT
+    if not bright.any():
+        return np.ones(3)
+    light = np.maximum(channels[bright].mean(axis=0), 1.0)
+    return light.mean() / light
+
+
+def _channels(good: np.ndarray, records: Records) -> np.ndarray:
+    """Red, green and blue light in units of the sky noise."""
+    significance = (good - np.array(records.sky)) / np.array(records.noise)
+    thirds = band_thirds(len(records.bands))
+    return np.stack([significance[..., third].mean(axis=-1) for third in thirds], axis=-1)
 
 
 def write_sheet(records: Records, path: str | Path, seed: int, by: str | None = None) -> None:

@@ -1,0 +1,53 @@
+"""Single stamps, wherever in the shards they lie."""
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from astrokeras.errors import AstrokerasError
+from astrokeras.records.directory import Records
+from astrokeras.records.example import decode
+from astrokeras.records.tfrecord import offsets, read_at
+
+
+class Stamps:
+    """Reads single stamps by their place, which `Records.objects` gives; a shard's places are looked up once.
+
+    Args:
+        records: whose stamps.
+
+    Example:
+        >>> records = Records.load("records")  # doctest: +SKIP
+        >>> table = records.objects()  # doctest: +SKIP
+        >>> Stamps(records).flux([(table["shard"][5], table["row"][5])]).shape  # doctest: +SKIP
+        (1, 64, 64, 5)
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._shape = (records.size, records.size, len(records.bands))
+        self._paths = {Path(name).name: Path(name) for split in records.splits for name in records.shards(split)}
+        self._starts = functools.lru_cache(maxsize=64)(offsets)
+
+    def flux(self, places: Iterable[tuple[str, int]]) -> np.ndarray:
+        """Read the stamps at these places, each the name of a shard and a row within it.
+
+        Shapes:
+            ``[N, H, W, B]`` float32, in the records' unit.
+
+        Raises:
+            AstrokerasError: there is no such place, or the shard is damaged.
+        """
+        return np.stack([self._one(str(shard), int(row)) for shard, row in places])
+
+    def _one(self, shard: str, row: int) -> np.ndarray:
+        try:
+            path = self._paths[shard]
+            start = self._starts(path)[row]
+            (record,) = read_at(path, [start])
+            return np.frombuffer(decode(record)["image"], dtype="<f4").reshape(self._shape)
+        except (KeyError, IndexError):
+            raise AstrokerasError(f"there is no record {row} in shard {shard!r}; convert the survey again") from None
+        except (OSError, ValueError) as error:
+            raise AstrokerasError(f"{error}; convert the survey again") from None
