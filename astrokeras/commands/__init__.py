@@ -8,7 +8,10 @@ import functools
 from astrokeras.commands.base import Command
 from astrokeras.registration import modules_of, plugins
 
-ORDER = ("simulate", "convert", "inspect", "pretrain", "finetune", "predict", "export", "label", "demo")
+ORDER = (
+    "simulate", "convert", "inspect", "pretrain", "finetune", "embed", "map", "search", "anomalies", "cluster",
+    "suggest", "label", "fewshot", "predict", "export", "demo",
+)  # fmt: skip
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
 from astrokeras.config.label import LabelConfig
 from astrokeras.config.predict import PredictConfig
 from astrokeras.config.pretrain import PretrainConfig
+from astrokeras.config.search import SearchConfig
 from astrokeras.config.simulate import SimulateConfig
 from astrokeras.config.values import as_dict, describe_changes, from_dict
 
@@ -29,6 +30,7 @@ __all__ = [
     "Option",
     "PredictConfig",
     "PretrainConfig",
+    "SearchConfig",
     "SimulateConfig",
     "as_dict",
     "declared",

@@ -1,5 +1,7 @@
 """Stamps as a person sees them."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +10,7 @@ from astropy.visualization import make_lupton_rgb
 from PIL import Image, ImageDraw, ImageFont
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import write_atomically
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import read
@@ -16,6 +19,19 @@ from astrokeras.survey.bands import band_thirds
 COLUMNS, ROWS, CELL, CAPTION = 12, 8, 96, 30
 HEAD, FONT = 24, 11  # height of the line above the stamps, and of letters
 _BRIGHT = 5  # times the sky noise
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One stamp of a sheet: its picture ``[S, S, 3]`` uint8 as `upright` gives it, and two lines below it.
+
+    Of the first line the beginning is shown where there is no room for all, of the second the end.
+    """
+
+    picture: np.ndarray
+    first: str = ""
+    second: str = ""
+    faint: bool = False
 
 
 def rgb(flux: np.ndarray, records: Records, balance: np.ndarray | None = None) -> np.ndarray:
@@ -81,22 +97,38 @@ def write_sheet(records: Records, path: str | Path, seed: int, by: str | None = 
     order = [index for row in places for index in row]
     shape = (records.size, records.size, len(records.bands))
     flux = np.stack([np.frombuffer(examples[index]["image"], dtype="<f4").reshape(shape) for index in order])
-    pictures = dict(zip(order, rgb(flux, records), strict=True))
-    sheet = Image.new("RGB", (COLUMNS * (CELL + 4), HEAD + len(places) * (CELL + CAPTION)), "white")
+    pictures = dict(zip(order, upright(rgb(flux, records), records), strict=True))
+    save_sheet(records, path, [[_cell(records, examples[i], pictures[i]) for i in row] for row in places])
+
+
+def upright(pictures: np.ndarray, records: Records) -> np.ndarray:
+    """Turn pictures ``[N, H, W, 3]`` so that row 0 is at the bottom, as images of the sky are; photographs stay."""
+    return pictures if records.unit == "display" else pictures[:, ::-1]
+
+
+def save_sheet(records: Records, path: Path, rows: Sequence[Sequence[Cell]]) -> None:
+    """Write a sheet of rows of at most `COLUMNS` stamps, below a line that says what they are.
+
+    Raises:
+        AstrokerasError: it cannot be written.
+    """
+    sheet = Image.new("RGB", (COLUMNS * (CELL + 4), HEAD + len(rows) * (CELL + CAPTION)), "white")
     pen = ImageDraw.Draw(sheet)
     # Pillow's own font has few letters.
     pen.font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", FONT)
     _draw_head(pen, records)
-    for line, row in enumerate(places):
-        for column, index in enumerate(row):
+    for line, row in enumerate(rows):
+        for column, cell in enumerate(row):
             left, top = column * (CELL + 4), HEAD + line * (CELL + CAPTION)
-            # Row 0 of an image of the sky is at the bottom, of a photograph at the top.
-            upright = pictures[index] if records.unit == "display" else pictures[index][::-1]
-            sheet.paste(Image.fromarray(upright).resize((CELL, CELL), Image.Resampling.NEAREST), (left, top))
-            _draw_caption(pen, records, examples[index], (left + 2, top + CELL))
+            sheet.paste(Image.fromarray(cell.picture).resize((CELL, CELL), Image.Resampling.NEAREST), (left, top))
+            pen.text(
+                (left + 2, top + CELL), _fitting(pen, cell.first, CELL - 2), fill="gray" if cell.faint else "black"
+            )
+            below = (left + 2, top + CELL + CAPTION // 2 - 1)
+            pen.text(below, _fitting(pen, cell.second, CELL - 2, end=True), fill="dimgray")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
+        write_atomically(path, sheet.save)
     except OSError as error:
         raise AstrokerasError(f"cannot write {path}: {error.strerror or error}") from None
 
@@ -132,15 +164,11 @@ def _draw_head(pen: ImageDraw.ImageDraw, records: Records) -> None:
     pen.text((2, HEAD / 2), _fitting(pen, stamps, room), fill="black", anchor="lm")
 
 
-def _draw_caption(pen: ImageDraw.ImageDraw, records: Records, example: dict, corner: tuple[int, int]) -> None:
-    """Return the class, and below it the id, whose end says most."""
-    left, top = corner
-    label = int(example["label"][0])
-    if records.classes:
-        text = records.classes[label] if label >= 0 else "unlabelled"
-        pen.text((left, top), _fitting(pen, text, CELL - 2), fill="black" if label >= 0 else "gray")
-    identifier = bytes(example["id"]).decode()
-    pen.text((left, top + CAPTION // 2 - 1), _fitting(pen, identifier, CELL - 2, end=True), fill="dimgray")
+def _cell(records: Records, example: dict, picture: np.ndarray) -> Cell:
+    """Return a cell with the class, and below it the id, whose end says most."""
+    label, identifier = int(example["label"][0]), bytes(example["id"]).decode()
+    first = "" if not records.classes else records.classes[label] if label >= 0 else "unlabelled"
+    return Cell(picture, first, identifier, faint=label < 0)
 
 
 def _fitting(pen: ImageDraw.ImageDraw, text: str, width: float, *, end: bool = False) -> str:

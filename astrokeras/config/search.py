@@ -1,0 +1,39 @@
+"""Options of ``astrokeras search``."""
+
+import dataclasses
+
+from astrokeras.config.declare import MAX_SEED, option
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """Options of ``astrokeras search``."""
+
+    embeddings: str = option(help="Embeddings file.", group="Input and output", argument=True)
+    out: str = option(help="Table to write: .parquet, .fits, .ecsv or .csv.", group="Input and output")
+    id: tuple[str, ...] = option(
+        (), "An object to find the like of; repeat it for several.", group="Queries", repeated=True
+    )
+    position: tuple[str, ...] = option(
+        (),
+        "RA,DEC in degrees, for the object there; repeat it for several.",
+        group="Queries",
+        repeated=True,
+        metavar="RA,DEC",
+    )
+    radius: float = option(3.0, "Arcseconds within which --position finds an object.", group="Queries")
+    queries: str | None = option(
+        None, "Another embeddings file, of the same encoder, that has the objects of --id and --position.",
+        group="Queries", metavar="FILE.parquet",
+    )  # fmt: skip
+    together: bool = option(
+        False, "One list, of what is like the mean of the queries; otherwise a list for each.", group="Queries"
+    )
+    count: int = option(20, "Length of each list.", group="Search", minimum=1, maximum=100_000)
+    metric: str = option("cosine", "Distance of embeddings.", group="Search", choices=("cosine", "euclidean"))
+    sheet: str | None = option(None, "Contact sheet of the stamps.", group="Input and output", metavar="FILE.png")
+    records: str | None = option(
+        None, "Records with the stamps, for --sheet.  [default: those that were embedded]", group="Input and output"
+    )
+    overwrite: bool = option(False, "Replace existing files.", group="Input and output")
+    seed: int = option(0, "Nothing here is random; as for all commands.", group="Running", maximum=MAX_SEED)
