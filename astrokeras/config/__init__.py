@@ -13,6 +13,7 @@ from astrokeras.config.predict import PredictConfig
 from astrokeras.config.pretrain import PretrainConfig
 from astrokeras.config.search import SearchConfig
 from astrokeras.config.simulate import SimulateConfig
+from astrokeras.config.suggest import SuggestConfig
 from astrokeras.config.values import as_dict, describe_changes, from_dict
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "PretrainConfig",
     "SearchConfig",
     "SimulateConfig",
+    "SuggestConfig",
     "as_dict",
     "declared",
     "describe_changes",

@@ -13,11 +13,11 @@ from astrokeras.config import LabelConfig
 from astrokeras.embedding.labelling.server import LabellingServer
 from astrokeras.embedding.labelling.session import Question, Session
 from astrokeras.embedding.labelling.table import LabelTable
+from astrokeras.embedding.labels import text_values
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb, white_balance
 from astrokeras.records.stamps import Stamps
-from astrokeras.survey.columns import as_text
 from astrokeras.survey.tables import read_table
 from astrokeras.text import is_plain
 
@@ -87,10 +87,7 @@ def read_ids(path: str, limit: int) -> list[str]:
         AstrokerasError: it cannot be read, or has no column ``id``.
     """
     table = read_table(path, text_columns=("id",), limit=limit)
-    name = next((name for name in table.colnames if name.lower() == "id"), None)
-    if name is None:
-        raise AstrokerasError(f"{path} has no column id; it has {', '.join(table.colnames)[:200]}")
-    return list(dict.fromkeys(as_text(table[name]).tolist()))
+    return list(dict.fromkeys(text_values(table, "id", path)))
 
 
 def choose_rows(

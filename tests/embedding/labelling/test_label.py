@@ -147,6 +147,8 @@ def test_which_objects_are_shown():
 def test_ids_of_suggestions_keep_their_zeros(tmp_path):
     (tmp_path / "s.csv").write_text("ID,score\n007,0.5\n12,0.4\n007,0.1\n")
     assert read_ids(str(tmp_path / "s.csv"), 1 << 20) == ["007", "12"]
+    Table({"id": [7, 12]}).write(tmp_path / "s.parquet")
+    assert read_ids(str(tmp_path / "s.parquet"), 1 << 20) == ["7", "12"]
     (tmp_path / "t.csv").write_text("name,score\n007,0.5\n")
     with pytest.raises(AstrokerasError, match="has no column id; it has name, score"):
         read_ids(str(tmp_path / "t.csv"), 1 << 20)
