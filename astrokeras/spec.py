@@ -1,23 +1,28 @@
 """Specifications that a user types: names with arguments, as in ``shift(4)|noise(0.1)`` or ``magnitudes(loss=huber)``.
 
-A specification is read, never run: arguments are numbers and words and nothing else. What a name takes is a list of
-`Number` and `Word`, against which `bind` checks the arguments.
+A specification is read, never run: Python's own parser finds its structure, of which names, calls, arguments and ``|``
+are known here and nothing else. Names may be words that Python keeps for itself (``class``) or would take apart
+(``a-b``); text in quotes may be any. What a name takes is a list of parameters (`Number`, `Whole`, `Word`, `Flag`,
+`Text`, `Columns`, `File`), against which `bind` checks the arguments.
 """
 
+import ast
 import dataclasses
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from astrokeras.errors import UsageError, unknown_name
+from astrokeras.parameters import Columns, File, Flag, Number, Parameter, Text, Typed, Value, Whole, Word, in_words
 
-Value = float | str
+__all__ = ["Call", "bind", "parse", "parse_one", "signature"]
+__all__ += ["Columns", "File", "Flag", "Number", "Parameter", "Text", "Typed", "Value", "Whole", "Word"]
 
 _LONGEST = 2000
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))|(?P<word>[A-Za-z_][\w.-]*)|(?P<sign>[(),=|]))"
+_ATOM = re.compile(
+    r"""(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))|(?P<word>[A-Za-z_][\w.-]*)"""
+    r"""|(?P<quoted>"[^"]*"|'[^']*')|(?P<sign>[(),=|])|(?P<space>\s+)"""
 )
+_FORM = "it is written like name|name(1.5)|name(0.9,1.1,option=word)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,99 +30,20 @@ class Call:
     """One name with its arguments, as it was typed."""
 
     name: str
-    positional: tuple[Value, ...] = ()
-    named: tuple[tuple[str, Value], ...] = ()
+    positional: tuple[Typed, ...] = ()
+    named: tuple[tuple[str, Typed], ...] = ()
 
     def __str__(self) -> str:
-        arguments = [_text(value) for value in self.positional] + [f"{k}={_text(v)}" for k, v in self.named]
+        arguments = [in_words(value) for value in self.positional] + [f"{k}={in_words(v)}" for k, v in self.named]
         return f"{self.name}({','.join(arguments)})" if arguments else self.name
 
 
-@dataclasses.dataclass(frozen=True)
-class Number:
-    """An argument that is a number from `low` to `high`, both included; without a `default` it must be given."""
-
-    name: str
-    low: float = -math.inf
-    high: float = math.inf
-    default: float | None = None
-
-    @property
-    def allowed(self) -> str:
-        """What it may be, for people."""
-        if math.isinf(self.low) and math.isinf(self.high):
-            return "a number"
-        if math.isinf(self.high):
-            return f"a number of at least {_text(self.low)}"
-        return f"a number from {_text(self.low)} to {_text(self.high)}"
-
-    def accepts(self, value: Value) -> bool:
-        """Whether it may be `value`."""
-        return not isinstance(value, str) and math.isfinite(value) and self.low <= value <= self.high
-
-
-@dataclasses.dataclass(frozen=True)
-class Word:
-    """An argument that is one of a few words; without a `default` it must be given."""
-
-    name: str
-    choices: tuple[str, ...]
-    default: str | None = None
-
-    @property
-    def allowed(self) -> str:
-        """What it may be, for people."""
-        return " or ".join(self.choices)
-
-    def accepts(self, value: Value) -> bool:
-        """Whether it may be `value`."""
-        return value in self.choices
-
-
-Parameter = Number | Word
-
-
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-class _Reader:
-    """The tokens of a specification, one after the other."""
-
-    def __init__(self, text: str, option: str) -> None:
-        self.text, self.option, self.tokens, position = text, option, [], 0
-        stripped = text.rstrip()
-        while position < len(stripped):
-            match = _TOKEN.match(stripped, position)
-            if match is None:
-                start = position + len(stripped[position:]) - len(stripped[position:].lstrip())
-                raise self.error(f"a name, a number or one of ( ) , = |, not {stripped[start:][:12]!r}")
-            self.tokens.append((match.lastgroup, match[match.lastgroup]))
-            position = match.end()
-        self.next = 0
-
-    def error(self, expected: str) -> UsageError:
-        return UsageError(
-            f"{self.option} {self.text!r} cannot be read: expected {expected}; "
-            "it is written like name|name(1.5)|name(0.9,1.1,option=word)"
-        )
-
-    def peek(self) -> tuple[str, str]:
-        return self.tokens[self.next] if self.next < len(self.tokens) else ("end", "")
-
-    def take(self, kind: str, sign: str = "", *, expected: str) -> str:
-        found, text = self.peek()
-        if found != kind or (sign and text != sign):
-            raise self.error(f"{expected} {'before its end' if found == 'end' else f'instead of {text!r}'}")
-        self.next += 1
-        return text
-
-    def is_sign(self, sign: str) -> bool:
-        return self.peek() == ("sign", sign)
+class _Unreadable(Exception):
+    """Why a specification cannot be read: what was expected."""
 
 
 def parse(text: str, option: str) -> tuple[Call, ...]:
-    """Read ``name|name(argument,…,key=argument)|…``; an argument is a number or a word.
+    """Read ``name|name(argument,…,key=argument)|…``; an argument is a number, a word, or text in quotes.
 
     Args:
         text: what was typed.
@@ -125,16 +51,18 @@ def parse(text: str, option: str) -> tuple[Call, ...]:
 
     Raises:
         UsageError: it cannot be read.
+
+    Example:
+        >>> parse("class('Hubble T')|shift(4)", "--augment")[0]
+        Call(name='class', positional=('Hubble T',), named=())
     """
     if len(text) > _LONGEST:
         raise UsageError(f"{option} {text[:40]!r}… has {len(text):,} characters, at most {_LONGEST:,} can be meant")
-    reader = _Reader(text, option)
-    calls = [_call(reader)]
-    while reader.is_sign("|"):
-        reader.next += 1
-        calls.append(_call(reader))
-    reader.take("end", expected="| or nothing")
-    return tuple(calls)
+    try:
+        plain, atoms = _numbered(text)
+        return tuple(_call(node, atoms) for node in _in_turn(_structure(plain, atoms)))
+    except _Unreadable as error:
+        raise UsageError(f"{option} {text!r} cannot be read: {error}; {_FORM}") from None
 
 
 def parse_one(text: str, option: str) -> Call:
@@ -149,46 +77,92 @@ def parse_one(text: str, option: str) -> Call:
     return calls[0]
 
 
-def _call(reader: _Reader) -> Call:
-    name = reader.take("word", expected="a name")
-    positional: list[Value] = []
-    named: list[tuple[str, Value]] = []
-    if not reader.is_sign("("):
-        return Call(name)
-    reader.next += 1
-    while not reader.is_sign(")"):
-        if positional or named:
-            reader.take("sign", ",", expected=", or )")
-        kind, text = reader.peek()
-        if kind == "word":
-            reader.next += 1
-            if reader.is_sign("="):
-                reader.next += 1
-                if text in dict(named):
-                    raise reader.error(f"{text} once only")
-                named.append((text, _value(reader)))
-                continue
-            value: Value = text
+@dataclasses.dataclass(frozen=True)
+class _Atom:
+    """A name, number or quoted text; `bare` if it may be a name."""
+
+    value: Typed
+    bare: bool
+
+
+def _numbered(text: str) -> tuple[str, Mapping[str, _Atom]]:
+    """Return the text with ``_0_``, ``_1_`` … for names, numbers and quoted text, and what they stand for."""
+    atoms: dict[str, _Atom] = {}
+    parts: list[str] = []
+    position = 0
+    while position < len(text):
+        match = _ATOM.match(text, position)
+        if match is None:
+            raise _Unreadable(f"expected a name, a number or one of ( ) , = |, not {text[position:][:12]!r}")
+        kind, found, position = match.lastgroup, match[0], match.end()
+        if kind == "space":
+            parts.append(" ")
+        elif kind == "sign":
+            parts.append(found)
         else:
-            value = _value(reader)
-        if named:
-            raise reader.error(f"arguments without a name before those with one, not {_text(value)!r} after them")
-        positional.append(value)
-    reader.next += 1
-    return Call(name, tuple(positional), tuple(named))
+            name = f"_{len(atoms)}_"
+            value = float(found) if kind == "number" else found[1:-1] if kind == "quoted" else found
+            atoms[name] = _Atom(value, kind == "word")
+            parts.append(f" {name} ")
+    return "".join(parts).strip(), atoms
 
 
-def _value(reader: _Reader) -> Value:
-    kind, text = reader.peek()
-    if kind not in ("number", "word"):
-        raise reader.error(f"a number or a word {'before its end' if kind == 'end' else f'instead of {text!r}'}")
-    reader.next += 1
-    return text if kind == "word" else float(text)
+def _structure(plain: str, atoms: Mapping[str, _Atom]) -> ast.expr:
+    try:
+        return ast.parse(plain, mode="eval").body
+    except SyntaxError as error:
+        reason = _in_their_words(error.msg, atoms)
+        where = _in_their_words(plain[max(0, (error.offset or 1) - 1) :], atoms).strip()
+        told = f"{where[:12]!r} does not fit" if where else "it breaks off before its end"
+        reason = told if reason == "invalid syntax" else f"{told} ({reason})"
+    except (RecursionError, MemoryError, ValueError):
+        reason = "it is nested too deeply"
+    raise _Unreadable(reason) from None
+
+
+def _in_their_words(text: str, atoms: Mapping[str, _Atom]) -> str:
+    return re.sub(" ?(_[0-9]+_) ?", lambda match: in_words(atoms[match[1]].value), text)
+
+
+def _in_turn(tree: ast.expr) -> list[ast.expr]:
+    """Return what stands between the signs ``|``."""
+    nodes: list[ast.expr] = []
+    while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.BitOr):
+        nodes.append(tree.right)
+        tree = tree.left
+    return [tree, *reversed(nodes)]
+
+
+def _call(node: ast.expr, atoms: Mapping[str, _Atom]) -> Call:
+    if isinstance(node, ast.Name):
+        return Call(_name(node.id, atoms))
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise _Unreadable("expected a name, or a name with arguments in parentheses, between the signs |")
+    named: dict[str, Typed] = {}
+    for keyword in node.keywords:
+        name = _name(keyword.arg or "", atoms)
+        if name in named:
+            raise _Unreadable(f"expected {name} once only")
+        named[name] = _argument(keyword.value, atoms)
+    positional = tuple(_argument(argument, atoms) for argument in node.args)
+    return Call(_name(node.func.id, atoms), positional, tuple(named.items()))
+
+
+def _name(key: str, atoms: Mapping[str, _Atom]) -> str:
+    if not atoms[key].bare:
+        raise _Unreadable(f"expected a name instead of {in_words(atoms[key].value)!r}")
+    return str(atoms[key].value)
+
+
+def _argument(node: ast.expr, atoms: Mapping[str, _Atom]) -> Typed:
+    if not isinstance(node, ast.Name):
+        raise _Unreadable("expected a number, a word or text in quotes as an argument, nothing that has parts itself")
+    return atoms[node.id].value
 
 
 def signature(name: str, parameters: Sequence[Parameter], others: Number | None = None) -> str:
     """How a name is written: ``zoom(low, high, keep=flux)``."""
-    parts = [p.name if p.default is None else f"{p.name}={_text(p.default)}" for p in parameters]
+    parts = [parameter.form for parameter in parameters]
     parts += [f"{others.name}=…"] if others else []
     return f"{name}({', '.join(parts)})" if parts else name
 
@@ -200,7 +174,7 @@ def bind(
 
     Args:
         call: as it was typed.
-        parameters: what the name takes, in order.
+        parameters: what the name takes, in order; if the first is `Columns`, it gets all arguments without a name.
         option: where it was typed, for messages.
         others: what arguments of any further name must be; none are allowed without.
 
@@ -212,10 +186,14 @@ def bind(
     """
     written = f"{option} {call}"
     form = f"it is written {signature(call.name, parameters, others)}"
-    if len(call.positional) > len(parameters):
+    given: dict[str, Typed | tuple[Typed, ...]] = {}
+    if parameters and isinstance(parameters[0], Columns):
+        given |= {parameters[0].name: call.positional} if call.positional else {}
+    elif len(call.positional) > len(parameters):
         most = len(parameters)
         raise UsageError(f"{written}: {len(call.positional)} arguments without a name, expected at most {most}; {form}")
-    given: dict[str, Value] = dict(zip((p.name for p in parameters), call.positional, strict=False))
+    else:
+        given |= dict(zip((p.name for p in parameters), call.positional, strict=False))
     known = {p.name for p in parameters}
     for name, value in call.named:
         if name in given:
@@ -225,17 +203,19 @@ def bind(
         given[name] = value
     values: dict[str, Value] = {}
     for parameter in parameters:
-        value = given.get(parameter.name, parameter.default)
-        if value is None:
+        if parameter.name in given:
+            values[parameter.name] = _read(parameter, parameter.name, given[parameter.name], written, form)
+        elif parameter.default is None:
             raise UsageError(f"{written}: {parameter.name} is missing ({parameter.allowed}); {form}")
-        _check(parameter, parameter.name, value, written, form)
-        values[parameter.name] = value
-    further = {name: value for name, value in given.items() if name not in known}
-    for name, value in further.items():
-        _check(others, name, value, written, form)
+        else:
+            values[parameter.name] = parameter.default
+    further = {n: _read(others, n, value, written, form) for n, value in given.items() if n not in known}
     return values, further
 
 
-def _check(parameter: Parameter, name: str, value: Value, written: str, form: str) -> None:
-    if not parameter.accepts(value):
-        raise UsageError(f"{written}: {name} is {_text(value)}, expected {parameter.allowed}; {form}")
+def _read(parameter: Parameter, name: str, value: Typed | tuple[Typed, ...], written: str, form: str) -> Value:
+    try:
+        return parameter.read(value)
+    except ValueError:
+        said = ", ".join(map(in_words, value)) if isinstance(value, tuple) else in_words(value)
+        raise UsageError(f"{written}: {name} is {said}, expected {parameter.allowed}; {form}") from None

@@ -1,8 +1,7 @@
 """Choose catalogue rows by a condition such as ``r < 21 & FLAGS == 0``.
 
-The text is parsed to Python's syntax tree and rebuilt from the few kinds of nodes that are known here; pandas
-evaluates the result on the named columns. Nothing of the text itself is ever executed: no attribute, call, subscript
-or name that is not a column reaches pandas.
+The text is parsed to Python's syntax tree, of which a few kinds of nodes are known here; their operators are applied to
+the named columns, as pandas holds them. Nothing of the text itself is ever executed.
 
 A row is chosen where the condition is known to be true. A comparison with a missing value (NaN, masked, empty text,
 the logarithm of a negative number) is neither true nor false, and neither is its opposite, as in SQL.
@@ -10,11 +9,13 @@ the logarithm of a negative number) is neither true nor false, and neither is it
 
 import ast
 import io
+import operator
 import re
 import tokenize
 import warnings
+from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
@@ -31,9 +32,17 @@ FUNCTIONS = (
 TESTS = ("isnan", "isfinite")
 MAX_LENGTH = 10_000
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`([^`]*)`""")
-_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
-_ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
-_Typed = tuple[ast.expr, str]
+_ARITHMETIC = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
+}  # fmt: skip
+_ORDER = {
+    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}  # fmt: skip
+_SIGNS = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+_Operand = Union["pd.Series", bool, int, float, str]
+_Typed = tuple[_Operand, str]
 _NUMBER, _TEXT, _CONDITION = "a number", "text", "a condition"
 
 
@@ -63,9 +72,9 @@ def rows_where(expression: str, table: Table) -> np.ndarray:
         if len(expression) > MAX_LENGTH:
             raise _Refused(f"it is longer than {MAX_LENGTH} characters")
         tree = _parse(_QUOTED.sub(quoted, expression))
-        translation = _Translation(table, {f"_backtick_{i}_": name for i, name in enumerate(names)})
+        evaluation = _Evaluation(table, {f"_backtick_{i}_": name for i, name in enumerate(names)})
         with np.errstate(all="ignore"):
-            return translation.rows(tree)
+            return evaluation.rows(tree)
     except _Refused as error:
         raise UsageError(f"--where {_short(expression)}: {error}") from None
     except RecursionError:
@@ -96,10 +105,10 @@ def _parse(text: str) -> ast.expr:
         ) from None
 
 
-class _Translation(ast.NodeVisitor):
+class _Evaluation(ast.NodeVisitor):
     """Evaluates a syntax tree bottom up: each comparison becomes a column of true, false and missing.
 
-    A visit returns the node in terms of the columns of `_values`, and the kind of its value.
+    A visit returns the value, a column or a constant, and its kind.
     """
 
     def __init__(self, table: Table, backticks: dict[str, str]) -> None:
@@ -108,17 +117,15 @@ class _Translation(ast.NodeVisitor):
         self._pd = pd
         self._table = table
         self._backticks = backticks
-        self._values: dict[str, pd.Series] = {}
-        self._kinds: dict[str, str] = {}
-        self._columns: dict[str, str] = {}
+        self._columns: dict[str, _Typed] = {}
 
     def rows(self, tree: ast.expr) -> np.ndarray:
-        node, kind = self.visit(tree)
+        value, kind = self.visit(tree)
         if kind != _CONDITION:
             raise _Refused(f"it is {kind}, expected a condition such as r < 21")
         if not self._columns:
             raise _Refused("it names no column")
-        return self._evaluate(node).fillna(False).to_numpy(dtype=bool)
+        return value.fillna(False).to_numpy(dtype=bool)
 
     def visit_Name(self, node: ast.Name) -> _Typed:
         return self._column(self._backticks.get(node.id, node.id))
@@ -139,28 +146,32 @@ class _Translation(ast.NodeVisitor):
         kinds = {bool: _CONDITION, int: _NUMBER, float: _NUMBER, str: _TEXT}
         if type(node.value) not in kinds:
             raise _Refused(f"{node.value!r} is not understood")
-        return node, kinds[type(node.value)]
+        return node.value, kinds[type(node.value)]
 
     def visit_BoolOp(self, node: ast.BoolOp) -> _Typed:
-        return ast.BoolOp(node.op, [self._condition(value) for value in node.values]), _CONDITION
+        join = operator.and_ if isinstance(node.op, ast.And) else operator.or_
+        value = self._condition(node.values[0])
+        for other in node.values[1:]:
+            value = join(value, self._condition(other))
+        return value, _CONDITION
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> _Typed:
         if isinstance(node.op, ast.Not | ast.Invert):
-            return ast.UnaryOp(ast.Not(), self._condition(node.operand)), _CONDITION
-        operand = self._number(node.operand)
-        if isinstance(operand, ast.Constant):
-            return ast.Constant(-operand.value if isinstance(node.op, ast.USub) else operand.value), _NUMBER
-        return self._keep(self._evaluate(ast.UnaryOp(node.op, operand)), _NUMBER), _NUMBER
+            value = self._condition(node.operand)
+            return (not value) if isinstance(value, bool) else ~value, _CONDITION
+        return self._keep(self._applied(_SIGNS[type(node.op)], self._number(node.operand))), _NUMBER
 
     def visit_BinOp(self, node: ast.BinOp) -> _Typed:
-        if not isinstance(node.op, _ARITHMETIC):
+        if type(node.op) not in _ARITHMETIC:
             return self.generic_visit(node.op)
-        return self._arithmetic(self._number(node.left), node.op, self._number(node.right)), _NUMBER
+        return self._arithmetic(node, self._number(node.left), self._number(node.right)), _NUMBER
 
     def visit_Compare(self, node: ast.Compare) -> _Typed:
         sides = [node.left, *node.comparators]
-        parts = [self._pair(*three) for three in zip(sides, node.ops, sides[1:], strict=False)]
-        return parts[0] if len(parts) == 1 else ast.BoolOp(ast.And(), parts), _CONDITION
+        value = True
+        for three in zip(sides, node.ops, sides[1:], strict=False):
+            value = value & self._pair(*three)
+        return value, _CONDITION
 
     def visit_Call(self, node: ast.Call) -> _Typed:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -178,33 +189,33 @@ class _Translation(ast.NodeVisitor):
         known = f"expected columns, numbers, text, comparisons and {', '.join((*FUNCTIONS, *TESTS))}"
         raise _Refused(f"{said.get(type(node), type(node).__name__)} is not understood; {known}")
 
-    def _condition(self, node: ast.expr) -> ast.expr:
-        translated, kind = self.visit(node)
+    def _condition(self, node: ast.expr) -> _Operand:
+        value, kind = self.visit(node)
         if kind != _CONDITION:
             raise _Refused(
                 f"{self._said(node)} is {kind}, but and, or, not (&, |, ~) combine conditions "
                 "(a bit is asked for as in FLAGS // 4 % 2 == 1)"
             )
-        return translated
+        return value
 
-    def _number(self, node: ast.expr) -> ast.expr:
-        translated, kind = self.visit(node)
+    def _number(self, node: ast.expr) -> _Operand:
+        value, kind = self.visit(node)
         if kind == _TEXT:
             raise _Refused(f"{self._said(node)} is text, expected a number")
-        return self._as_integers(translated) if kind == _CONDITION else translated
+        return self._as_integers(value) if kind == _CONDITION else value
 
-    def _arithmetic(self, left: ast.expr, op: ast.operator, right: ast.expr) -> ast.expr:
+    def _arithmetic(self, node: ast.BinOp, left: _Operand, right: _Operand) -> _Operand:
         """Arithmetic on at least one column; Python's own, on numbers alone, could be made to take for ever."""
-        if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
-            if isinstance(op, ast.Pow):
-                raise _Refused(f"{ast.unparse(ast.BinOp(left, op, right))}: write the number itself")
-            return ast.Constant(float(self._evaluate(ast.BinOp(_float(left), op, _float(right)))))
-        return self._keep(self._evaluate(ast.BinOp(left, op, right)), _NUMBER)
+        if not self._is_column(left) and not self._is_column(right):
+            if isinstance(node.op, ast.Pow):
+                raise _Refused(f"{self._said(node)}: write the number itself")
+            left, right = _float(left), _float(right)
+        return self._keep(self._applied(_ARITHMETIC[type(node.op)], left, right))
 
-    def _pair(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
+    def _pair(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> "pd.Series":
         if isinstance(op, ast.In | ast.NotIn):
             return self._member(left, right, isinstance(op, ast.NotIn))
-        if not isinstance(op, _ORDER):
+        if type(op) not in _ORDER:
             raise _Refused(f"{type(op).__name__} is not understood; expected <, <=, >, >=, ==, !=, in or not in")
         (one, kind), (other, other_kind) = self.visit(left), self.visit(right)
         if kind != other_kind and _TEXT in (kind, other_kind):
@@ -213,27 +224,26 @@ class _Translation(ast.NodeVisitor):
             )
         if _CONDITION in (kind, other_kind):
             one, other = self._as_integers(one), self._as_integers(other)
-        empty = [side for side in (one, other) if isinstance(side, ast.Constant) and side.value == ""]
-        if empty and isinstance(op, ast.Eq | ast.NotEq):  # empty text is missing text, and this asks for it
-            missing = self._missing(other if one is empty[0] else one)
-            return self._keep(missing if isinstance(op, ast.Eq) else ~missing, _CONDITION)
-        true = self._evaluate(ast.Compare(one, [op], [other]))
-        return self._known(true, one, other)
+        for side, against, whose in ((one, other, right), (other, one, left)):
+            if isinstance(side, str) and side == "" and isinstance(op, ast.Eq | ast.NotEq):
+                # Empty text is missing text, and this asks for it.
+                missing = self._missing(against, whose)
+                return missing if isinstance(op, ast.Eq) else ~missing
+        return self._known(self._applied(_ORDER[type(op)], one, other), one, other)
 
-    def _member(self, node: ast.expr, members: ast.expr, negated: bool) -> ast.expr:
+    def _member(self, node: ast.expr, members: ast.expr, negated: bool) -> "pd.Series":
         if not isinstance(members, ast.List | ast.Tuple):
             raise _Refused("expected a list after in, as in [1, 2]")
         left, kind = self.visit(node)
         values = []
         for member in members.elts:
             value, member_kind = self.visit(member)
-            if not isinstance(value, ast.Constant) or (_TEXT in (kind, member_kind) and member_kind != kind):
+            if self._is_column(value) or (_TEXT in (kind, member_kind) and member_kind != kind):
                 raise _Refused(f"{self._said(node)} is {kind}, {self._said(member)} in the list is {member_kind}")
-            values.append(value.value)
-        found = self._evaluate(left)
-        if not isinstance(found, self._pd.Series):
+            values.append(value)
+        if not self._is_column(left):
             raise _Refused(f"{self._said(node)} is no column")
-        true = found.isin(values)
+        true = left.isin(values)
         return self._known(~true if negated else true, left)
 
     def _call(self, name: str, arguments: list[ast.expr]) -> _Typed:
@@ -241,55 +251,50 @@ class _Translation(ast.NodeVisitor):
             raise _Refused(f"{name} takes {2 if name == 'arctan2' else 1} argument(s), not {len(arguments)}")
         if name in TESTS:
             value, kind = self.visit(arguments[0])
-            missing = self._missing(value)
+            missing = self._missing(value, arguments[0])
             if name == "isfinite" and kind == _NUMBER:
-                missing |= self._evaluate(value).abs().eq(np.inf).fillna(True)
-            return self._keep(missing if name == "isnan" else ~missing, _CONDITION), _CONDITION
+                missing |= value.abs().eq(np.inf).fillna(True).astype("boolean")
+            return missing if name == "isnan" else ~missing, _CONDITION
         values = [self._number(argument) for argument in arguments]
-        if not all(isinstance(value, ast.Name) for value in values):
+        if not all(map(self._is_column, values)):
             raise _Refused(f"{name} is for columns; write the number itself")
-        return self._keep(self._evaluate(ast.Call(ast.Name(name), values, [])), _NUMBER), _NUMBER
+        return self._keep(self._applied(getattr(np, name), *values)), _NUMBER
 
-    def _known(self, true: "pd.Series", *operands: ast.expr) -> ast.expr:
+    def _is_column(self, value: _Operand) -> bool:
+        return isinstance(value, self._pd.Series)
+
+    def _known(self, true: _Operand, *operands: _Operand) -> "pd.Series":
         """Return `true` as a column of conditions, missing where an operand is."""
-        if not isinstance(true, self._pd.Series):
-            true = self._pd.Series(np.full(len(self._table), bool(true)))
         missing = np.zeros(len(self._table), dtype=bool)
-        for operand in operands:
-            if isinstance(operand, ast.Name):
-                missing |= self._missing(operand).to_numpy()
-        values = true.fillna(False).to_numpy(dtype=bool)
-        return self._keep(self._pd.Series(self._pd.arrays.BooleanArray(values, missing)), _CONDITION)
+        for operand in filter(self._is_column, operands):
+            missing |= operand.isna().to_numpy()
+        values = true.fillna(False).to_numpy(dtype=bool) if self._is_column(true) else np.full(len(missing), bool(true))
+        return self._pd.Series(self._pd.arrays.BooleanArray(values, missing))
 
-    def _missing(self, node: ast.expr) -> "pd.Series":
-        if not isinstance(node, ast.Name):
-            raise _Refused(f"{ast.unparse(node)} is no column")
-        return self._values[node.id].isna()
+    def _missing(self, value: _Operand, node: ast.expr) -> "pd.Series":
+        if not self._is_column(value):
+            raise _Refused(f"{self._said(node)} is no column")
+        return value.isna().astype("boolean")
 
-    def _as_integers(self, node: ast.expr) -> ast.expr:
-        if isinstance(node, ast.Constant):
-            return ast.Constant(int(node.value)) if isinstance(node.value, bool) else node
-        values = self._evaluate(node)
-        return self._keep(values.astype("Int64"), _NUMBER) if values.dtype == "boolean" else node
+    def _as_integers(self, value: _Operand) -> _Operand:
+        if not self._is_column(value):
+            return int(value) if isinstance(value, bool) else value
+        return value.astype("Int64") if value.dtype == "boolean" else value
 
-    def _keep(self, values: "pd.Series", kind: str) -> ast.Name:
-        """Make a column of an intermediate result; NaN that came of arithmetic is missing."""
-        name = f"c{len(self._kinds)}"
-        if kind == _NUMBER and values.dtype.kind == "f":
-            values = values.mask(np.isnan(values.to_numpy(dtype=np.float64, na_value=0)))
-        self._kinds[name] = kind
-        self._values[name] = values.astype("boolean") if kind == _CONDITION else values
-        return ast.Name(name)
+    def _keep(self, value: _Operand) -> _Operand:
+        """Return the result of arithmetic, in which NaN is missing."""
+        if not self._is_column(value) or value.dtype.kind != "f":
+            return value
+        return value.mask(np.isnan(value.to_numpy(dtype=np.float64, na_value=0)))
 
-    def _evaluate(self, node: ast.expr) -> "pd.Series":
-        text = ast.unparse(node)
+    def _applied(self, function: Callable[..., Any], *operands: _Operand) -> _Operand:
         try:
-            return self._pd.eval(text, engine="python", parser="pandas", local_dict=self._values, global_dict={})
+            return function(*operands)
         except Exception as error:  # integers to negative powers, numbers beyond every type
             raise _Refused(f"it cannot be evaluated: {' '.join(str(error).split())}") from None
 
     def _column(self, name: str) -> _Typed:
-        """Return the column of the table, whatever the case where that is unique, as a column of `_values`."""
+        """Return the column of the table, whatever the case where that is unique."""
         whole, index = (name, "") if name in self._table.colnames else split_element(name)
         if whole not in self._table.colnames:
             same = [other for other in self._table.colnames if other.lower() == whole.lower()]
@@ -299,10 +304,8 @@ class _Translation(ast.NodeVisitor):
                 raise _Refused(unknown_name("catalogue column", whole, self._table.colnames))
             name = same[0] + index
         if name not in self._columns:
-            values, kind = _series(self._pd, name, self._element(name))
-            self._columns[name] = self._keep(values, kind).id
-        column = self._columns[name]
-        return ast.Name(column), self._kinds[column]
+            self._columns[name] = _series(self._pd, name, self._element(name))
+        return self._columns[name]
 
     def _element(self, name: str) -> MaskedColumn:
         try:
@@ -318,9 +321,9 @@ class _Translation(ast.NodeVisitor):
         return text
 
 
-def _float(constant: ast.Constant) -> ast.Constant:
+def _float(constant: float) -> float:
     try:
-        return ast.Constant(float(constant.value))
+        return float(constant)
     except OverflowError as error:
         raise _Refused(str(error)) from None
 

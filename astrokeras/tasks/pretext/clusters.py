@@ -19,10 +19,9 @@ import numpy as np
 from keras import KerasTensor, ops
 from scipy.optimize import linear_sum_assignment
 
-from astrokeras.errors import UsageError
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
-from astrokeras.spec import Number, Parameter
+from astrokeras.spec import Number, Parameter, Whole
 from astrokeras.tasks.base import TASKS, Fields, Scores, Task
 from astrokeras.tasks.pairs import TwoViews
 
@@ -120,7 +119,7 @@ class Clusters(Task):
 
     derived_fields = (_FIELD,)
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Number("clusters", 2, 1000, default=10),
+        Whole("clusters", 2, 1000, default=10),
         Number("sigma", 0.0, 1.0, default=0.0),
     )
 
@@ -137,18 +136,10 @@ class Clusters(Task):
         self._assignment: Assignment | None = None
 
     @classmethod
-    def make_fields(
-        cls, source: Source, report: Callable[[str], None], clusters: float = 10.0, sigma: float = 0.0
-    ) -> None:
-        """Draws the points.
-
-        Raises:
-            UsageError: the number of clusters is no whole one.
-        """
-        if clusters != int(clusters):
-            raise UsageError(f"--task clusters(clusters={clusters:g}): expected a whole number")
+    def make_fields(cls, source: Source, report: Callable[[str], None], clusters: int = 10, sigma: float = 0.0) -> None:
+        """Draws the points."""
         counts = {split: source.records.counts.get(split, 0) for split in _SEEDS}
-        points = {s: draw_points(count, int(clusters), sigma, _SEEDS[s]) for s, count in counts.items() if count}
+        points = {s: draw_points(count, clusters, sigma, _SEEDS[s]) for s, count in counts.items() if count}
         source.add(_FIELD, points)
 
     @classmethod
@@ -157,7 +148,7 @@ class Clusters(Task):
         records: Records,
         columns: Mapping[str, np.ndarray],
         size: int,
-        clusters: float = 10.0,
+        clusters: int = 10,
         sigma: float = 0.0,
     ) -> Self:
         """Remembers the points of the training split; the views need the sky."""

@@ -20,7 +20,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
 from astrokeras.records.directory import Records
-from astrokeras.spec import Number, Parameter
+from astrokeras.spec import Parameter, Whole
 from astrokeras.tasks.base import TASKS, Fields, Task
 from astrokeras.tasks.permutations import distant_permutations
 
@@ -65,7 +65,7 @@ class Jigsaw(Task):
         permutations: how many there are to tell apart.
     """
 
-    parameters: ClassVar[tuple[Parameter, ...]] = (Number("permutations", 2, 1000, default=64),)
+    parameters: ClassVar[tuple[Parameter, ...]] = (Whole("permutations", 2, 1000, default=64),)
     n_draws = 1 + 2 * _TILES
 
     def __init__(self, size: int, permutations: int) -> None:
@@ -84,19 +84,17 @@ class Jigsaw(Task):
         )
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, permutations: float = 64.0) -> Self:
+    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, permutations: int = 64) -> Self:
         """Nothing is to be learned beforehand.
 
         Raises:
-            UsageError: the stamps are smaller than 12 pixels, or the number of permutations is no whole one.
+            UsageError: the stamps are smaller than 12 pixels.
         """
         if size < _SMALLEST:
             raise UsageError(
                 f"task 'jigsaw' cuts stamps into {_GRID}×{_GRID} tiles: at least {_SMALLEST} pixels, not {size}"
             )
-        if permutations != int(permutations):
-            raise UsageError(f"--task jigsaw(permutations={permutations:g}): expected a whole number")
-        return cls(size, int(permutations))
+        return cls(size, permutations)
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
         """Return the stamp with its tiles exchanged, NaN between them, and the number of the permutation [N] int32."""

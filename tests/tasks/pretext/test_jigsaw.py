@@ -5,7 +5,7 @@ from sklearn.metrics import log_loss
 
 from astrokeras.errors import UsageError
 from astrokeras.tasks.pretext.jigsaw import Jigsaw, JigsawScores
-from astrokeras.tasks.registry import get_task
+from astrokeras.tasks.registry import get_task, parse_tasks
 
 
 def puzzle(stamp: np.ndarray, permutation: np.ndarray, shift: np.ndarray, tile: int) -> np.ndarray:
@@ -74,5 +74,5 @@ def test_what_cannot_be_a_puzzle_is_refused():
     assert get_task("jigsaw") is Jigsaw
     with pytest.raises(UsageError, match="at least 12 pixels, not 11"):
         Jigsaw.fit(None, {}, 11)
-    with pytest.raises(UsageError, match="expected a whole number"):
-        Jigsaw.fit(None, {}, 12, permutations=2.5)
+    with pytest.raises(UsageError, match="expected a whole number from 2 to 1000"):
+        parse_tasks(["jigsaw(permutations=2.5)"])
