@@ -9,6 +9,7 @@ from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SE
 from astrokeras.config.export import ExportConfig
 from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
 from astrokeras.config.label import LabelConfig
+from astrokeras.config.map import MapConfig
 from astrokeras.config.predict import PredictConfig
 from astrokeras.config.pretrain import PretrainConfig
 from astrokeras.config.search import SearchConfig
@@ -28,6 +29,7 @@ __all__ = [
     "ExportConfig",
     "FinetuneConfig",
     "LabelConfig",
+    "MapConfig",
     "Option",
     "PredictConfig",
     "PretrainConfig",

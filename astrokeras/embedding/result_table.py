@@ -1,6 +1,6 @@
 """Tables of results, which begin with ``id``, ``ra`` and ``dec`` and are written in the format of their suffix."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ from astropy.table import Column, MaskedColumn, Table
 
 from astrokeras.embedding.table import Objects
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.survey.round_trip import check_round_trip
 from astrokeras.survey.tables import check_table_suffix, write_table
 
@@ -71,6 +72,19 @@ def write_result(table: Table, out: str | Path) -> None:
     found = {text for column in texts for text in np.unique(np.ma.filled(column, "")).tolist()}
     check_round_trip(out, table.colnames, found)
     write_table(table, out)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all, and the directories that it lies in.
+
+    Raises:
+        AstrokerasError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(path, error) from None
+    write_atomically(path, write)
 
 
 def _as_text(values: np.ndarray) -> MaskedColumn | np.ndarray:

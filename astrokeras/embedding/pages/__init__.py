@@ -1,0 +1,1 @@
+"""Pages in one file, which work from a disk without a network."""
