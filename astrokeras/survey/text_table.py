@@ -1,7 +1,6 @@
 """Tables in text files: CSV, TSV, columns separated by white space, ECSV."""
 
 import csv
-import io
 import math
 import re
 from pathlib import Path
@@ -39,7 +38,10 @@ def read_text(path: Path, kind: str, text_columns: tuple[str, ...], limit: int) 
         return Table.read(text.rstrip("\r\n") + "\n", format=kind)
     if kind == "text":
         return _with_missing(_read_columns(text, text_columns), text_columns)
-    return _with_missing(_read_csv(text, text_columns, kind), text_columns)
+    from astrokeras.survey.csv_table import read_csv  # noqa: PLC0415 - pandas takes most of a second to import
+
+    separator = "\t" if kind == "tsv" else ","
+    return _with_missing(read_csv(_without_comments(text, kind), separator, text_columns), text_columns)
 
 
 def _check_width(content: bytes, kind: str, limit: int) -> None:
@@ -113,26 +115,6 @@ def _without_comments(text: str, kind: str) -> str:
     if names and len(names) == len(cells) and not _has_number(names) and not first_is_names:
         return comment.lstrip("#").lstrip() + "\n" + rest
     return rest.lstrip("\r\n")
-
-
-def _read_csv(text: str, text_columns: tuple[str, ...], kind: str) -> Table:
-    # astropy's fast reader knows no text columns and its other one takes five times as long, hence csv for those.
-    # (It also takes a text without any line break for a file's name.)
-    # Its csv reader with a tab for the comma takes two tabs for one, hence its own format for those.
-    style, delimiter = ("ascii.tab", "\t") if kind == "tsv" else ("ascii.csv", ",")
-    text = _without_comments(text, kind)
-    table = Table.read(text.rstrip("\r\n") + "\n", format=style, guess=False)
-    wanted = [i for i, name in enumerate(table.colnames) if name.lower() in text_columns]
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = (row for row in lines if len(row) > 1 or "".join(row).strip())
-    values = [[row[i].strip() for i in wanted] for row in rows][1:]
-    if not wanted or not len(table):
-        return table
-    if len(values) != len(table):
-        raise ValueError(f"it has {len(values)} lines or {len(table)}; does a quoted cell hold a line break?")
-    for i, column in zip(wanted, zip(*values, strict=True), strict=True):
-        table.replace_column(table.colnames[i], Column(np.array(column)))
-    return table
 
 
 def _read_columns(text: str, text_columns: tuple[str, ...]) -> Table:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy import units
+from astropy.coordinates import SkyCoord, search_around_sky
 from astropy.table import MaskedColumn, Table
-from scipy.spatial import cKDTree
 
 from astrokeras import __version__
 from astrokeras.config import ConvertConfig
@@ -233,12 +234,9 @@ def find_duplicates(field: np.ndarray, ra: np.ndarray, dec: np.ndarray, depth: n
     rows = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
     if len(rows) < 2:
         return same
-    longitude, latitude = np.radians(ra[rows]), np.radians(dec[rows])
-    on_sphere = np.stack(
-        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=1
-    )
-    chord = 2 * np.sin(np.radians(MATCH_RADIUS / 3600) / 2)
-    pairs = rows[cKDTree(on_sphere).query_pairs(chord, output_type="ndarray")]
+    places = SkyCoord(ra[rows], dec[rows], unit="deg")
+    one, other, _, _ = search_around_sky(places, places, MATCH_RADIUS * units.arcsec)
+    pairs = rows[np.stack([one, other], axis=1)[one < other]]  # each pair comes both ways, and each object with itself
     pairs = pairs[field[pairs[:, 0]] != field[pairs[:, 1]]]
     rank = np.empty(len(field), dtype=np.int64)
     rank[np.lexsort((np.arange(len(field)), -depth))] = np.arange(len(field))
