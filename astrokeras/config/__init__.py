@@ -7,6 +7,7 @@ are both made from them, so that an option stands in one place.
 from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
 from astrokeras.config.export import ExportConfig
+from astrokeras.config.fewshot import FewshotConfig
 from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
 from astrokeras.config.label import LabelConfig
 from astrokeras.config.map import MapConfig
@@ -27,6 +28,7 @@ __all__ = [
     "MAX_SEED",
     "ConvertConfig",
     "ExportConfig",
+    "FewshotConfig",
     "FinetuneConfig",
     "LabelConfig",
     "MapConfig",
