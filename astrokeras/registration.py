@@ -109,6 +109,17 @@ class Registry(Generic[Entry]):
             raise unknown(self.kind, name, self._entries)
         return self._entries[name]
 
+    def name_of(self, entry: Entry) -> str:
+        """Return the name under which an entry is registered.
+
+        Raises:
+            ValueError: it is not.
+        """
+        for name, other in self._entries.items():
+            if other is entry:
+                return name
+        raise ValueError(f"{entry} is no registered {self.kind}")
+
     def __contains__(self, name: str) -> bool:
         self._discover()
         return name in self._entries

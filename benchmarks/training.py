@@ -146,11 +146,9 @@ def plain(config: PretrainConfig) -> Callable[[Clock], None]:
     engine = module.open_engine(config)
     keras.utils.set_random_seed(config.seed)
     records = Records.load(config.records)
-    asked = module.parse_tasks(config.task)
-    source = engine.source(records, None, None, module.fields_of(asked))
-    tasks = module.fit_tasks(asked, source, lambda _: None)
-    start = module.find_start(config, records, lambda _: None)
-    model = module.ModelParts(start, engine, source, tasks, None).build("float32")
+    start = module.find_start(module.Asked.of(config), records, lambda _: None)
+    parts = module._parts(config, start, engine, records, lambda _: None)
+    source, model = parts.source, parts.build("float32", module.Rate(config))
     splits = {}
     for split in ("train", "val"):
         flux = np.concatenate([flux for flux, _ in source.stamps(split, 256, ())])

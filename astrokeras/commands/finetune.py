@@ -20,11 +20,11 @@ def _opened(config: FinetuneConfig, _: dict[str, Any]) -> Any:
 
 FINETUNE = Command(
     "finetune",
-    "Fine-tune classifiers on few labels and compare their starts.",
+    "Fine-tune networks on few labels and compare their starts.",
     FinetuneConfig,
     _run,
     text=lambda _, result: result["table"],
     opened=_opened,
-    keras="tensorflow",
+    keras="any",
     json=True,
 )

@@ -7,7 +7,6 @@ are both made from them, so that an option stands in one place.
 from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
 from astrokeras.config.export import ExportConfig
-from astrokeras.config.fewshot import FewshotConfig
 from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
 from astrokeras.config.label import LabelConfig
 from astrokeras.config.map import MapConfig
@@ -16,6 +15,7 @@ from astrokeras.config.pretrain import PretrainConfig
 from astrokeras.config.search import SearchConfig
 from astrokeras.config.simulate import SimulateConfig
 from astrokeras.config.suggest import SuggestConfig
+from astrokeras.config.training import TrainingOptions
 from astrokeras.config.values import as_dict, describe_changes, from_dict
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "MAX_SEED",
     "ConvertConfig",
     "ExportConfig",
-    "FewshotConfig",
     "FinetuneConfig",
     "LabelConfig",
     "MapConfig",
@@ -38,6 +37,7 @@ __all__ = [
     "SearchConfig",
     "SimulateConfig",
     "SuggestConfig",
+    "TrainingOptions",
     "as_dict",
     "declared",
     "describe_changes",

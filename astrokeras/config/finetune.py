@@ -2,20 +2,27 @@
 
 import dataclasses
 
-from astrokeras.config.declare import MAX_MODEL_BYTES, MAX_SEED, option
+from astrokeras.config.declare import option
+from astrokeras.config.training import TrainingOptions, changed
 
 DEFAULT_IMAGENET_BACKBONE = "mobilenet_v2"
 
 
 @dataclasses.dataclass(frozen=True)
-class FinetuneConfig:
-    """Options of ``astrokeras finetune``."""
+class _Comparison:
+    """What is compared."""
 
     records: str = option(help="Records directory.", group="Input and output", argument=True)
     out: str = option(help="Run directory to make.", group="Input and output")
+    target: tuple[str, ...] = option(
+        ("class",), "What is learned from labels; once for each target.", group="Comparison", repeated=True
+    )
+    target_weight: tuple[str, ...] = option(
+        (), "Weights of the targets' losses, as in 1,0.3.  [default: 1 each]", group="Comparison"
+    )
     init: tuple[str, ...] = option(
         ("scratch",),
-        "scratch, imagenet, or the directory of a pre-training run; once for each arm.",
+        "scratch, imagenet, or the directory of an earlier run; once for each arm.",
         group="Comparison",
         repeated=True,
     )
@@ -35,46 +42,37 @@ class FinetuneConfig:
     )
     backbone: str | None = option(
         None,
-        "Network of the scratch arm.  [default: that of the first pre-training run, else compact]",
+        "Network of the scratch arm.  [default: that of the first run, else compact]",
         group="Comparison",
     )
     imagenet_backbone: str = option("mobilenet_v2", "Network of the imagenet arm.", group="Comparison")
     imagenet_weights: str | None = option(
         None, "Weights file for the imagenet arm.  [default: Keras's own download]", group="Comparison"
     )
-    epochs: int = option(30, "Passes over the labelled objects.", group="Training", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig(TrainingOptions, _Comparison):
+    """Options of ``astrokeras finetune``."""
+
+    task: tuple[str, ...] = changed(
+        "task", (), "Pretext tasks to go on with beside the targets, as in rotation; once for each."
+    )
+    epochs: int = changed("epochs", 30, "Passes over the labelled objects.")
+    batch_size: int = changed("batch_size", 32)
+    weight_decay: float = changed("weight_decay", 1e-4)
+    warm_up: float = changed("warm_up", 0.1)
+    size: int | None = changed(
+        "size", None, "Crop the stamps to the middle SIZE pixels.  [default: as pre-trained, or as converted]"
+    )
+    resize: int | None = changed(
+        "resize", None, "Enlarge or shrink stamps to RESIZE pixels inside the encoder.  [default: as pre-trained]"
+    )
+    stretch: str | None = changed("stretch", None, "auto, asinh or linear.  [default: as pre-trained, else auto]")
+    devices: str = changed("devices", "auto", "auto, cpu:N or gpu:N; more than one trains with MirroredStrategy.")
+    resume: bool = changed(
+        "resume", False, "Finish what is missing of a comparison that was stopped, or partly failed."
+    )
     min_steps: int = option(
         200, "Train for at least this many steps, however few the labels.", group="Training", minimum=1
     )
-    batch_size: int = option(32, "Records a step, over all devices together.", group="Training", minimum=1)
-    learning_rate: float = option(0.001, "Peak of the learning rate.", group="Training")
-    size: int | None = option(
-        None,
-        "Crop the stamps to the middle SIZE pixels.  [default: as pre-trained, or as converted]",
-        group="Input and output",
-        minimum=1,
-    )
-    resize: int | None = option(
-        None,
-        "Enlarge or shrink stamps to RESIZE pixels inside the encoder.  [default: as pre-trained]",
-        group="Input and output",
-        minimum=1,
-    )
-    stretch: str | None = option(
-        None, "auto, asinh or linear.  [default: as pre-trained, else auto]", group="Input and output"
-    )
-    augment: str = option(
-        "default",
-        "default, none, or a chain as in 'dihedral|shift(2)|noise(0.5)': see the guide.",
-        group="Input and output",
-    )
-    devices: str = option(
-        "auto", "auto, cpu:N or gpu:N; more than one trains with MirroredStrategy.", group="Devices and running"
-    )
-    overwrite: bool = option(
-        False, "Replace an existing run directory, which stays until the new run is complete.", group="Input and output"
-    )
-    max_model_bytes: int = option(
-        MAX_MODEL_BYTES, "Refuse models and files of weights that claim more bytes.", group="Comparison", minimum=1
-    )
-    seed: int = option(0, "Seed of everything random.", group="Devices and running", minimum=0, maximum=MAX_SEED)

@@ -2,41 +2,46 @@
 
 import contextlib
 import dataclasses
-import time
+import math
 from collections.abc import Callable
 from pathlib import Path
-
-import keras
-import numpy as np
+from typing import Any
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
-from astrokeras.evaluation.budget import check_budget, draw, parse_budget
-from astrokeras.evaluation.classify import ClassifierTrainer, Schedule
-from astrokeras.evaluation.compare import Draw, EvaluationSet, FineTuneResult, draws_of, run_arm
-from astrokeras.evaluation.fits import load_fit, save_fit
-from astrokeras.evaluation.hparams import write_trial
+from astrokeras.evaluation.compare import Comparison, Draw, Measure
+from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
+from astrokeras.evaluation.fitting import ArmTrainer, Watch, parts_of
+from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.pace import Pace, works_of
+from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
-from astrokeras.files import write_atomically
+from astrokeras.evaluation.schedule import Schedule
+from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.models.normalization import freeze_normalization
-from astrokeras.pipeline.augment import SurveyInfo, augmentation
-from astrokeras.pipeline.dataset import load_arrays, read_columns
+from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.records.directory import Records
-from astrokeras.training.distribution.strategy import check_batch_size, make_strategy
-from astrokeras.training.initial import lineage
+from astrokeras.training.build import find_precision
+from astrokeras.training.distribution.cluster import MULTI_WORKER
+from astrokeras.training.engines.base import Engine, open_engine
+from astrokeras.training.initial import WORDS, check_same_start
+from astrokeras.training.optimizers.optimizer import check_options
 from astrokeras.training.place import Place
-from astrokeras.training.progress import write_history
-from astrokeras.training.run_directory import load_run, write_run
-from astrokeras.training.tensorboard import TensorBoard
+from astrokeras.training.run_directory import check_same, is_empty, load_run, write_run
+from astrokeras.training.signals import Signals
 from astrokeras.training.trainer import Bar, no_bar
 
-N_SAMPLE_STAMPS = 24
+_OF_STEPS = (
+    "epochs", "min_steps", "learning_rate", "optimizer", "weight_decay", "warm_up", "schedule", "clip_norm", "average",
+    "precision", "augment", "task", "task_weight", "target_weight",
+)  # fmt: skip
 
 
 def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = no_bar) -> dict:
     """Run the comparison that `config` describes.
+
+    A fit that fails is a line of the comparison that says so, and the others go on.
 
     Args:
         config: the options.
@@ -47,69 +52,60 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = n
         ``rows`` (mean and spread of each arm and budget), ``winner`` and ``table`` (Markdown).
 
     Raises:
-        AstrokerasError: records without enough labels, runs that are none, no arm left.
+        AstrokerasError: records without enough labels, runs that are none, no arm left, no fit that did not fail.
+        Stopped: by a signal; what is done is kept.
     """
-    with Place(config.out).held() as place, contextlib.ExitStack() as told:
-        return _finetune(config, report, bar, place, told)
+    _refuse_ignored(config)
+    engine = open_engine(config)  # before anything starts TensorFlow's devices
+    records = Records.load(config.records)
+    damage = named_if_damaged(records, engine.input_errors, "--resume goes on")
+    try:
+        with Place(config.out).held() as place, damage, contextlib.ExitStack() as told:
+            return _finetune(config, engine, records, report, bar, place, told)
+    except CannotWrite as error:
+        raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error
 
 
 def _finetune(
-    config: FinetuneConfig, report: Callable[[str], None], bar: Bar, place: Place, told: contextlib.ExitStack
-) -> dict:
-    _refuse_ignored(config)
-    records = Records.load(config.records)
-    strategy = make_strategy(config.devices)
-    check_batch_size(config.batch_size, strategy)
-    labels = _labels(records, "train")
-    draws = _draws(config, labels)
-    exams = _exams(records, report)
+    config: FinetuneConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar, place: Place,
+    told: contextlib.ExitStack,
+) -> dict:  # fmt: skip
     arms = make_arms(config, records, report)
-    augment = augmentation(config.augment, SurveyInfo.of(records))
-    runs = [init for init in config.init if init not in ("scratch", "imagenet")]
-    weights = [config.imagenet_weights] if config.imagenet_weights else []
-    out = place.begin(overwrite=config.overwrite, inputs=[config.records, *runs, *weights])
+    comparison = prepare(config, records, engine, arms[0].start.network["size"], report)
+    _check_steps(comparison)
+    earlier = _earlier(config, records, arms, place)
+    for note in engine.notes:
+        report(note)
+    precision = _precision(arms, comparison, earlier, report)
+    inputs = [config.records, *(init for init in config.init if init not in WORDS)]
+    inputs += [config.imagenet_weights] if config.imagenet_weights else []
+    out = place.path if earlier else place.begin(overwrite=config.overwrite, inputs=inputs)
     told.enter_context(place.telling(report))
-    write_run(out, "finetune", config, records)
-    schedule = Schedule(config.mode, config.epochs, config.min_steps, config.batch_size, config.learning_rate)
-    results: list[dict] = []
-    pace = Pace([work for arm in arms for work in _works(arm, schedule, draws, exams)])
-    report(
-        f"{len(pace.works)} fits: {len(arms)} arms ({', '.join(arm.name for arm in arms)}), "
-        f"{len(dict.fromkeys(config.budget))} budgets, {config.repeats} repeats"
-    )
-    try:
-        for arm in arms:
-            own = schedule.of(arm.random)
-            report(f"arm {arm.name}: {arm.backbone}, {own.mode}")
-            trainer = ClassifierTrainer(arm.build, len(records.classes), strategy, own, config.seed)
-            outcomes = run_arm(
-                arm, trainer, records, config, draws=draws, exams=exams, labels=labels, augment=augment,
-                shown=lambda steps: bar(", ".join(filter(None, (pace.current(), pace.left()))), steps),
-            )  # fmt: skip
-            for number, (outcome, model) in enumerate(outcomes):
-                results.append(_keep(out, arm, outcome, model, records, config, first=number == 0))
-                which = pace.current()
-                pace.advance()
-                report(_line(which, arm, outcome, pace.left()))
-    except AstrokerasError:
-        if not results:
-            place.drop()
-        raise
-    rows = summarise(results)
-    winner = _winner(results, rows)
+    further = {
+        "starts": {arm.name: arm.start.record for arm in arms},
+        "targets": targets_record(comparison.targets),
+        "resolved": {"precision": precision},
+    }
+    write_run(out, "finetune", config, records, **further)
+    results = _Fits(arms, comparison, precision["precision"], out, report, bar).run(resume=earlier is not None)
+    if not any(result["status"] == DONE for result in results):
+        raise AstrokerasError(
+            f"no fit has finished; the first one failed: {results[0]['reason']} (what there is, is in {out}; start "
+            "again with --overwrite)"
+        )
+    rows = summarise(results, comparison.measure)
+    winner = _winner(results, rows, comparison.measure)
     if winner["chosen_on"] == "test":
         report(
             "WARNING: the validation split lacks labels of several classes, so the winner was chosen on the test "
             "split: its test metrics are too good"
         )
     _copy_winner(out, winner, config.max_model_bytes)
-    write_reports(out, rows, results, exams[0], config, records)
-    starts = {arm.name: arm.start for arm in arms}
-    write_run(out, "finetune", config, records, {"rows": rows, "winner": winner, "starts": starts})
-    result = {"rows": rows, "winner": winner, "table": comparison_table(rows, exams[0])}
+    write_reports(out, rows, results, comparison)
+    write_run(out, "finetune", config, records, {"rows": rows, "winner": winner}, **further)
+    result = {"rows": rows, "winner": winner, "table": comparison_table(rows, comparison)}
     place.publish()
-    out = Path(config.out)
-    report(f"comparison in {out}/comparison.html; watch it with tensorboard --logdir {out}/tensorboard")
+    report(f"comparison in {config.out}/comparison.html; watch it with tensorboard --logdir {config.out}/tensorboard")
     return result
 
 
@@ -121,144 +117,158 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         if "imagenet" not in config.init
         else (),
         "no scratch arm (--init scratch)": ("backbone",) if "scratch" not in config.init else (),
-        "nothing that trains for steps (--mode frozen)": ("epochs", "min_steps", "learning_rate", "augment")
-        if config.mode == "frozen"
-        else (),
+        "nothing that trains for steps (--mode frozen)": _OF_STEPS if config.mode == "frozen" else (),
     }
     for reason, names in idle.items():
         for name in names:
             if getattr(config, name) != default[name]:
                 raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
-
-
-def _labels(records: Records, split: str) -> np.ndarray:
-    """Return the labels of a split, [N], -1 for none.
-
-    Raises:
-        AstrokerasError: one is the number of no class.
-    """
-    labels = read_columns(records, split, ("label",))["label"] if split in records.splits else np.empty(0, np.int64)
-    if (odd := labels[(labels < -1) | (labels >= len(records.classes))]).size:
-        raise AstrokerasError(
-            f"the {split} split of {records.path} has the label {odd[0]}, but {len(records.classes)} classes; convert "
-            "the survey again"
+    if config.devices == MULTI_WORKER:
+        raise UsageError(
+            f"--devices {MULTI_WORKER}: this command runs on one machine (pretrain runs on several); expected auto, "
+            "cpu:N or gpu:N"
         )
-    return labels
 
 
-def _draws(config: FinetuneConfig, labels: np.ndarray) -> list[Draw]:
-    budgets = {text: parse_budget(text) for text in dict.fromkeys(config.budget)}
-    for budget in budgets.values():
-        check_budget(budget, labels)
-    return [
-        Draw(text, repeat, draw(labels, budget, config.seed, repeat))
-        for repeat in range(config.repeats)
-        for text, budget in budgets.items()
-    ]
+def _check_steps(comparison: Comparison) -> None:
+    """Refuse options of the optimizer that cannot be meant, before any work is done."""
+    schedule = Schedule.of(comparison.config, random=False)
+    if schedule.mode != "frozen":
+        for draw in comparison.draws:
+            check_options(comparison.config, schedule.steps_for(draw.count))
 
 
-def _exams(records: Records, report: Callable[[str], None]) -> list[EvaluationSet]:
-    """Return the test split and, for choosing the winner, the validation split where it has labels of several classes.
+def _earlier(config: FinetuneConfig, records: Records, arms: list[Arm], place: Place) -> dict[str, Any] | None:
+    """Return the ``run.json`` of the comparison to go on with; None if there is none.
 
     Raises:
-        AstrokerasError: the test split has no labels, or those of one class only.
+        UsageError: it was started with other options.
+        AstrokerasError: on other records, or from other weights.
     """
-    exams = []
-    for split in ("test", "val"):
-        labels = _labels(records, split)
-        known = labels >= 0
-        present = np.unique(labels[known])
-        if len(present) == 1:
-            only = records.classes[present[0]]
-            what = f"the labelled objects of the {split} split of {records.path} are all {only!r}"
-            if split == "test":
-                raise AstrokerasError(
-                    f"{what}, which any classifier can get right; convert with a larger share for it (--splits)"
-                )
-            report(f"WARNING: {what}: not fit to choose the winner by")
-        elif known.any():
-            exams.append(EvaluationSet(split, known, labels[known]))
-        elif split == "test":
-            raise AstrokerasError(
-                f"the test split of {records.path} has no labelled object to measure on; "
-                "convert with a larger share for it (--splits)"
-            )
-    return exams
+    if not config.resume or is_empty(place.path):
+        return None
+    run = check_same(place.path, config, records)
+    starts = run.get("starts") or {}
+    if list(starts) != [arm.name for arm in arms]:
+        raise AstrokerasError(
+            f"cannot resume {place.path}: its arms are {', '.join(starts)}, now they are "
+            f"{', '.join(arm.name for arm in arms)}"
+        )
+    for arm in arms:
+        check_same_start(place.path, starts[arm.name], arm.start.record)
+    return run
 
 
-def _keep(
-    out: Path, arm: Arm, outcome: FineTuneResult, model: keras.Model, records: Records, config: FinetuneConfig,
-    first: bool,
-) -> dict:  # fmt: skip
-    """Write the sub-directory and the TensorBoard run of one trained classifier; returns its line of results."""
-    draw_ = outcome.draw
-    place = f"{arm.name}/budget-{draw_.budget}/repeat-{draw_.repeat}"
-    directory = out / place
-    directory.mkdir(parents=True)
-    # In frozen mode the encoder is that of the arm; of random weights there is one for each repeat.
-    encoder = f"encoder-{draw_.repeat}.keras" if arm.random else "encoder.keras"
-    kept = save_fit(directory, model, encoder if outcome.mode == "frozen" else None)
-    result = {
-        "arm": arm.name, "init": arm.init, "started_from": ", ".join(lineage(arm.start)[1:]), "backbone": arm.backbone,
-        "mode": outcome.mode, "budget": draw_.budget, "repeat": draw_.repeat,
-        "labels": int(draw_.select.sum()), "directory": place, "seconds": round(outcome.seconds, 2),
-        **{f"{split}_{name}": v for split, metrics in outcome.metrics.items() for name, v in metrics.items()},
-    }  # fmt: skip
-    write_run(directory, "classifier", config, records, result, **kept)
-    board = TensorBoard(out / "tensorboard")
-    history = [
-        dict(zip(outcome.history, values, strict=True)) for values in zip(*outcome.history.values(), strict=True)
-    ]
-    for epoch, row in enumerate(history, start=1):
-        board.scalars(place, {f"train/{name}": value for name, value in row.items()}, epoch)
-    if history:
-        write_history(directory / "history.csv", [{"epoch": i, **row} for i, row in enumerate(history, start=1)])
-    for split, metrics in outcome.metrics.items():
-        board.scalars(place, {f"{split}/{name}": value for name, value in metrics.items()}, len(history))
-    if first:
-        board.graph(place, model)
-        chosen = np.zeros_like(draw_.select)
-        chosen[np.flatnonzero(draw_.select)[:N_SAMPLE_STAMPS]] = True
-        board.stamps(place, load_arrays(records, "train", select=chosen, size=model.input_shape[1])[0], records)
-    write_trial(board, place, arm, outcome)
-    board.close()
-    return result
+def _precision(
+    arms: list[Arm], comparison: Comparison, earlier: dict[str, Any] | None, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return what all arms compute in; ``auto`` tries the first one."""
+    arm = arms[0]
+    schedule = Schedule.of(comparison.config, arm.random)
+    return find_precision(parts_of(arm, comparison, schedule), earlier, report)
 
 
-def _works(arm: Arm, schedule: Schedule, draws: list[Draw], exams: list[EvaluationSet]) -> list[float]:
-    own = schedule.of(arm.random)
-    return works_of(own, arm.random, draws_of(own.mode, arm.random, draws), exams)
+class _Fits:
+    """All fits of a comparison, one after the other."""
+
+    def __init__(
+        self, arms: list[Arm], comparison: Comparison, precision: str, out: Path, report: Callable[[str], None],
+        bar: Bar,
+    ) -> None:  # fmt: skip
+        self.arms, self.comparison, self.precision = arms, comparison, precision
+        self.out, self.report, self.bar = out, report, bar
+        self.pace = Pace([])
+
+    def _draws(self, arm: Arm) -> list[Draw]:
+        return self.comparison.draws_for(Schedule.of(self.comparison.config, arm.random).mode, arm.random)
+
+    def run(self, *, resume: bool) -> list[dict[str, Any]]:
+        """Return the line of every fit, in the order of arms and draws; what is whole already is not done again.
+
+        Raises:
+            Stopped: a signal came.
+        """
+        config = self.comparison.config
+        places = [place_of(arm, draw) for arm in self.arms for draw in self._draws(arm)]
+        done = finished_fits(self.out, places, config, self.comparison.records) if resume else {}
+        missing = {
+            arm.name: [draw for draw in self._draws(arm) if place_of(arm, draw) not in done] for arm in self.arms
+        }
+        self.pace = Pace([work for arm in self.arms for work in self._works(arm, missing[arm.name])])
+        self.report(
+            f"{len(places)} fits: {len(self.arms)} arms ({', '.join(arm.name for arm in self.arms)}), "
+            f"{len(dict.fromkeys(config.budget))} budgets, {config.repeats} repeats"
+            + (f"; {len(done)} are there already" if resume else "")
+        )
+        with Signals() as signals:
+            for arm in self.arms:
+                if missing[arm.name]:
+                    done |= self._arm(arm, missing[arm.name], signals)
+        return [done[place] for place in places]
+
+    def _works(self, arm: Arm, draws: list[Draw]) -> list[float]:
+        return works_of(Schedule.of(self.comparison.config, arm.random), arm.random, draws, self.comparison.exams)
+
+    def _arm(self, arm: Arm, draws: list[Draw], signals: Signals) -> dict[str, dict[str, Any]]:
+        """Return the lines of the fits of an arm, by place."""
+        lines, trainer = {}, None
+        mode = Schedule.of(self.comparison.config, arm.random).mode
+        self.report(f"arm {arm.name}: {arm.backbone}, {mode}")
+        for draw in draws:
+            which, place = self.pace.current(), place_of(arm, draw)
+            watch = Watch(signals, self._shown, f"{self.pace.done} of {len(self.pace.works)} fits")
+            watch.stop_if_asked()
+            try:
+                with _exhaustion_told(self.comparison.engine):
+                    trainer = trainer or ArmTrainer(arm, self.comparison, self.precision)
+                    lines[place] = self._fit(trainer, draw, watch, place, first=not lines)
+            except (Stopped, CannotWrite):
+                raise
+            except AstrokerasError as error:
+                lines[place] = failed(arm, draw, mode, self.comparison.exams, self.comparison.measure, str(error))
+            self.pace.advance()
+            self.report(line_of(which, lines[place], self.comparison.measure, self.pace.left()))
+        return lines
+
+    def _fit(self, trainer: ArmTrainer, draw: Draw, watch: Watch, place: str, *, first: bool) -> dict[str, Any]:
+        directory = self.out / place
+        directory.mkdir(parents=True, exist_ok=True)
+        outcome = trainer.fit(draw, watch, directory)
+        with trainer.trained() as model:
+            return keep(self.out, trainer.arm, outcome, model, self.comparison, first=first)
+
+    def _shown(self, steps: int) -> contextlib.AbstractContextManager[Callable[[int], None]]:
+        return self.bar(", ".join(filter(None, (self.pace.current(), self.pace.left()))), steps)
 
 
-def _line(which: str, arm: Arm, outcome: FineTuneResult, left: str) -> str:
-    test, draw_ = outcome.metrics["test"], outcome.draw
-    return (
-        f"{time.strftime('%H:%M:%S')}  {which}: {arm.name}, {draw_.budget} labels, repeat {draw_.repeat}: "
-        f"balanced accuracy {test['balanced_accuracy']:.3f}, AUROC {test['auroc']:.3f} ({outcome.seconds:.1f} s)"
-        + (f"; {left}" if left else "")
-    )
+@contextlib.contextmanager
+def _exhaustion_told(engine: Engine) -> Any:
+    """Within it, a device that runs out of memory is an `AstrokerasError`."""
+    try:
+        yield
+    except engine.exhausted as error:
+        raise AstrokerasError("the device ran out of memory; try a smaller --batch-size") from error
 
 
-def _winner(results: list[dict], rows: list[dict]) -> dict:
-    """Return the classifier to export: of the last budget, the arm with the best validation mean, and its best repeat.
+def _winner(results: list[dict], rows: list[dict], measure: Measure) -> dict:
+    """Return the network to export: of the largest budget, the arm with the best validation mean, and its best repeat.
 
     Chosen on the validation split, so that the test metrics stay an honest estimate; only where the validation split
     lacks labels of several classes does the test split decide, and ``chosen_on`` says so.
     """
-    split = "val" if "val_balanced_accuracy" in results[0] else "test"
-    key = f"{split}_balanced_accuracy"
+    results = [result for result in results if result["status"] == DONE]
+    split = "val" if f"val_{measure.main}" in results[0] else "test"
+    key = f"{split}_{measure.main}"
+
+    def rank(line: dict, name: str) -> float:
+        return -math.inf if math.isnan(line[name]) else measure.sign * line[name]
+
     most = max(result["labels"] for result in results)
-    candidates = [row for row in rows if row["labels"] == most]
-    arm = max(candidates, key=lambda row: row[f"{key}_mean"])
+    candidates = [row for row in rows if row["labels"] == most and row["repeats"]]
+    arm = max(candidates, key=lambda row: rank(row, f"{key}_mean"))
     mine = [r for r in results if r["arm"] == arm["arm"] and r["budget"] == arm["budget"]]
-    best = max(mine, key=lambda result: result[key])
-    return {
-        "arm": best["arm"],
-        "budget": best["budget"],
-        "repeat": best["repeat"],
-        "directory": best["directory"],
-        "chosen_on": split,
-    }
+    best = max(mine, key=lambda result: rank(result, key))
+    return {name: best[name] for name in ("arm", "budget", "repeat", "directory")} | {"chosen_on": split}
 
 
 def _copy_winner(out: Path, winner: dict, max_bytes: int) -> None:

@@ -1,29 +1,58 @@
-"""A trained classifier on the disk: whole, or in frozen mode its head alone, beside an encoder that many share."""
+"""A trained network on the disk: whole, or in frozen mode its heads alone, beside an encoder that many share."""
 
-import zipfile
+import math
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from astrokeras.config import MAX_MODEL_BYTES
-from astrokeras.errors import AstrokerasError
-from astrokeras.evaluation.classify import DROPOUT
+from astrokeras.config import MAX_MODEL_BYTES, FinetuneConfig
+from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest, write_atomically
-from astrokeras.models.heads import classifier
-from astrokeras.models.saving import CLASSIFIER, ENCODER, load_model
+from astrokeras.models.saving import ENCODER, load_model
+from astrokeras.records.directory import Records
+from astrokeras.tasks.target import TARGETS, Target
+from astrokeras.training.run_directory import RUN_FILE, check_same
 
-MODEL, HEAD = "model.keras", "head.npz"
+MODEL, HEAD = "model.keras", "head.keras"
+DONE = "done"
+
+
+def targets_record(targets: Mapping[str, Target]) -> dict[str, Any]:
+    """Return what stands in ``run.json`` of the targets: by name, which each is, and all that was fitted."""
+    return {
+        name: {"target": TARGETS.name_of(type(target)), "config": target.config} for name, target in targets.items()
+    }
+
+
+def targets_of(run: dict[str, Any]) -> dict[str, Target]:
+    """Return the targets that a ``run.json`` names.
+
+    Raises:
+        AstrokerasError: it names none, or what it says of them is damaged.
+    """
+    found = {}
+    for name, noted in (run.get("targets") or {}).items():
+        try:
+            found[name] = TARGETS.get(noted["target"]).from_config(noted["config"])
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise AstrokerasError(
+                f"{RUN_FILE} is damaged: it does not say what target {name[:40]} is ({error}); repeat the run"
+            ) from None
+    if not found:
+        raise AstrokerasError(f"{RUN_FILE} is damaged: it does not say what was learned from labels; repeat the run")
+    return found
 
 
 def save_fit(directory: Path, model: keras.Model, encoder: str | None) -> dict[str, Any]:
-    """Write a classifier into ``RUN/ARM/BUDGET/REPEAT``.
+    """Write a trained network into ``RUN/ARM/BUDGET/REPEAT``.
 
     Args:
         directory: that one; it exists.
-        model: the classifier.
-        encoder: where only its head was fitted, the name of its encoder's file in ``RUN/ARM``, written if it is not
+        model: with the layer ``encoder``, and one for each target.
+        encoder: where only the heads were fitted, the name of their encoder's file in ``RUN/ARM``, written if it is not
             there; None writes the whole model.
 
     Returns:
@@ -35,13 +64,15 @@ def save_fit(directory: Path, model: keras.Model, encoder: str | None) -> dict[s
     shared = directory.parents[1] / encoder
     if not shared.exists():
         write_atomically(shared, model.get_layer("encoder").save)
-    kernel, bias = model.get_layer("logits").get_weights()
-    write_atomically(directory / HEAD, lambda path: np.savez(path, kernel=kernel, bias=bias))
+    heads = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.name != "encoder"]
+    embedding = keras.Input(model.get_layer("encoder").output_shape[1:], dtype="float32", name="embedding")
+    together = keras.Model(embedding, {head.name: head([embedding]) for head in heads}, name="heads")
+    write_atomically(directory / HEAD, together.save)
     return {"encoder": {"file": encoder, "sha256": digest(shared)}}
 
 
 def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:
-    """Return the classifier in a run directory.
+    """Return the network in a run directory.
 
     Args:
         directory: of a fine-tuning run (its winner), or one of its sub-directories.
@@ -49,11 +80,13 @@ def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MO
         max_bytes: see `models.limits`.
 
     Raises:
-        AstrokerasError: files are missing or damaged, or the encoder is not the one that the head was fitted to.
+        AstrokerasError: files are missing or damaged, or the encoder is not the one that the heads were fitted to.
     """
     directory = Path(directory)
+    names = list(targets_of(run))
+    layers = {"encoder": keras.Model, **dict.fromkeys(names, keras.Model)}
     if not (directory / HEAD).is_file():
-        return load_model(directory / MODEL, CLASSIFIER, max_bytes=max_bytes)
+        return load_model(directory / MODEL, layers, max_bytes=max_bytes)
     noted = run.get("encoder")
     try:
         # A name only: a file elsewhere is none of ours.
@@ -61,23 +94,47 @@ def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MO
         expected = noted["sha256"]
     except (TypeError, KeyError, IndexError):
         raise AstrokerasError(
-            f"{directory / 'run.json'} is damaged: it does not say which encoder it goes with"
+            f"{directory / RUN_FILE} is damaged: it does not say which encoder it goes with"
         ) from None
     if not shared.is_file():
         raise AstrokerasError(
-            f"{directory} holds a classifier's head, but its encoder {shared} is missing; move whole run directories"
+            f"{directory} holds heads alone, but their encoder {shared} is missing; move whole run directories"
         )
     if digest(shared) != expected:
         raise AstrokerasError(f"{shared} is not the encoder that the head in {directory} was fitted to; repeat the run")
-    return _joined(load_model(shared, ENCODER, max_bytes=max_bytes), directory / HEAD)
+    encoder = load_model(shared, ENCODER, max_bytes=max_bytes)
+    return _joined(encoder, load_model(directory / HEAD, max_bytes=max_bytes), names, directory / HEAD)
 
 
-def _joined(encoder: keras.Model, head: Path) -> keras.Model:
+def _joined(encoder: keras.Model, heads: keras.Model, names: list[str], file: Path) -> keras.Model:
     try:
-        with np.load(head, allow_pickle=False) as stored:
-            kernel, bias = stored["kernel"], stored["bias"]
-        model = classifier(encoder, len(bias), DROPOUT)
-        model.get_layer("logits").set_weights([kernel, bias])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile):
-        raise AstrokerasError(f"{head} is damaged, or goes with another encoder; repeat the run") from None
-    return model
+        flux = keras.Input(encoder.input_shape[1:], dtype="float32", name="flux")
+        embedding = encoder(flux)
+        outputs = {name: heads.get_layer(name)([embedding]) for name in names}
+    except (ValueError, TypeError, AttributeError):
+        raise AstrokerasError(f"{file} is damaged, or goes with another encoder; repeat the run") from None
+    return keras.Model(flux, outputs if len(names) > 1 else outputs[names[0]], name="_".join(names))
+
+
+def finished_fits(
+    out: Path, places: Iterable[str], config: FinetuneConfig, records: Records
+) -> dict[str, dict[str, Any]]:
+    """Return the lines of results of the fits that are whole, by their place in a run directory.
+
+    What another process has begun, and not ended, is removed.
+
+    Raises:
+        UsageError: one was made with other options; the message says which.
+        AstrokerasError: one is of other records, or damaged.
+    """
+    found = {}
+    for place in places:
+        directory = out / place
+        if not (directory / RUN_FILE).is_file():
+            shutil.rmtree(directory, ignore_errors=True)
+            shutil.rmtree(out / "tensorboard" / place, ignore_errors=True)
+            continue
+        result = check_same(directory, config, records)["result"]
+        # JSON has no NaN.
+        found[place] = {name: math.nan if value is None else value for name, value in result.items()}
+    return found

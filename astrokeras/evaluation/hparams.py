@@ -1,4 +1,4 @@
-"""What TensorBoard's HParams table needs, in which the classifiers can be sorted and compared.
+"""What TensorBoard's HParams table needs, in which the fits can be sorted and compared.
 
 TensorBoard averages trials of one name, in whatever run directories below its log directory they lie, and takes the
 columns and what may stand in them from one declaration that it finds, wherever that lies, hiding what does not fit.
@@ -6,14 +6,12 @@ So there is no declaration (it then looks at all trials and all scalars), and th
 called by their place below the log directory, which no other has.
 """
 
-from tensorboard.plugins.hparams import api
-
 from astrokeras.evaluation.arms import Arm
-from astrokeras.evaluation.compare import FineTuneResult
-from astrokeras.training.tensorboard import TensorBoard
+from astrokeras.evaluation.fitting import FineTuneResult
+from astrokeras.training.board import Board
 
 
-def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: FineTuneResult) -> None:
+def write_trial(board: Board, place: str, arm: Arm, outcome: FineTuneResult) -> None:
     """Say which row of the table the scalars of the run `place` belong to."""
     values = {
         "arm": arm.name,
@@ -22,5 +20,4 @@ def write_trial(board: TensorBoard, place: str, arm: Arm, outcome: FineTuneResul
         "repeat": outcome.draw.repeat,
         "mode": outcome.mode,
     }
-    with board.writer(place).as_default():
-        api.hparams(values, trial_id="")
+    board.trial(place, values)

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 
-from astrokeras.evaluation.classify import Schedule
 from astrokeras.evaluation.compare import Draw, EvaluationSet
+from astrokeras.evaluation.schedule import Schedule
 
 # What an example costs in training, in units of what it costs to look at it: forward, and backward with two products.
 _TRAINED = 3
@@ -22,9 +22,9 @@ def works_of(schedule: Schedule, random: bool, draws: Sequence[Draw], exams: Seq
         exams: what is measured on.
     """
     works, features_of = [], None
-    measured = sum(len(exam.labels) for exam in exams)
+    measured = sum(exam.count for exam in exams)
     for draw in draws:
-        count, work = int(draw.select.sum()), 0.0
+        count, work = draw.count, 0.0
         encoder = draw.repeat if random else 0
         if schedule.mode != "full":
             work += _FITTED

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 # What Markdown takes for more than itself, in a table too; `_` only at the edge of a word.
 _MARKS = re.compile(r"[\\`*\[\]<>|~&$#]|(?<![^\W_])_|_(?![^\W_])")
+# Scores whose names are not written as words.
+_TITLES = {"macro_f1": "macro F1", "auroc": "AUROC", "mae": "MAE", "nmad": "NMAD", "r2": "R²"}
 _MOST_BYTES = 80
 _MOST_LISTED = 30
 
@@ -35,3 +37,13 @@ def plain_name(name: str) -> str:
     checksum = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     part = plain.encode()[: _MOST_BYTES - 1 - len(checksum)].decode(errors="ignore")
     return f"{part.rstrip('-_')}-{checksum}"
+
+
+def score_title(name: str) -> str:
+    """Return the name of a score as people write it.
+
+    Example:
+        >>> score_title("balanced_accuracy")
+        'balanced accuracy'
+    """
+    return _TITLES.get(name, name.replace("_", " "))

@@ -14,9 +14,8 @@ from astrokeras.models.normalization import SYNCHRONIZED
 
 # Keras finds a layer by its registered name, so its module must have been imported.
 LAYERS = (adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch)
-# By which layers our models are known.
+# By which layers an encoder is known.
 ENCODER = {"stretch": stretch.Stretch}
-CLASSIFIER = {"encoder": keras.Model, "logits": keras.layers.Dense}
 
 
 def load_model(
@@ -26,7 +25,7 @@ def load_model(
 
     Args:
         path: the file.
-        layers: which it must have, by name, if it is to take stamps: `ENCODER` or `CLASSIFIER`.
+        layers: which it must have, by name, if it is to take stamps, as in `ENCODER`.
         max_bytes: see `limits`.
 
     Raises:

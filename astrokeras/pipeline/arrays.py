@@ -3,8 +3,11 @@
 See `source.py` for what a batch is. The whole of every split that is used has to fit in memory.
 """
 
+import copy
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import keras
 import numpy as np
@@ -62,6 +65,8 @@ class Arrays:
             for split, columns in splits.items()
         }
         self.groups: dict[str, Groups] = {}
+        self.select: np.ndarray | None = None
+        self.least_steps = 1
 
     @classmethod
     def load(cls, records: Records, splits: Sequence[str], fields: Sequence[str], size: int | None = None) -> "Arrays":
@@ -101,25 +106,41 @@ class Arrays:
         """See `Source.has`."""
         return field in self.splits.get(split, {})
 
+    def chosen(self, select: np.ndarray, least_steps: int = 1) -> Self:
+        """See `Source.chosen`."""
+        few = copy.copy(self)
+        few.select, few.least_steps = select, least_steps
+        return few
+
+    def _trained_on(self) -> np.ndarray:
+        """Return the rows of the training split that are trained on."""
+        return np.arange(len(self.splits["train"]["image"])) if self.select is None else np.flatnonzero(self.select)
+
     def steps(self, batch_size: int) -> int:
-        """Whole batches in an epoch; fewer stamps than a batch are repeated to fill one."""
-        return max(len(self.splits["train"]["image"]) // batch_size, 1)
+        """Whole batches in an epoch; fewer stamps than they take are repeated."""
+        return max(len(self._trained_on()) // batch_size, self.least_steps)
 
     def training(
-        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0
-    ) -> Batches:
+        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0,
+        epochs: int = 1,
+    ) -> Batches:  # fmt: skip
         """See `Source.training`."""
-        count = len(self.splits["train"]["image"])
-        order = np.random.default_rng([seed, _SHUFFLE, epoch]).permutation(count)
-        order = np.resize(order, max(count, batch_size))
+        steps = self.steps(batch_size)
+        order = functools.lru_cache(maxsize=1)(lambda number: self._order(seed, number, steps * batch_size))
 
         def make(number: int) -> Batch:
-            step = first_step + number
-            rows = order[step * batch_size : (step + 1) * batch_size]
-            rng = np.random.default_rng([seed, _DRAWS, epoch, step])
+            further, step = divmod(first_step + number, steps)
+            rows = order(epoch + further)[step * batch_size : (step + 1) * batch_size]
+            rng = np.random.default_rng([seed, _DRAWS, epoch + further, step])
             return self._batch("train", rows, fields, rng, n_draws)
 
-        return Batches(self.steps(batch_size) - first_step, make)
+        return Batches(epochs * steps - first_step, make)
+
+    def _order(self, seed: int, epoch: int, count: int) -> np.ndarray:
+        """Return the rows of an epoch in its order, each as often as so many take."""
+        rows = self._trained_on()
+        rng = np.random.default_rng([seed, _SHUFFLE, epoch])
+        return np.concatenate([rng.permutation(rows) for _ in range(-(-count // len(rows)))])[:count]
 
     def evaluation(self, split: str, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Batches:
         """See `Source.evaluation`."""

@@ -93,9 +93,9 @@ def load_arrays(
     return flux, label, identifier
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Whole batches in an epoch of `count` records; fewer records than a batch are repeated to fill one."""
-    return max(count // batch_size, 1)
+def steps_per_epoch(count: int, batch_size: int, least: int = 1) -> int:
+    """Whole batches in an epoch of `count` records, or `least`, for which records are repeated."""
+    return max(count // batch_size, least)
 
 
 def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
@@ -111,10 +111,12 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     first_step: int = 0,
     part: tuple[int, int] = WHOLE,
     held: Held | None = None,
+    least_steps: int = 1,
 ) -> tf.data.Dataset:
     """Shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
 
-    An epoch holds every record at most once; what does not fill a batch is left out (another part each epoch).
+    An epoch holds every record once, or with more `least_steps` as often as they take; what does not fill a batch is
+    left out (another part each epoch).
 
     Args:
         records: where from; the training split is used.
@@ -129,6 +131,7 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         part: ``(i, n)`` for the i-th of n equal parts of every batch; the other records are read, not parsed.
         held: the selected records from `hold`, for who asks for the epochs one by one; otherwise they are read once
             for all of `epochs`, if they fit into memory. It makes no difference to what is yielded.
+        least_steps: of an epoch.
 
     Shapes:
         (flux [batch_size, size, size, B] float32, dict of fields)
@@ -142,8 +145,8 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     count = selected(records, _TRAIN, select)
     if count == 0:
         raise AstrokerasError(f"no records to train on in the training split of {records.path}")
-    steps = steps_per_epoch(count, batch_size)
-    repeats = -(-batch_size // count)
+    steps = steps_per_epoch(count, batch_size, least_steps)
+    repeats = -(-steps * batch_size // count)
     buffer = buffer_size(records, batch_size)
     numbered = POSITION in fields
     held = held or hold(records, batch_size, select)
@@ -166,8 +169,8 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
                 deterministic=True,
             )
         else:
-            raw = tf.data.Dataset.range(count).repeat(repeats)
-        shuffled = raw.shuffle(buffer, seed=2 * epoch, reshuffle_each_iteration=False)
+            raw = tf.data.Dataset.range(count)
+        shuffled = raw.repeat(repeats).shuffle(buffer, seed=2 * epoch, reshuffle_each_iteration=False)
         left_out = tf.where(epoch == first, tf.constant(first_step * batch_size, tf.int64), 0)
         return shuffled.take(steps * batch_size).skip(left_out)
 

@@ -31,6 +31,11 @@ class Held:
         found = tf.gather(self.serialized, rows)
         return (tf.gather(self.positions, rows), found) if numbered else found
 
+    def only(self, select: np.ndarray) -> "Held":
+        """Return some of the records, where these are all of the split, [N] booleans."""
+        rows = tf.constant(np.flatnonzero(select), tf.int64)
+        return Held(tf.gather(self.serialized, rows), tf.gather(self.positions, rows))
+
 
 def hold(records: Records, batch_size: int, select: np.ndarray | None = None) -> Held | None:
     """Return the training records, of those that `select` keeps, if they fit into memory; None otherwise.

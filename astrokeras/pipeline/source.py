@@ -6,7 +6,7 @@ run sees what an undisturbed one would; and for evaluation ``weight`` [N], 0 for
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -52,13 +52,22 @@ class Source(Protocol):
     def has(self, field: str, split: str) -> bool:
         """Whether the field was added for this split."""
 
+    def chosen(self, select: np.ndarray, least_steps: int = 1) -> Self:
+        """Return a source that trains on some records alone; what is added to either is known to both.
+
+        Args:
+            select: which records of the training split, [N] booleans.
+            least_steps: of an epoch, for which few records come several times.
+        """
+
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch of the training split."""
 
     def training(
-        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0
-    ) -> Any:
-        """Shuffled batches of one epoch of the training split, for `keras.Model.fit`.
+        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0,
+        epochs: int = 1,
+    ) -> Any:  # fmt: skip
+        """Shuffled batches of one epoch of the training split, or of several, for `keras.Model.fit`.
 
         With `first_step` those from that step on, exactly as they follow in the whole epoch. The field `POSITION` is
         the place of each stamp in its split, [N] integers.

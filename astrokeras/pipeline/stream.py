@@ -1,6 +1,8 @@
 """Batches streamed from a records directory by `tf.data`: a `Source` for any number of records."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +21,7 @@ from astrokeras.pipeline.groups import Groups
 from astrokeras.pipeline.held import Held, hold
 from astrokeras.pipeline.lookup import Lookup
 from astrokeras.pipeline.parsing import parser
+from astrokeras.pipeline.shards import selected
 from astrokeras.pipeline.source import PARTNER, POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS
 from astrokeras.records.directory import Records
@@ -52,12 +55,17 @@ class Stream:
 
     Attributes:
         part: which part of each batch to give for training and evaluation, see `dataset.training_batches`.
+        select: which records are trained on, all if None.
+        least_steps: of an epoch.
 
     Raises:
         UsageError: `size` does not fit.
     """
 
     part = WHOLE
+    select: np.ndarray | None = None
+    least_steps = 1
+    _whole: Self | None = None
 
     def __init__(self, records: Records, size: int | None = None, augment: Chain | None = None) -> None:
         self.records = records
@@ -129,27 +137,43 @@ class Stream:
 
         return batches.enumerate(first).map(add, num_parallel_calls=PARALLEL_CALLS)
 
+    def chosen(self, select: np.ndarray, least_steps: int = 1) -> Self:
+        """See `Source.chosen`."""
+        few = copy.copy(self)
+        few.select, few.least_steps, few._whole, few._held = select, least_steps, self._whole or self, {}
+        return few
+
+    def held(self, batch_size: int) -> Held | None:
+        """Return the records that are trained on, if they fit into memory; read once."""
+        if batch_size not in self._held:
+            every = self._whole.held(batch_size) if self._whole else None
+            held = every.only(self.select) if every else hold(self.records, batch_size, self.select)
+            self._held = {batch_size: held}
+        return self._held[batch_size]
+
     def steps(self, batch_size: int) -> int:
         """See `Source.steps`."""
-        return steps_per_epoch(self.records.count("train"), batch_size)
+        count = selected(self.records, "train", self.select)
+        return steps_per_epoch(count, batch_size, self.least_steps)
 
     def training(
-        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0
-    ) -> tf.data.Dataset:
+        self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0,
+        epochs: int = 1,
+    ) -> tf.data.Dataset:  # fmt: skip
         """See `Source.training`."""
-        if batch_size not in self._held:
-            self._held = {batch_size: hold(self.records, batch_size)}
         batches = training_batches(
             self.records,
             batch_size,
-            epochs=(epoch, epoch + 1),
+            epochs=(epoch, epoch + epochs),
             seed=seed,
             fields=self._stored(fields),
             size=self.size,
+            select=self.select,
             augment=self.augment,
             first_step=first_step,
             part=self.part,
-            held=self._held[batch_size],
+            held=self.held(batch_size),
+            least_steps=self.least_steps,
         ).map(lambda flux, features: {"flux": flux, **features})
         first = epoch * self.steps(batch_size) + first_step
         batches = self._with_partners(batches, "train", fields, first, seed, _TRAINING_PARTNERS, batch_size, self.part)

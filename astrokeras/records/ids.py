@@ -1,4 +1,4 @@
-"""The ids of single records."""
+"""The ids of records."""
 
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
@@ -21,3 +21,10 @@ def ids_at(records: Records, split: str, positions: Iterable[int]) -> list[str]:
             if position in wanted:
                 found[position] = bytes(decode(serialized)["id"]).decode()
     return [found[position] for position in positions]
+
+
+def ids_of(records: Records, split: str) -> list[str]:
+    """Return the ids of all records of a split, in their order."""
+    return [
+        bytes(decode(serialized)["id"]).decode() for path in records.shards(split) for serialized in read(Path(path))
+    ]

@@ -13,6 +13,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.serving import answers
 from astrokeras.serving.served import DEFAULT, EMBED
 from astrokeras.serving.trained import Trained
+from astrokeras.tasks.targets.class_ import Class
 
 TOLERANCE = 1e-5
 _STAMPS = 4
@@ -59,15 +60,20 @@ def _expected(trained: Trained, flux: np.ndarray) -> dict[str, dict[str, np.ndar
     """Return what each signature has to give."""
     with tf.device("CPU:0"):
         embedding = trained.model.get_layer("encoder")(flux, training=False).numpy()
-        probabilities = trained.model(flux, training=False).numpy()
-    names = np.char.encode(np.array(trained.classes), "utf-8")
-    classified = {
-        "embedding": embedding,
-        "probabilities": probabilities,
-        "class_name": names[probabilities.argmax(axis=1)],
-        "class_names": np.tile(names, (len(flux), 1)),
-    }
-    return {DEFAULT: classified, EMBED: {"embedding": embedding}}
+        predicted = tf.nest.map_structure(lambda value: value.numpy(), trained.model(flux, training=False))
+    outputs = {"embedding": embedding}
+    for name, target in trained.targets.items():
+        prefix, prediction = (f"{name}_", predicted[name]) if len(trained.targets) > 1 else ("", predicted)
+        if isinstance(target, Class):
+            names = np.char.encode(np.array(target.names), "utf-8")
+            outputs |= {
+                f"{prefix}probabilities": prediction,
+                f"{prefix}class_name": names[prediction.argmax(axis=1)],
+                f"{prefix}class_names": np.tile(names, (len(flux), 1)),
+            }
+        else:
+            outputs[prefix + name] = prediction
+    return {DEFAULT: outputs, EMBED: {"embedding": embedding}}
 
 
 def _difference(answer: np.ndarray | None, wanted: np.ndarray) -> str | None:

@@ -1,4 +1,4 @@
-"""Export a fine-tuned classifier as a SavedModel that TensorFlow Serving takes as it is."""
+"""Export a fine-tuned network as a SavedModel that TensorFlow Serving takes as it is."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from astrokeras.config import ExportConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_json
 from astrokeras.serving.check import check_export
-from astrokeras.serving.served import ServedClassifier
+from astrokeras.serving.served import ServedModel
 from astrokeras.serving.trained import Trained, load_trained
 
 
@@ -31,7 +31,7 @@ def export(config: ExportConfig) -> dict:
     version = config.version or max(taken, default=0) + 1
     if version in taken:
         raise AstrokerasError(f"{out / str(version)} exists already; give another --version, or none for the next")
-    module = ServedClassifier(trained.model, trained.classes)
+    module = ServedModel(trained.model, trained.targets)
     temporary = out / f".{version}.part"
     try:
         shutil.rmtree(temporary, ignore_errors=True)

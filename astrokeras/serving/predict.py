@@ -11,7 +11,10 @@ from astropy.table import Table, vstack
 
 from astrokeras.config import PredictConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.evaluation.classify import predict as run_model
+from astrokeras.evaluation.predictions import predict as run_model
+from astrokeras.pipeline.damage import named_if_damaged
+from astrokeras.pipeline.shards import INPUT_ERRORS
+from astrokeras.pipeline.stream import Stream
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import REJECTS
@@ -57,14 +60,16 @@ def predict(
     if not images and (option := next((name for name in _OF_IMAGES if getattr(config, name)), None)):
         raise UsageError(f"--{option.replace('_', '-')} goes with an image template; records are cut already")
     trained = load_trained(config.run, config.max_model_bytes)
-    check_round_trip(out, [f"p_{name}" for name in trained.classes], trained.classes)
+    check_round_trip(out, list(trained.columns), trained.classes)
     if images:
         table, rejected = _from_images(trained, config, report, progress)
     else:
         table, rejected = _from_records(trained, Records.load(config.data), config, report), 0
     write_table(table, out)
-    names, counts = np.unique(np.asarray(table["class"]), return_counts=True)
-    classes = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    classes = {}
+    if "class" in table.colnames:
+        names, counts = np.unique(np.asarray(table["class"]), return_counts=True)
+        classes = dict(zip(names.tolist(), counts.tolist(), strict=True))
     return {"out": str(out), "predicted": len(table), "rejected": rejected, "classes": classes}
 
 
@@ -103,12 +108,9 @@ def _from_records(trained: Trained, records: Records, config: PredictConfig, rep
 
 
 def _predict_split(trained: Trained, records: Records, split: str, known: Table, batch_size: int) -> Table:
-    count = records.count(split)
-    probabilities = np.empty((0, len(trained.classes)), np.float32)
-    if count:
-        probabilities = run_model(trained.model, records, split, batch_size, np.ones(count, dtype=bool))
-    predicted = {"class": np.array(trained.classes)[probabilities.argmax(axis=1)]}
-    predicted |= {f"p_{name}": probabilities[:, index] for index, name in enumerate(trained.classes)}
+    source = Stream(records, trained.side)
+    with named_if_damaged(records, INPUT_ERRORS):
+        predicted = trained.described(run_model(trained.model, source, split, batch_size))
     first = [name for name in ("id", "ra", "dec", "x", "y", "field") if name in known.colnames]
     table = known[first]
     for name, values in predicted.items():
@@ -117,7 +119,7 @@ def _predict_split(trained: Trained, records: Records, split: str, known: Table,
     for name in known.colnames:
         if name not in first:
             table[f"catalog_{name}" if name.lower() in taken else name] = known[name]
-    table["split"] = np.full(count, split)
+    table["split"] = np.full(records.count(split), split)
     return table
 
 

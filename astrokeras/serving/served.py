@@ -1,15 +1,18 @@
-"""What a server runs: a classifier as functions of TensorFlow alone, which look at a request before they answer it."""
+"""What a server runs: a network as functions of TensorFlow alone, which look at a request before they answer it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
+from astrokeras.tasks.target import Target
+from astrokeras.tasks.targets.class_ import Class
+
 DEFAULT, EMBED = "serving_default", "embed"
 
 
-class ServedClassifier(tf.Module):
-    """A classifier from raw flux to named outputs.
+class ServedModel(tf.Module):
+    """A fine-tuned network from raw flux to named outputs.
 
     It holds the variables and nothing else of Keras. A layer of Keras that hangs on a `tf.Module` is written with a
     second handle for each variable, which only `tf.saved_model.load` fills: TensorFlow Serving, the C, Java and Go
@@ -17,40 +20,54 @@ class ServedClassifier(tf.Module):
 
     Shapes:
         flux ``[N, H, W, B]`` float32, N from 0; any other shape ends as InvalidArgument, which says what was expected
-        → ``probabilities`` ``[N, C]``, ``class_names`` ``[N, C]`` in the order of the probabilities (repeated for each
-        object, as the row format of TensorFlow Serving wants it), ``class_name`` ``[N]`` the most probable,
-        ``embedding`` ``[N, D]``.
+        → ``embedding`` ``[N, D]``; of a target with classes ``probabilities`` ``[N, C]``, ``class_names`` ``[N, C]`` in
+        the order of the probabilities (repeated for each object, as the row format of TensorFlow Serving wants it) and
+        ``class_name`` ``[N]`` the most probable; of another what its head gives, under its name. Of several targets
+        the names of outputs begin with ``TARGET_``.
 
     Units:
         flux in that of the records that the run was trained on; NaN pixels count as sky.
     """
 
-    def __init__(self, model: keras.Model, classes: Sequence[str]) -> None:
+    def __init__(self, model: keras.Model, targets: Mapping[str, Target]) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]
-        self.names = tf.constant(list(classes))
-        encoder, logits = model.get_layer("encoder"), model.get_layer("logits")
+        self.names = {name: tf.constant(list(target.names)) for name, target in targets.items() if _tells(target)}
+        encoder, heads = model.get_layer("encoder"), {name: model.get_layer(name) for name in targets}
         expected = model.input_shape
         spec = tf.TensorSpec(expected, tf.float32, name="flux")
 
         def embed(flux: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"embedding": encoder(tf.ensure_shape(flux, expected), training=False)}
 
-        def classify(flux: tf.Tensor) -> dict[str, tf.Tensor]:
-            flux = tf.ensure_shape(flux, expected)
-            embedding = encoder(flux, training=False)
-            probabilities = tf.nn.softmax(logits(embedding))
-            return {
-                "probabilities": probabilities,
-                "class_names": tf.repeat(self.names[None], tf.shape(flux)[0], axis=0),
-                "class_name": tf.gather(self.names, tf.argmax(probabilities, axis=1)),
-                "embedding": embedding,
-            }
+        def predict(flux: tf.Tensor) -> dict[str, tf.Tensor]:
+            embedding = encoder(tf.ensure_shape(flux, expected), training=False)
+            outputs = {"embedding": embedding}
+            for name, head in heads.items():
+                prefix = f"{name}_" if len(heads) > 1 else ""
+                prediction = head([embedding], training=False)
+                outputs |= {prefix + key: value for key, value in self._named(name, prediction).items()}
+            return outputs
 
-        self.classify = tf.function(classify, input_signature=[spec], autograph=False)
+        self.predict = tf.function(predict, input_signature=[spec], autograph=False)
         self.embed = tf.function(embed, input_signature=[spec], autograph=False)
+
+    def _named(self, name: str, prediction: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the outputs of one target."""
+        if name not in self.names:
+            return {name: prediction}
+        return {
+            "probabilities": prediction,
+            "class_names": tf.repeat(self.names[name][None], tf.shape(prediction)[0], axis=0),
+            "class_name": tf.gather(self.names[name], tf.argmax(prediction, axis=1)),
+        }
 
     @property
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The functions by the names under which they are served."""
-        return {DEFAULT: self.classify, EMBED: self.embed}
+        return {DEFAULT: self.predict, EMBED: self.embed}
+
+
+def _tells(target: Target) -> bool:
+    """Whether a target predicts the probabilities of its classes."""
+    return isinstance(target, Class)

@@ -1,36 +1,39 @@
-"""A fine-tuned classifier with what is known of the records that it was trained on."""
+"""A fine-tuned network with what is known of the records that it was trained on."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
-from astrokeras.evaluation.fits import load_fit
+from astrokeras.evaluation.fits import load_fit, targets_of
+from astrokeras.tasks.target import Target
+from astrokeras.tasks.targets.class_ import Class
 from astrokeras.training.run_directory import RUN_FILE, load_run
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A classifier that was read back.
+    """A network that was read back.
 
     Attributes:
         path: the run directory.
-        model: flux ``[N, side, side, B]`` to probabilities ``[N, C]``.
+        model: flux ``[N, side, side, B]`` to what its targets predict: one array, or a dictionary of several.
+        targets: what it predicts, by name.
         bands: names of the B bands.
         unit: of the flux.
-        classes: names of the C classes.
         conversion: the options that the records were made with.
         run: all of ``run.json``.
     """
 
     path: Path
     model: keras.Model
+    targets: dict[str, Target]
     bands: tuple[str, ...]
     unit: str
-    classes: tuple[str, ...]
     conversion: dict[str, Any]
     run: dict[str, Any]
 
@@ -39,9 +42,35 @@ class Trained:
         """Side of the stamps that the model takes, in pixels."""
         return self.model.input_shape[1]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; none if it tells no classes."""
+        return tuple(name for target in self.targets.values() for name in target.names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of what it predicts; of several targets each begins with its target's."""
+        several = len(self.targets) > 1
+        return tuple(
+            f"{name}_{output.name}" if several else output.name
+            for name, target in self.targets.items()
+            for output in target.outputs()
+        )
+
+    def described(self, prediction: Any) -> dict[str, np.ndarray]:
+        """Return the columns of what the model gave, see `columns`."""
+        if len(self.targets) == 1:
+            (target,) = self.targets.values()
+            return target.describe(prediction)
+        return {
+            f"{name}_{column}": values
+            for name, target in self.targets.items()
+            for column, values in target.describe(prediction[name]).items()
+        }
+
 
 def load_trained(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES) -> Trained:
-    """Return the classifier of a fine-tuning run (its winner) or of one of its sub-directories.
+    """Return the network of a fine-tuning run (its winner) or of one of its sub-directories.
 
     Args:
         run_directory: where it is.
@@ -59,33 +88,36 @@ def load_trained(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES) ->
         raise AstrokerasError(
             f"{path / RUN_FILE} is damaged: it does not say what records it was trained on; repeat the run"
         )
+    targets = targets_of(run)
     model = load_fit(path, run, max_bytes)
-    bands, classes = tuple(records["bands"]), tuple(records["classes"])
-    if not _is_classifier(model, len(bands), len(classes)):
+    bands = tuple(records["bands"])
+    if not _fits(model, len(bands), targets):
+        classes = " and ".join(f"the {len(target.names)} classes" for target in targets.values() if target.names)
         raise AstrokerasError(
-            f"{path}: its model is no classifier of the {len(classes)} classes and {len(bands)} bands that its "
-            f"{RUN_FILE} names; repeat the run"
+            f"{path}: its model is none of {classes or 'the targets'} and {len(bands)} bands that its {RUN_FILE} "
+            "names; repeat the run"
         )
-    return Trained(path, model, bands, records["unit"], classes, records["conversion"], run)
+    return Trained(path, model, targets, bands, records["unit"], records["conversion"], run)
 
 
 def _describes_records(records: dict[str, Any]) -> bool:
-    names = (records.get("bands"), records.get("classes"))
+    names = records.get("bands")
     return (
-        all(isinstance(values, list) and values and all(isinstance(v, str) for v in values) for values in names)
+        isinstance(names, list)
+        and bool(names)
+        and all(isinstance(name, str) for name in names)
         and isinstance(records.get("unit"), str)
         and isinstance(records.get("conversion"), dict)
     )
 
 
-def _is_classifier(model: keras.Model, n_bands: int, n_classes: int) -> bool:
-    """Whether a model has the shapes and the layers of `models.heads.classifier`."""
-    shape, names = model.input_shape, [layer.name for layer in model.layers]
-    return (
-        isinstance(shape, tuple)
-        and len(shape) == 4
-        and (shape[0], shape[3]) == (None, n_bands)
-        and shape[1] == shape[2] is not None
-        and model.output_shape == (None, n_classes)
-        and {"encoder", "logits"} <= set(names)
+def _fits(model: keras.Model, n_bands: int, targets: dict[str, Target]) -> bool:
+    """Whether a model takes stamps of so many bands, and has a head for each target, of as many classes."""
+    shape = model.input_shape
+    if not (isinstance(shape, tuple) and len(shape) == 4 and (shape[0], shape[3]) == (None, n_bands)):
+        return False
+    return shape[1] == shape[2] is not None and all(
+        model.get_layer(name).output_shape == (None, len(target.names))
+        for name, target in targets.items()
+        if isinstance(target, Class)
     )

@@ -1,7 +1,7 @@
-"""What a pretext task is, and the tasks by name.
+"""What a task is, and the pretext tasks by name.
 
-A task is one file here that subclasses `Task` and registers itself; `astrokeras/tasks/registry.py` imports it.
-Model and trainer know nothing else of it.
+A pretext task is one file in `astrokeras/tasks/pretext/` that subclasses `Task` and registers itself. Model and trainer
+know nothing else of it. A target, which reads labels, is a task too, see `target.py`.
 """
 
 import abc
@@ -25,7 +25,7 @@ Curves = dict[str, dict[int, float]]
 
 
 class Task(abc.ABC):
-    """A pretext task with what it has learned about the training split.
+    """A task with what it has learned about the training split.
 
     For each batch the model calls `views`, runs the encoder over all of them (those of every task at once, each
     distinct one once), gives the embeddings to the head, and takes the weighted mean of `loss`. All of that is written
@@ -42,6 +42,7 @@ class Task(abc.ABC):
         n_draws: how many uniform random numbers in [0, 1) an example needs.
         n_views: how many views of an example there are.
         replicas: the devices that share a batch; set by the trainer.
+        dropout: share of the features that the head is not given in a step of the training; set by the trainer.
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
@@ -53,6 +54,7 @@ class Task(abc.ABC):
     n_draws: int = 0
     n_views: int = 1
     replicas: Replicas = Replicas()
+    dropout: float = 0.0
 
     @classmethod  # noqa: B027 - most make none
     def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
@@ -96,6 +98,10 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def head(self, embeddings: list[KerasTensor]) -> Any:
         """Return the prediction from the embeddings of the views, [N, D] each: a symbolic tensor, or several."""
+
+    def activate(self, prediction: Any) -> Any:
+        """Return what a saved model predicts, from what the head gives: by layers of Keras, symbolic."""
+        return prediction
 
     def layers(self) -> list[keras.Layer]:
         """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too."""

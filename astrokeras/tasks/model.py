@@ -1,8 +1,8 @@
-"""The network that is pre-trained: one encoder, any number of tasks."""
+"""The network that is trained: one encoder, any number of tasks."""
 
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,7 +17,7 @@ from astrokeras.pipeline.source import Source
 from astrokeras.tasks.base import Curves, Scores, Task
 
 
-def check_weights(names: list[str], weights: tuple[str, ...]) -> list[float]:
+def check_weights(names: list[str], weights: tuple[str, ...], option: str = "--task-weight") -> list[float]:
     """Return the weight of each task: 1 where none is given.
 
     Raises:
@@ -31,8 +31,8 @@ def check_weights(names: list[str], weights: tuple[str, ...]) -> list[float]:
         numbers = []
     if len(numbers) != len(names) or not all(0 < number < float("inf") for number in numbers):
         raise UsageError(
-            f"--task-weight {','.join(weights)}: expected a positive number for each of the {len(names)} task(s) "
-            f"{', '.join(names)}, separated by commas"
+            f"{option} {','.join(weights)}: expected a positive number for each of the {len(names)} "
+            f"{option.split('-')[2]}(s) {', '.join(names)}, separated by commas"
         )
     return numbers
 
@@ -66,11 +66,13 @@ class TaskModel(keras.Model):
         self.tasks = dict(tasks)
         self.task_weights = dict(weights)
         self.augment = augment
-        self.heads = {name: _build_head(name, task, encoder.output_shape[-1]) for name, task in tasks.items()}
+        heads = {name: _build_head(name, task, encoder.output_shape[-1]) for name, task in tasks.items()}
+        self.heads = {name: head for name, (head, _) in heads.items()}
         self.states = [layer for task in tasks.values() for layer in task.layers()]
         self.scores = {name: task.metrics() for name, task in tasks.items()}
-        # Behind a function, or Keras would take these models for layers of this one.
+        # Behind functions, or Keras would take these models for layers of this one.
         self._compiled = functools.cache(self._compile)
+        self.activated = lambda name: heads[name][1]
         self.means = {name: keras.metrics.Mean(name=f"{name}_loss") for name in tasks} if len(tasks) > 1 else {}
         self.average = None if average is None else WeightAverage(averaged_variables(self), average)
         self.built = True
@@ -86,6 +88,11 @@ class TaskModel(keras.Model):
         return tuple(
             dict.fromkeys(field for task in self.tasks.values() for field in (*task.fields, *task.derived_fields))
         )
+
+    @property
+    def renews(self) -> bool:
+        """Whether a task renews its fields before each epoch."""
+        return any(type(task).before_epoch is not Task.before_epoch for task in self.tasks.values())
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -215,10 +222,19 @@ class TaskModel(keras.Model):
         return results
 
 
-def _build_head(name: str, task: Task, width: int) -> keras.Model:
-    """Return the task's head as a model of its own, from the embeddings [N, D] of the views."""
+def _build_head(name: str, task: Task, width: int) -> tuple[keras.Model, keras.Model]:
+    """Return the task's head as a model of its own, from the embeddings [N, D] of the views, and what it saves of it.
+
+    Both have the same layers but for the last, by which the second gives what `Task.activate` says.
+    """
     embeddings = [keras.Input((width,), dtype="float32", name=f"embedding_{i}") for i in range(task.n_views)]
-    return keras.Model(embeddings, task.head(embeddings), name=name)
+    kept = embeddings
+    if task.dropout:
+        drop = keras.layers.Dropout(task.dropout, name="dropout")
+        kept = [drop(embedding) for embedding in embeddings]
+    prediction = task.head(kept)
+    activated = keras.Model(embeddings, task.activate(prediction), name=name)
+    return keras.Model(embeddings, prediction, name=name), activated
 
 
 def _place(view: KerasTensor, views: list[KerasTensor]) -> int:
@@ -248,19 +264,21 @@ def baselines(model: TaskModel, source: Source, split: str) -> dict[str, Scores]
     return found
 
 
-def predictor(model: TaskModel, encoder: keras.Model) -> keras.Model | None:
+def predictor(model: TaskModel, encoder: keras.Model, names: Sequence[str] | None = None) -> keras.Model | None:
     """Return what the tasks predict for a stamp as it is: flux [N, S, S, B] to the prediction, by name if several.
 
-    Only tasks that look at one view can say something about a stamp alone; None if there are none.
+    Only tasks that look at one view can say something about a stamp alone; None if there are none. The model has a
+    layer ``encoder`` and one of the name of each task, from the embedding to the prediction.
 
     Args:
         model: brings the heads.
         encoder: that of the model, or its like in another precision.
+        names: of the tasks; all that look at one view if None.
     """
-    single = [name for name, task in model.tasks.items() if task.n_views == 1]
+    single = [name for name, task in model.tasks.items() if task.n_views == 1] if names is None else list(names)
     if not single:
         return None
     flux = keras.Input(encoder.input_shape[1:], dtype="float32", name="flux")
     embedding = encoder(flux)
-    outputs = {name: model.heads[name]([embedding]) for name in single}
+    outputs = {name: model.activated(name)([embedding]) for name in single}
     return keras.Model(flux, outputs if len(single) > 1 else outputs[single[0]], name="_".join(single))

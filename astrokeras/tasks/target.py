@@ -89,11 +89,13 @@ class Target(Task):
     Its ``prediction`` outside of the loss and the metrics is what `activate` makes of the head's: probabilities, say.
 
     Attributes:
-        main_score: the one of `scores` by which arms are compared first.
+        names: of the classes, if it has any.
+        main_score: the one of `scores` by which arms are compared first; less is better if the scores are `errors`.
         repeated_rows: whether several rows of one id in a table of labels can be used.
     """
 
     n_views = 1
+    names: tuple[str, ...] = ()
     main_score: ClassVar[str]
     repeated_rows: ClassVar[bool] = False
 
@@ -123,7 +125,11 @@ class Target(Task):
     @classmethod
     @abc.abstractmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return the target that `config` came from."""
+        """Return the target that `config` came from; it may be anybody's.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is of no such target.
+        """
 
     @property
     @abc.abstractmethod
@@ -143,10 +149,6 @@ class Target(Task):
         """Return the stamp as it is, and the field, or the fields by name if there are several."""
         names = self.derived_fields
         return [flux], fields[names[0]] if len(names) == 1 else {name: fields[name] for name in names}
-
-    def activate(self, prediction: Any) -> Any:
-        """Return what a saved model predicts, from what the head gives: by layers of Keras, symbolic."""
-        return prediction
 
     @abc.abstractmethod
     def known(self, fields: Encoded) -> np.ndarray:

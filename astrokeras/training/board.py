@@ -24,6 +24,9 @@ class Board:
     def graph(self, run: str, model: keras.Model) -> None:
         """Return the operations of a model."""
 
+    def trial(self, run: str, values: Mapping[str, Any]) -> None:
+        """Say of which trial the scalars of a run are, by the values of its options."""
+
     def flush(self) -> None:
         """Write what is pending."""
 

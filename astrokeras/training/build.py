@@ -1,54 +1,70 @@
-"""The network that is pre-trained, put together from what the options say."""
+"""The network that is trained, put together from what the options say."""
 
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from astrokeras.config import PretrainConfig
+import keras
+
+from astrokeras.config import TrainingOptions
+from astrokeras.models.normalization import freeze_normalization
 from astrokeras.models.precision import recast
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
 from astrokeras.tasks.base import Task
-from astrokeras.tasks.model import TaskModel, check_weights
-from astrokeras.training.engines.engine import Engine
-from astrokeras.training.initial import Start
-from astrokeras.training.optimizers.optimizer import make_optimizer, scaled
+from astrokeras.tasks.model import TaskModel
+from astrokeras.training.engines.base import Engine
+from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, scaled
 from astrokeras.training.precision import POLICIES, Fit, choose
-
-
-def _steps_per_execution(config: PretrainConfig, steps: int, most: int) -> int:
-    """As many as the engine allows, but checkpoints lie between executions."""
-    return min(most, steps, config.checkpoint_every or steps)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelParts:
-    """What a network is made of and trained with."""
+    """What a network is made of and trained with.
 
-    start: Start
+    Attributes:
+        config: the options, with what follows from the start filled in.
+        encoder: gives the encoder as it is at the start.
+        engine: the way to train.
+        source: of the batches.
+        tasks: fitted, by name.
+        weights: of their losses.
+        augment: changes the flux in training.
+        steps: of the whole training.
+        at_once: the most steps of an execution.
+        fixed_statistics: whether BatchNormalization goes on as it is.
+    """
+
+    config: TrainingOptions
+    encoder: Callable[[], keras.Model]
     engine: Engine
     source: Source
     tasks: dict[str, Task]
+    weights: dict[str, float]
     augment: Chain | None
+    steps: int
+    at_once: int = 1
+    fixed_statistics: bool = False
 
-    def build(self, precision: str) -> TaskModel:
+    def build(self, precision: str, rate: Rate) -> TaskModel:
         """Return the model, ready to train; inside the scope of the strategy."""
-        config, engine, tasks = self.start.config, self.engine, self.tasks
-        steps = self.source.steps(config.batch_size)
-        weights = dict(zip(tasks, check_weights(list(tasks), config.task_weight), strict=True))
+        config, engine, tasks = self.config, self.engine, self.tasks
         for task in tasks.values():
             task.replicas = engine.replicas
-        encoder = self.start.build()
+        encoder = self.encoder()
+        if self.fixed_statistics:
+            freeze_normalization(encoder)
         if precision != "float32":
             encoder = recast(encoder, POLICIES[precision])
         augment = None if engine.augments else self.augment
-        model = TaskModel(encoder, tasks, weights, augment=augment, average=config.average)
-        optimizer = make_optimizer(config, config.epochs * steps, replicas=engine.replicas.count)
+        model = TaskModel(encoder, tasks, self.weights, augment=augment, average=config.average)
+        optimizer = make_optimizer(config, rate, replicas=engine.replicas.count)
+        rate.begin(self.steps)
         model.compile(
             optimizer=scaled(optimizer) if precision == "float16" else optimizer,
             jit_compile=engine.jit_compile,
-            steps_per_execution=_steps_per_execution(config, steps, engine.most_steps),
+            steps_per_execution=min(engine.most_steps, self.at_once),
         )
         # A checkpoint can only be restored into an optimizer that has its variables.
         model.optimizer.build(model.trainable_variables)
@@ -57,9 +73,9 @@ class ModelParts:
     @contextlib.contextmanager
     def trial(self, precision: str) -> Iterator[Fit]:
         """Return what trains a model of its own on the first batch, as many steps as it is told."""
-        config = self.start.config
+        config = self.config
         with self.engine.scope():
-            model = self.build(precision)
+            model = self.build(precision, Rate(config))
         batches = self.source.training(0, config.batch_size, model.fields, model.n_draws, config.seed)
         batch = next(iter(batches))
         yield lambda steps: model.fit(self.engine.repeat(batch, steps), verbose=0, shuffle=False)
@@ -69,7 +85,7 @@ def find_precision(parts: ModelParts, earlier: dict[str, Any] | None, report: Ca
     """Return what to compute in, see `choose`; a run that goes on has chosen."""
     if earlier and (chosen := earlier.get("resolved", {}).get("precision")):
         return chosen
-    config, not_tried = parts.start.config, None
+    config, not_tried = parts.config, None
     if config.deterministic:
         not_tried = "since a trial's outcome would differ from time to time"
     elif parts.engine.workers.count > 1:

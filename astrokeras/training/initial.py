@@ -3,12 +3,12 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 
-from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, PretrainConfig
+from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, MAX_MODEL_BYTES, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
 from astrokeras.models.backbone import needs_three_channels
@@ -27,84 +27,124 @@ _MOST_ANCESTORS, _MOST_NAMES = 100, 8
 
 
 @dataclasses.dataclass(frozen=True)
+class Asked:
+    """What is asked of a start, by the names of the options; None where it may be as it comes.
+
+    Attributes:
+        init: one of `WORDS`, or the directory of a run.
+        backbone: name of the network.
+        size: side of the stamps after cropping.
+        resize: side to which they are resampled.
+        stretch: of the flux.
+        imagenet_weights: file of them.
+        max_model_bytes: see `models.limits`.
+    """
+
+    init: str
+    backbone: str | None = None
+    size: int | None = None
+    resize: int | None = None
+    stretch: str | None = None
+    imagenet_weights: str | None = None
+    max_model_bytes: int = MAX_MODEL_BYTES
+
+    @classmethod
+    def of(cls, config: PretrainConfig) -> Self:
+        """Return what the options of a pre-training ask for."""
+        return cls(**{field.name: getattr(config, field.name) for field in dataclasses.fields(cls)})
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """What `build_encoder` takes."""
+        options = {name: getattr(self, name) for name in ("backbone", "size", "resize")}
+        return {**options, "stretch": self.stretch or "auto"}
+
+
+@dataclasses.dataclass(frozen=True)
 class Start:
     """A start, ready to be built.
 
     Attributes:
-        config: the options, those that follow from the start filled in.
+        network: backbone, size, resize and stretch, by these names, what follows from the start filled in.
         record: what it is, for ``run.json``: ``kind`` (one of `WORDS` or ``run``), and of a run its ``path``,
             ``command``, ``task`` or ``mode``, ``records``, the encoder's ``sha256`` and, under ``init``, what it
             started from itself.
-        build: gives the encoder.
+        build: gives the encoder; of random weights those of Keras's seed.
     """
 
-    config: PretrainConfig
+    network: dict[str, Any]
     record: dict[str, Any]
     build: Callable[[], keras.Model]
 
+    @property
+    def random(self) -> bool:
+        """Whether the weights are random."""
+        return self.record["kind"] == "scratch"
 
-def find_start(config: PretrainConfig, records: Records, report: Callable[[str], None]) -> Start:
-    """Return what `config` says to start from.
+
+def find_start(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
+    """Return what to start from.
 
     An earlier run brings its backbone, crop, resizing and stretch: an encoder is everything from raw flux to features,
     and goes on as it is.
 
     Args:
-        config: the options.
+        asked: for what.
         records: what is trained on.
         report: gets a warning where the records differ much from what the encoder was stretched for.
 
     Raises:
         UsageError: options that the start contradicts or does not look at.
-        AstrokerasError: no such run, one for other bands, or weights that cannot be had or are not finite.
+        WeightsUnavailable: there are no such weights of ImageNet.
+        AstrokerasError: no such run, one for other bands, or weights that are not finite.
     """
-    if config.imagenet_weights is not None and config.init != "imagenet":
-        raise UsageError(f"--imagenet-weights was given, but --init is {config.init}; say --init imagenet")
-    if config.init not in WORDS:
-        return _from_run(config, records, report)
-    imagenet = config.init == "imagenet"
-    config = dataclasses.replace(
-        config, backbone=config.backbone or (DEFAULT_IMAGENET_BACKBONE if imagenet else "compact")
+    if asked.imagenet_weights is not None and asked.init != "imagenet":
+        raise UsageError(f"--imagenet-weights was given, but --init is {asked.init}; say --init imagenet")
+    if asked.init not in WORDS:
+        return _from_run(asked, records, report)
+    imagenet = asked.init == "imagenet"
+    asked = dataclasses.replace(
+        asked, backbone=asked.backbone or (DEFAULT_IMAGENET_BACKBONE if imagenet else "compact")
     )
-    options = {name: getattr(config, name) for name in ("backbone", "size", "resize", "stretch")}
+    options = asked.network
     if not imagenet:
-        needs_three_channels(config.backbone)  # raises where there is none of this name
-        return Start(config, {"kind": "scratch"}, lambda: build_encoder(records, **options))
-    weights = config.imagenet_weights or "imagenet"
-    check_size_of(config.imagenet_weights, config.max_model_bytes)
+        needs_three_channels(asked.backbone)  # raises where there is none of this name
+        return Start(options, {"kind": "scratch"}, lambda: build_encoder(records, **options))
+    weights = asked.imagenet_weights or "imagenet"
+    check_size_of(asked.imagenet_weights, asked.max_model_bytes)
     # Weights that are of no use are told of before any work is done.
     check_finite(build_encoder(records, weights=weights, **options), f"--imagenet-weights {weights}")
-    record = imagenet_record(config.imagenet_weights, config.backbone)
-    return Start(config, record, lambda: build_encoder(records, weights=weights, **options))
+    record = imagenet_record(asked.imagenet_weights, asked.backbone)
+    return Start(options, record, lambda: build_encoder(records, weights=weights, **options))
 
 
-def _from_run(config: PretrainConfig, records: Records, report: Callable[[str], None]) -> Start:
-    run = load_run(config.init, finished=True)
+def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
+    run = load_run(asked.init, finished=True)
     if run["command"] not in ("pretrain", "finetune"):
         raise AstrokerasError(
-            f"--init {config.init}: that is a {run['command']} run, expected scratch, imagenet, or a pretrain or "
+            f"--init {asked.init}: that is a {run['command']} run, expected scratch, imagenet, or a pretrain or "
             "finetune run"
         )
-    check_bands(config.init, run, records)
-    load = encoder_of(config.init, records, config.max_model_bytes)
+    check_bands(asked.init, run, records)
+    load = encoder_of(asked.init, records, asked.max_model_bytes)
     encoder = load()
-    check_finite(encoder, f"--init {config.init}")
+    check_finite(encoder, f"--init {asked.init}")
     own = _options_of(encoder, run)
     for name, value in own.items():
-        asked = getattr(config, name)
+        wanted = getattr(asked, name)
         if name == "stretch":
-            asked = None if asked == "auto" else stretch_kind(records.unit, asked)
-        if asked not in (None, value):
+            wanted = None if wanted in (None, "auto") else stretch_kind(records.unit, wanted)
+        if wanted not in (None, value):
             raise UsageError(
-                f"--{name} {asked}: --init {config.init} brings {name} {value or 'none'} in its encoder; leave it out"
+                f"--{name} {wanted}: --init {asked.init} brings {name} {value or 'none'} in its encoder; leave it out"
             )
     if own["size"] > records.size:
         raise UsageError(
-            f"--init {config.init} sees stamps of {own['size']} px, those in {records.path} have {records.size}; "
+            f"--init {asked.init} sees stamps of {own['size']} px, those in {records.path} have {records.size}; "
             f"convert with --size {own['size']} or more"
         )
-    _warn_of_other_sky(encoder, config.init, records, report)
-    return Start(dataclasses.replace(config, **own), run_record(config.init, run), load)
+    _warn_of_other_sky(encoder, asked.init, records, report)
+    return Start(own, run_record(asked.init, run), load)
 
 
 def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], keras.Model]:
@@ -217,7 +257,7 @@ def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
     if run["command"] == "pretrain":
         before = run.get("init") or {"kind": "scratch"}
     else:
-        before = (run["result"].get("starts") or {}).get(_winner(run)["arm"]) or {"kind": _winner(run)["init"]}
+        before = (run.get("starts") or {}).get(_winner(run)["arm"]) or {"kind": _winner(run)["init"]}
     return {
         "kind": "run",
         "path": str(Path(init).resolve()),

@@ -1,7 +1,8 @@
 """What to say when a loss is no number any more: which batch, which stamps, whether it is theirs or the training's."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -45,20 +46,19 @@ def explain(
 
     Args:
         error: what happened.
-        trainer: to which it happened; its model is not to be trained any more.
+        trainer: to which it happened; its model has the weights of that checkpoint afterwards.
         scope: where variables of the model may be assigned.
         path: the run directory.
     """
     model, source = trainer.model, trainer.source
-    for task in model.tasks.values():
-        task.replicas = Replicas()  # the batch is looked at as a whole, on one device
-    while True:
-        with scope():
-            moment = trainer.checkpoints.restore(model)
-        found = _look(error, trainer)
-        useless = bool(found.bad.all())
-        if not trainer.workers.share(lambda useless=useless: useless and trainer.checkpoints.drop_newest()):
-            break
+    with _on_one_device(model):
+        while True:
+            with scope():
+                moment = trainer.checkpoints.restore(model)
+            found = _look(error, trainer)
+            useless = bool(found.bad.all())
+            if not trainer.workers.share(lambda useless=useless: useless and trainer.checkpoints.drop_newest()):
+                break
     diverged = not found.bad.any() or found.bad.all()
     ids = ids_at(source.records, "train", found.rows if diverged else found.rows[found.bad])
     file = path / NONFINITE
@@ -81,6 +81,8 @@ def explain(
             "--overwrite"
         )
     rate = f"a --learning-rate smaller than {trainer.config.learning_rate:g}"
+    if not trainer.checkpoints.lasting:
+        return AstrokerasError(f"{what}: the training diverged; try a smaller --learning-rate")
     if found.bad.all():
         return AstrokerasError(
             f"{what}, and no stamp of the batch has a finite loss with the weights of the last checkpoint ({moment}) "
@@ -90,6 +92,20 @@ def explain(
         f"{what}, though each stamp of the batch has a finite loss with the weights of the last checkpoint ({moment}): "
         f"the training diverged (ids {listed}; all in {file}); go on from that checkpoint with --resume and {rate}"
     )
+
+
+@contextlib.contextmanager
+def _on_one_device(model: TaskModel) -> Iterator[None]:
+    """Return a time in which a batch is looked at as a whole."""
+    tasks = model.tasks.values()
+    replicas = [task.replicas for task in tasks]
+    for task in tasks:
+        task.replicas = Replicas()
+    try:
+        yield
+    finally:
+        for task, before in zip(tasks, replicas, strict=True):
+            task.replicas = before
 
 
 def _look(error: NonFinite, trainer: Trainer) -> _Suspects:

@@ -1,6 +1,7 @@
 """Pre-training: pretext tasks on an encoder, from records to a run directory."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,21 +18,21 @@ from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
 from astrokeras.tasks.base import Curves, Scores
-from astrokeras.tasks.model import TaskModel, baselines, predictor
+from astrokeras.tasks.model import TaskModel, baselines, check_weights, predictor
 from astrokeras.tasks.registry import fields_of, fit_tasks, get_task, parse_tasks
 from astrokeras.training.board import Board
 from astrokeras.training.build import ModelParts, find_precision
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
-from astrokeras.training.engines.engine import Engine, open_engine
-from astrokeras.training.initial import WORDS, Start, check_same_start, find_start
+from astrokeras.training.engines.base import Engine, open_engine
+from astrokeras.training.initial import WORDS, Asked, Start, check_same_start, find_start
 from astrokeras.training.nonfinite import NONFINITE, explain
-from astrokeras.training.optimizers.optimizer import check_options
+from astrokeras.training.optimizers.optimizer import Rate, check_options
 from astrokeras.training.place import Place
 from astrokeras.training.precision import check_precision
 from astrokeras.training.progress import head, line, show_closer, show_epoch, summary, write_history
 from astrokeras.training.run_directory import check_same, is_empty, write_run
 from astrokeras.training.signals import Signals
-from astrokeras.training.stopping import check_patience, is_over
+from astrokeras.training.stopping import BestWeights, check_patience, is_over
 from astrokeras.training.trainer import Bar, NonFinite, Trainer, no_bar
 
 _STAMPS_SHOWN = 16
@@ -66,10 +67,12 @@ def _earlier(config: PretrainConfig, records: Records, place: Place) -> dict[str
     return None
 
 
-def _claim(place: Place, start: Start, records: Records, held: contextlib.ExitStack) -> dict[str, Any] | None:
+def _claim(
+    place: Place, config: PretrainConfig, start: Start, records: Records, held: contextlib.ExitStack
+) -> dict[str, Any] | None:
     """Keep other runs out of the directory, which all workers share; the run to go on with, see `_earlier`."""
     held.enter_context(place.held())
-    earlier = _earlier(start.config, records, place)
+    earlier = _earlier(config, records, place)
     if earlier:
         check_same_start(place.path, earlier.get("init"), start.record)
     return earlier
@@ -111,7 +114,7 @@ def _resolved(parts: ModelParts, model: TaskModel, precision: dict[str, Any]) ->
         "size": parts.source.size,
         "stretch": model.encoder.get_layer("stretch").kind,
         "replicas": parts.engine.replicas.count,
-        "steps_per_epoch": parts.source.steps(parts.start.config.batch_size),
+        "steps_per_epoch": parts.source.steps(parts.config.batch_size),
         "steps_per_execution": model.steps_per_execution,
         "precision": precision,
     }
@@ -205,15 +208,12 @@ def _baselines(model: TaskModel, source: Source, report: Callable[[str], None]) 
     return baselines(model, source, "val")
 
 
-def _pretrain(
-    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar,
-    held: contextlib.ExitStack,
-) -> dict[str, Any]:  # fmt: skip
-    workers, place = engine.workers, Place(config.out)
-    start = find_start(config, records, report)
-    config = start.config
-    earlier = workers.share(lambda: _claim(place, start, records, held))
+def _parts(
+    config: PretrainConfig, start: Start, engine: Engine, records: Records, report: Callable[[str], None]
+) -> ModelParts:
+    """Return what the network is made of, the tasks fitted to the records."""
     asked = parse_tasks(config.task)
+    weights = dict(zip(asked, check_weights(list(asked), config.task_weight), strict=True))
     broken_by = {name: get_task(name).broken_by for name in asked}
     augment = augmentation(config.augment, SurveyInfo.of(records), broken_by)
     source = engine.source(records, config.size, augment, fields_of(asked))
@@ -221,10 +221,26 @@ def _pretrain(
     tasks = fit_tasks(asked, source, report)
     for note in (*engine.notes, *(note for task in tasks.values() for note in task.notes)):
         report(note)
-    parts = ModelParts(start, engine, source, tasks, augment)
+    steps = source.steps(config.batch_size)
+    return ModelParts(
+        config, start.build, engine, source, tasks, weights, augment, config.epochs * steps,
+        at_once=min(steps, config.checkpoint_every or steps),
+    )  # fmt: skip
+
+
+def _pretrain(
+    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar,
+    held: contextlib.ExitStack,
+) -> dict[str, Any]:  # fmt: skip
+    workers, place = engine.workers, Place(config.out)
+    start = find_start(Asked.of(config), records, report)
+    config = dataclasses.replace(config, **start.network)
+    earlier = workers.share(lambda: _claim(place, config, start, records, held))
+    parts = _parts(config, start, engine, records, report)
+    source, tasks = parts.source, parts.tasks
     precision = find_precision(parts, earlier, report)
     with engine.scope():
-        model = parts.build(precision["precision"])
+        model = parts.build(precision["precision"], Rate(config))
     path = Path(workers.share(lambda: _begin(place, config, earlier, held, report)))
     checkpoints = Checkpoints(path / "checkpoints", workers)
     with engine.scope():
@@ -245,7 +261,11 @@ def _pretrain(
             _show_start(board, config, source, model)
         with Signals() as signals:
             meter, fed = engine.meter(model), engine.fed(source)
-            trainer = Trainer(model, config, source, checkpoints, signals, meter, bar, workers, fed)
+            best = BestWeights(Checkpoints(checkpoints.directory / "best", workers)) if config.patience else None
+            trainer = Trainer(
+                model, config, source, checkpoints, signals, meter=meter, bar=bar, workers=workers, fed=fed, best=best,
+                every=config.checkpoint_every,
+            )  # fmt: skip
             if moment is None:
                 trainer.save(begun)
             elif trainer.best:

@@ -71,16 +71,20 @@ def _check_what_came_of_it(run: dict[str, Any]) -> None:
     if "precision" in resolved:
         _check(resolved["precision"], {"precision": str}, "resolved.precision")
     _check(run.get("changed", []), [dict], "changed")
+    starts = run.get("starts") or {}
+    _check(starts, dict, "starts")
+    for arm, start in starts.items():
+        _check_start(start, f"starts.{arm[:40]}")
+    targets = run.get("targets") or {}
+    _check(targets, dict, "targets")
+    for name, target in targets.items():
+        _check(target, {"target": str, "config": dict}, f"targets.{name[:40]}")
     result = run["result"]
     if result is None or run["command"] != "finetune":
         return
     _check(result, _FINETUNED, "result")
     if result["winner"]["arm"] not in [row["arm"] for row in result["rows"]]:
         raise ValueError("result.winner is none of the arms")
-    starts = result.get("starts") or {}
-    _check(starts, dict, "result.starts")
-    for arm, start in starts.items():
-        _check_start(start, f"result.starts.{arm[:40]}")
 
 
 def _check_start(start: Any, where: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.hparams import api
 
 from astrokeras.config import as_dict
 from astrokeras.files import CannotWrite
@@ -62,6 +63,11 @@ class TensorBoard(Board):
         traced = tf.function(lambda flux: model(flux, training=False)).get_concrete_function(spec)
         with self._writing(), self.writer(run).as_default(0):
             tf.summary.graph(traced.graph)
+
+    def trial(self, run: str, values: Mapping[str, Any]) -> None:
+        """Say of which trial the scalars of a run are; it is called by its place below the log directory."""
+        with self._writing(), self.writer(run).as_default():
+            api.hparams(dict(values), trial_id="")
 
     def flush(self) -> None:
         """Write what is pending."""

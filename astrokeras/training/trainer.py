@@ -1,4 +1,4 @@
-"""The loop of a pre-training: epochs of training and validation, checkpoints, where it goes on and where it stops."""
+"""The loop of a training: epochs of training and validation, checkpoints, where it goes on and where it stops."""
 
 import contextlib
 import math
@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 import keras
 import numpy as np
 
-from astrokeras.config import PretrainConfig
+from astrokeras.config import TrainingOptions
 from astrokeras.pipeline.source import Source
 from astrokeras.tasks.base import Scores
 from astrokeras.tasks.model import TaskModel
-from astrokeras.training.checkpoints.checkpoint import Checkpoints, Moment
+from astrokeras.training.checkpoints.checkpoint import Beginning, Checkpoints, History, Moment
 from astrokeras.training.checkpoints.state import State, is_finite, take
 from astrokeras.training.distribution.workers import Workers
 from astrokeras.training.engines.meter import Meter
@@ -43,7 +43,7 @@ def no_bar(label: str, total: int) -> Callable[[int], None]:
 
 
 class Trainer:
-    """Trains and validates a compiled model epoch by epoch.
+    """Trains a compiled model: epoch by epoch with validation between them, or through all epochs in one go.
 
     Args:
         model: compiled, its optimizer built.
@@ -52,23 +52,26 @@ class Trainer:
         checkpoints: where they go.
         signals: looked at after every execution of steps.
         meter: of the time that this process spends waiting for batches, if there is one.
-        bar: shows how far an epoch is: given a label and the number of steps, what to call with numbers of steps done.
+        bar: shows how far it is: given a label and the number of steps, what to call with numbers of steps done.
         workers: the processes that train together.
         fed: gives this process its part of the source's batches.
+        best: keeps the weights of the best epoch, if that is asked for.
+        every: steps between checkpoints within an epoch; every ten minutes if None.
+        place: what a signal ends it after, in words; the moment of the last checkpoint if empty.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a training consists of
-        self, model: TaskModel, config: PretrainConfig, source: Source, checkpoints: Checkpoints, signals: Signals,
-        meter: Meter | None = None, bar: Bar = no_bar, workers: Workers | None = None, fed: Source | None = None,
+    def __init__(  # noqa: PLR0913 - what a training consists of
+        self, model: TaskModel, config: TrainingOptions, source: Source, checkpoints: Checkpoints | Beginning,
+        signals: Signals, *, meter: Meter | None = None, bar: Bar = no_bar, workers: Workers | None = None,
+        fed: Source | None = None, best: BestWeights | None = None, every: int | None = None, place: str = "",
     ) -> None:  # fmt: skip
         self.model, self.config, self.source = model, config, source
         self.checkpoints, self.signals, self.meter, self.bar = checkpoints, signals, meter, bar
         self.workers, self.fed = workers or Workers(), fed or source
+        self.best, self.every, self.place = best, every, place
         self.asked = (config.batch_size, model.fields, model.n_draws, config.seed)
         self.steps = source.steps(config.batch_size)
         self.steps_since, self._saved_at = 0, time.monotonic()
-        kept = BestWeights(Checkpoints(checkpoints.directory / "best", self.workers))
-        self.best = None if config.patience is None else kept
 
     def epoch(self, moment: Moment) -> Moment:
         """Do the epoch that a moment is in, or what is left of it, and writes the checkpoint after it.
@@ -90,7 +93,7 @@ class Trainer:
                     self.best.keep(lambda: self._state(Moment(history)), history)
         except _Caught:
             self.save(moment)
-            raise self.signals.stopped(str(moment)) from None
+            raise self.signals.stopped(self.place or str(moment)) from None
         moment = Moment(history)
         self.save(moment)
         return moment
@@ -127,14 +130,16 @@ class Trainer:
 
     def due(self) -> bool:
         """Whether it is time for another checkpoint within the epoch."""
-        if self.config.checkpoint_every is not None:
-            return self.steps_since >= self.config.checkpoint_every
+        if not self.checkpoints.lasting:
+            return False
+        if self.every is not None:
+            return self.steps_since >= self.every
         return time.monotonic() - self._saved_at >= _SECONDS
 
     def stop_if_asked(self, moment: Moment) -> None:
         """End the run, whose state at this moment is saved, if a signal came."""
         if self.workers.any(self.signals.caught):
-            raise self.signals.stopped(str(moment))
+            raise self.signals.stopped(self.place or str(moment))
 
     def pausing(self) -> bool:
         """Whether a checkpoint is to be written within the epoch, on account of any worker."""
@@ -148,26 +153,52 @@ class Trainer:
             counted = [keras.ops.convert_to_numpy(one) for one in self.model.metrics_variables]
         else:
             self.model.before_epoch("train", moment.epoch, self.source, self.config.batch_size)
-        batches = self.fed.training(moment.epoch, *self.asked, first_step=moment.step)
-        meters = self.meter.callbacks if self.meter else []
+        if self.meter:
+            self.meter.waited = 0.0
         with self.bar(f"epoch {moment.epoch + 1}/{self.config.epochs}", self.steps) as advance:
             advance(moment.step)
-            watch = _Watch(self, moment, counted, advance)
-            if self.meter:
-                self.meter.waited = 0.0
-            start = time.perf_counter()
-            # The meter comes last: what it waits for begins when a checkpoint is written.
-            fitted = self.model.fit(
-                batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch, *meters],
-                steps_per_epoch=self.steps - moment.step,
-            )  # fmt: skip
-            elapsed = time.perf_counter() - start - watch.saving
-        scores = self._in_order({name: float(values[-1]) for name, values in fitted.history.items()})
+            (scores,), elapsed = self._fit(moment, advance, counted)
         scores["images_per_second"] = (self.steps - moment.step) * self.config.batch_size / elapsed
         if self.meter:
             # The other workers wait for the one whose batch comes last.
             scores["input_wait"] = self.workers.most(self.meter.waited / elapsed)
         return scores
+
+    def _fit(
+        self, moment: Moment, advance: Callable[[int], None], counted: list[np.ndarray] | None = None, epochs: int = 1
+    ) -> tuple[list[Scores], float]:
+        """Train for what is left of an epoch, and for those after it; the scores of each, and the seconds."""
+        batches = self.fed.training(moment.epoch, *self.asked, first_step=moment.step, epochs=epochs)
+        watch = _Watch(self, moment, counted, advance)
+        start = time.perf_counter()
+        # The meter comes last: what it waits for begins when a checkpoint is written.
+        fitted = self.model.fit(
+            batches, epochs=epochs, verbose=0, shuffle=False, steps_per_epoch=self.steps - moment.step,
+            callbacks=[watch, *(self.meter.callbacks if self.meter else [])],
+        )  # fmt: skip
+        elapsed = time.perf_counter() - start - watch.saving
+        history = fitted.history
+        rows = [{name: float(values[i]) for name, values in history.items()} for i in range(len(history["loss"]))]
+        return [self._in_order(row) for row in rows], elapsed
+
+    def through(self) -> History:
+        """Train all epochs without validation: in one go, unless a task renews its fields before each.
+
+        An execution has to be one step, or executions would not end with the epochs.
+
+        Raises:
+            NonFinite: the training can't go on.
+            Stopped: somebody asked for it.
+        """
+        epochs, history = self.config.epochs, []
+        at_once = 1 if self.model.renews else epochs
+        with self.bar(self.place, epochs * self.steps) as advance:
+            while len(history) < epochs:
+                self.model.before_epoch("train", len(history), self.source, self.config.batch_size)
+                rows, _ = self._fit(Moment(history), advance, epochs=at_once)
+                history = [*history, *({"epoch": n, **row} for n, row in enumerate(rows, start=len(history) + 1))]
+        self._state(Moment(history))
+        return history
 
     def _validate(self, moment: Moment) -> Scores:
         """Return the loss and metrics over the validation split; empty if there is none."""
@@ -201,11 +232,14 @@ class _Watch(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.trainer, self.moment, self.counted, self.advance = trainer, moment, counted, advance
-        self.step, self.saving = moment.step, 0.0
+        self.epoch, self.step, self.saving = moment.epoch, moment.step, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Scores | None = None) -> None:
         """Give the metrics back what the steps before had added to them: Keras has just reset them."""
-        if self.counted is not None:
+        self.epoch = self.moment.epoch + epoch
+        if epoch > 0:
+            self.step = 0
+        elif self.counted is not None:
             for variable, value in zip(self.model.metrics_variables, self.counted, strict=True):
                 variable.assign(value)
 
@@ -218,7 +252,7 @@ class _Watch(keras.callbacks.Callback):
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             first = self.step - 1 if exact else before
-            raise NonFinite(f"the loss became {loss}", self.moment.epoch, first, self.step - 1)
+            raise NonFinite(f"the loss became {loss}", self.epoch, first, self.step - 1)
         self.advance(self.step - before)
         trainer.steps_since += self.step - before
         if self.step < trainer.steps and trainer.pausing():

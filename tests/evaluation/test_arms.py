@@ -2,7 +2,6 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
 
 from astrokeras.config import PretrainConfig
@@ -10,7 +9,6 @@ from astrokeras.errors import UsageError
 from astrokeras.evaluation import arms
 from astrokeras.evaluation.arms import make_arms
 from astrokeras.evaluation.finetune import finetune
-from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.directory import Records
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run
@@ -21,7 +19,7 @@ from tests.synthetic import write_records
 def test_arms_share_the_input_of_the_pretraining_run(place, tmp_path):
     run = str(place / "magnitudes")
     for changes in ({"resize": 32}, {"stretch": "linear"}, {"size": 12}):
-        with pytest.raises(UsageError, match=f"was pre-trained with {next(iter(changes))}"):
+        with pytest.raises(UsageError, match=f"brings {next(iter(changes))}"):
             finetune(options(place, init=("scratch", run), out=str(tmp_path / "out"), **changes), silent)
     records = Records.load(place / "records")
     config = PretrainConfig(
@@ -30,7 +28,7 @@ def test_arms_share_the_input_of_the_pretraining_run(place, tmp_path):
     pretrain(config, silent)
     scratch, pretrained = make_arms(options(place, init=("scratch", config.out)), records, silent)
     for arm in (scratch, pretrained):
-        encoder = arm.build(0)
+        encoder = arm.start.build()
         assert encoder.get_layer("resize").height == 32
         assert encoder.get_layer("stretch").kind == "linear"
     with pytest.raises(UsageError, match="arms are compared on the same input"):
@@ -63,15 +61,14 @@ def test_a_run_that_has_seen_the_test_objects_is_told(place, tmp_path):
 def test_objects_of_either_split_that_a_run_was_trained_on_are_counted(place, tmp_path, monkeypatch, train, told):
     """The run's training split holds what here is the test split, the validation split, or both."""
     records = write_records(tmp_path / "records", counts={"train": 9, "val": 40, "test": 60}, seed=3)
-    known = read_columns
+    known = arms.ids_of
 
-    def columns(opened, split, fields):
+    def ids(opened, split):
         if opened.path == records.path:
-            return known(opened, split, fields)
-        return {"id": np.concatenate([known(opened, name, fields)["id"] for name in ("test", "val")
-                                      if train in (name, "both")])}  # fmt: skip
+            return known(opened, split)
+        return [one for name in ("test", "val") if train in (name, "both") for one in known(opened, name)]
 
-    monkeypatch.setattr(arms, "read_columns", columns)
+    monkeypatch.setattr(arms, "ids_of", ids)
     lines = []
     make_arms(options(tmp_path, init=(str(place / "magnitudes"),)), records, lines.append)
     (line,) = (line for line in lines if "were among those" in line)

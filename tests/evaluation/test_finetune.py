@@ -11,10 +11,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation import finetune as module
-from astrokeras.evaluation.classify import predict
+from astrokeras.evaluation import prepare as preparing
 from astrokeras.evaluation.finetune import finetune
+from astrokeras.evaluation.predictions import predict
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
+from astrokeras.pipeline.stream import Stream
 from astrokeras.records.directory import Records
 from astrokeras.serving.trained import load_trained
 from astrokeras.tasks.classification import classification_scores
@@ -38,7 +40,7 @@ def test_every_arm_budget_and_repeat_has_a_directory_and_a_line(place):
     wanted.remove(("magnitudes", "all", "1"))  # would repeat the fit of the first to the digit
     assert [(row["arm"], row["budget"], row["repeat"]) for row in repeats] == wanted
     for row in repeats:
-        assert {p.name for p in (out / row["directory"]).iterdir()} == {"head.npz", "run.json"}
+        assert {p.name for p in (out / row["directory"]).iterdir()} == {"head.keras", "run.json"}
         assert json.loads((out / row["directory"] / "run.json").read_text())["result"]["arm"] == row["arm"]
     assert {row["labels"] for row in repeats if row["budget"] == "8"} == {"8"}
 
@@ -58,7 +60,7 @@ def test_saved_models_give_the_metrics_that_stand_in_the_table(place):
     known = labels >= 0
     for row in rows_of(place / "classes" / "repeats.csv")[-3:]:
         model = load_trained(place / "classes" / row["directory"]).model
-        scores = classification_scores(labels[known], predict(model, records, "test", 16, known))
+        scores = classification_scores(labels[known], predict(model, Stream(records), "test", 16, known))
         for name, value in scores.items():
             assert float(row[f"test_{name}"]) == pytest.approx(value, abs=1e-4)
 
@@ -91,14 +93,14 @@ def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_pa
     one, two = (load_trained(moved / f"scratch/budget-8/repeat-{n}").model.get_layer("encoder") for n in "01")
     assert any(not np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
     fit = moved / "magnitudes/budget-8/repeat-0"
-    (fit / "head.npz").write_bytes(b"PK")
-    with pytest.raises(AstrokerasError, match=r"head\.npz is damaged"):
+    (fit / "head.keras").write_bytes(b"PK")
+    with pytest.raises(AstrokerasError, match=r"cannot read the model .*head\.keras"):
         load_trained(fit)
     shutil.copy(moved / "scratch/encoder-0.keras", moved / "magnitudes/encoder.keras")
     with pytest.raises(AstrokerasError, match="is not the encoder that the head in"):
         load_trained(fit)
     alone = shutil.copytree(out / "magnitudes/budget-8/repeat-0", tmp_path / "alone/a/repeat-0")
-    with pytest.raises(AstrokerasError, match=r"its encoder .* is missing; move whole run directories"):
+    with pytest.raises(AstrokerasError, match=r"their encoder .* is missing; move whole run directories"):
         load_trained(alone)
     run = json.loads((alone / "run.json").read_text())
     (alone / "run.json").write_text(json.dumps({**run, "encoder": None}))
@@ -195,12 +197,12 @@ def test_a_frozen_arm_with_one_repeat_of_all_labels_is_a_baseline_too(place, tmp
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_labels_of_one_class_measure_nothing(place, tmp_path, monkeypatch, split):
-    known = module._labels
+    known = preparing.labels_of
 
-    def labels(records, name):
-        return np.zeros_like(known(records, name)) if name == split else known(records, name)
+    def labels(records, codes):
+        return known(records, {**codes, split: np.zeros_like(codes[split])})
 
-    monkeypatch.setattr(module, "_labels", labels)
+    monkeypatch.setattr(preparing, "labels_of", labels)
     lines = []
     config = options(place, out=str(tmp_path / "out"), init=("scratch",), budget=("8",), repeats=2, mode="frozen")
     if split == "test":
@@ -264,10 +266,12 @@ def test_a_run_is_never_removed_by_what_reads_it(place, tmp_path):
         finetune(config, silent)
 
 
-def test_a_diverging_training_leaves_nothing(place, tmp_path):
-    with pytest.raises(AstrokerasError, match="smaller --learning-rate"):
-        finetune(options(place, out=str(tmp_path / "out"), mode="full", learning_rate=1e30), silent)
-    assert not (tmp_path / "out").exists()
+def test_where_every_fit_fails_the_first_reason_is_told(place, tmp_path):
+    config = options(place, out=str(tmp_path / "out"), mode="full", learning_rate=1e30, repeats=1)
+    with pytest.raises(AstrokerasError, match=r"no fit has finished; the first one failed: .*smaller --learning-rate"):
+        finetune(config, silent)
+    assert json.loads((tmp_path / "out/run.json").read_text())["result"] is None
+    assert (tmp_path / "out/scratch/budget-all/repeat-0/nonfinite.json").is_file()
 
 
 def test_a_run_on_other_bands_is_no_start(place, tmp_path):
@@ -275,8 +279,16 @@ def test_a_run_on_other_bands_is_no_start(place, tmp_path):
     config = options(tmp_path, init=(str(place / "magnitudes"),))
     with pytest.raises(AstrokerasError, match="pre-trained on bands"):
         finetune(config, silent)
-    with pytest.raises(AstrokerasError, match="that is a finetune run"):
-        finetune(options(place, out=str(tmp_path / "out"), init=(str(place / "classes"),)), silent)
+
+
+def test_a_fine_tuned_encoder_is_a_start_of_which_its_labels_are_told(place, tmp_path):
+    config = options(place, out=str(tmp_path / "full"), repeats=1, mode="full")
+    finetune(config, silent)
+    lines = []
+    again = options(place, out=str(tmp_path / "out"), init=(str(tmp_path / "full"),), repeats=1, mode="frozen")
+    (row,) = finetune(again, lines.append)["rows"]
+    assert row["arm"] == "full"
+    assert any("was trained on labels; its arm has seen more of them" in line for line in lines)
 
 
 def test_a_test_split_without_labels_cannot_be_measured_on(tmp_path):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from astrokeras.evaluation.classify import Schedule
 from astrokeras.evaluation.compare import Draw, EvaluationSet
 from astrokeras.evaluation.pace import Pace, in_words, works_of
+from astrokeras.evaluation.schedule import Schedule
 
 
 def draws(*counts: int, repeats: int = 2) -> list[Draw]:
@@ -11,7 +11,7 @@ def draws(*counts: int, repeats: int = 2) -> list[Draw]:
     return [Draw(str(n), r, np.arange(100) < n) for r in range(repeats) for n in counts]
 
 
-EXAMS = [EvaluationSet("test", np.ones(40, bool), np.zeros(40)), EvaluationSet("val", np.ones(10, bool), np.zeros(10))]
+EXAMS = [EvaluationSet("test", np.ones(40, bool), {}), EvaluationSet("val", np.ones(10, bool), {})]
 
 
 def test_the_work_of_frozen_fits_is_that_of_the_features_once():
@@ -21,11 +21,11 @@ def test_the_work_of_frozen_fits_is_that_of_the_features_once():
 
 
 def test_the_work_of_full_fits_is_that_of_their_steps():
-    """20 epochs of 2 batches, or as many as make 50 steps."""
+    """20 epochs of 2 batches, or of as many as make 50 steps."""
     works = works_of(Schedule("full", 20, 50, 32, 1e-3), True, draws(10, 64, repeats=1), EXAMS)
-    assert works == [3 * 50 * 32 + 50, 3 * 25 * 2 * 32 + 50]
+    assert works == [3 * 60 * 32 + 50, 3 * 60 * 32 + 50]
     both = works_of(Schedule("two-phase", 20, 50, 32, 1e-3), False, draws(10, repeats=1), EXAMS)
-    assert both == [3 * 50 * 32 + 50 + 100 + 10]
+    assert both == [3 * 60 * 32 + 50 + 100 + 10]
 
 
 def test_what_is_left_follows_from_what_it_took():

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.evaluation.compare import EvaluationSet
+from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.records.directory import Records
 from astrokeras.tasks.classification import SCORES as METRICS
+from astrokeras.tasks.targets.class_ import Class
 from tests.synthetic import write_records
 
 # Balanced accuracies on the test objects, by arm, budget and repeat.
@@ -20,7 +21,16 @@ SCORES = {
     ("scratch", "all"): [0.80, 0.84, 0.88],
     ("run", "all"): [0.90],
 }
-EXAM = EvaluationSet("test", np.ones(100, bool), np.repeat([0, 1], [80, 20]))
+TARGET = Class(("galaxy", "star"))
+EXAM = EvaluationSet("test", np.ones(100, bool), {"class": {"class:label": np.repeat([0, 1], [80, 20])}})
+
+
+def compared(records: Records | None = None, out: str = "", target: Class = TARGET) -> Comparison:
+    config = FinetuneConfig(str(records.path) if records else "", out)
+    return Comparison(config, records, None, None, {"class": target}, {"class": target}, {}, None, [], [EXAM])
+
+
+MEASURE = compared().measure
 
 
 def results(**changes) -> list[dict]:
@@ -29,7 +39,7 @@ def results(**changes) -> list[dict]:
         for repeat, score in enumerate(scores):
             line = {
                 "arm": arm, "init": arm, "started_from": "", "backbone": "compact", "mode": "frozen", "budget": budget,
-                "repeat": repeat, "labels": 10 if budget == "10" else 60,
+                "repeat": repeat, "labels": 10 if budget == "10" else 60, "status": "done", "reason": "",
             }  # fmt: skip
             line |= {f"test_{name}": 0.5 for name in METRICS} | {"test_balanced_accuracy": score}
             lines.append(line | changes)
@@ -42,7 +52,7 @@ def row_of(rows: list[dict], arm: str, budget: str) -> dict:
 
 def test_the_gain_is_that_of_pairs():
     """By hand: the differences are 0.10, 0.05 and 0.15, whose mean is 0.10 and whose deviation (n - 1) is 0.05."""
-    rows = summarise(results())
+    rows = summarise(results(), MEASURE)
     row = row_of(rows, "run", "10")
     assert row["gain_mean"] == pytest.approx(0.10)
     assert row["gain_spread"] == pytest.approx(0.05)
@@ -53,13 +63,29 @@ def test_the_gain_is_that_of_pairs():
 
 
 def test_a_single_repeat_of_all_labels_is_compared_with_the_same_one():
-    row = row_of(summarise(results()), "run", "all")
+    row = row_of(summarise(results(), MEASURE), "run", "all")
     assert row["gain_mean"] == pytest.approx(0.90 - 0.80)
     assert math.isnan(row["gain_spread"])
 
 
+def test_fits_that_failed_are_counted_and_their_pairs_left_out():
+    lines = results()
+    broken = {"status": "failed", "reason": "the training <b>diverged</b>", "test_balanced_accuracy": math.nan}
+    lines[1] |= broken  # of the first arm: its pair is gone
+    for number in (6, 7, 8):  # all of one line
+        lines[number] |= broken
+    rows = summarise(lines, MEASURE)
+    assert row_of(rows, "run", "10")["gain_mean"] == pytest.approx((0.10 + 0.15) / 2)
+    gone = row_of(rows, "scratch", "all")
+    assert (gone["repeats"], gone["failed"]) == (0, 3) and math.isnan(gone["test_balanced_accuracy_mean"])
+    assert math.isnan(row_of(rows, "run", "all")["gain_mean"])
+    table = comparison_table(rows, compared())
+    assert r"3 of 3 fits of scratch with all labels failed: the training \<b\>diverged" in table
+    assert "1 of 3 fits of scratch with 10 labels failed" in table
+
+
 def test_the_table_shows_means_spreads_and_how_far_chance_moves_them():
-    table = comparison_table(summarise(results()), EXAM)
+    table = comparison_table(summarise(results(), MEASURE), compared())
     line = next(line for line in table.splitlines() if line.startswith("| run") and "| 10 " in line)
     assert [cell.strip() for cell in line.strip("|").split("|")] == [
         "run", "compact", "10", "10", "0.500 ± 0.000", "0.700 ± 0.132", "0.500 ± 0.000", "0.500 ± 0.000",
@@ -79,7 +105,8 @@ def reported(records: Records, out: Path, **changes) -> tuple[list[str], str]:
     """Lines of ``comparison.md`` and all of ``comparison.html``."""
     out.mkdir()
     lines = results(**changes)
-    write_reports(out, summarise(lines), lines, EXAM, FinetuneConfig(str(records.path), str(out)), records)
+    target = Class(tuple(records.classes))
+    write_reports(out, summarise(lines, MEASURE), lines, compared(records, str(out), target))
     return (out / "comparison.md").read_text().splitlines(), (out / "comparison.html").read_text()
 
 

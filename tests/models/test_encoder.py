@@ -8,7 +8,6 @@ import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.encoder import build_encoder
-from astrokeras.models.heads import classifier
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.directory import Records
@@ -60,15 +59,6 @@ def test_a_fresh_process_computes_the_same(records: Records, tmp_path: Path):
     environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "TF_CPP_MIN_LOG_LEVEL": "3"}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), encoder.predict(flux, verbose=0), rtol=1e-5, atol=1e-6)
-
-
-def test_classifier_shares_the_encoder(records: Records):
-    encoder = build_encoder(records, backbone="compact")
-    model = classifier(encoder, 3, dropout=0.2)
-    probabilities = model.predict(load_arrays(records, "train")[0], verbose=0)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert encoder in model.layers
-    assert [layer.name for layer in model.layers[-2:]] == ["logits", "probabilities"]
 
 
 def test_options_that_do_not_work(records: Records, tmp_path: Path):

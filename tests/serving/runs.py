@@ -3,15 +3,19 @@
 import numpy as np
 
 from astrokeras.config import FinetuneConfig
+from astrokeras.evaluation.fits import targets_record
 from astrokeras.models.encoder import build_encoder
-from astrokeras.models.heads import classifier
 from astrokeras.pipeline.dataset import load_arrays
+from astrokeras.tasks.model import TaskModel, predictor
+from astrokeras.tasks.targets.class_ import Class
 from astrokeras.training.run_directory import write_run
 
 
 def write_classifier(path, records, **encoder):
     """A run as `finetune` leaves it, of a network made for `records`; returns the model."""
-    model = classifier(build_encoder(records, **encoder), len(records.classes), 0.2)
+    target = Class(tuple(records.classes))
+    built = build_encoder(records, **encoder)
+    model = predictor(TaskModel(built, {"class": target}, {"class": 1.0}), built)
     rng = np.random.default_rng(3)
     for variable in model.trainable_variables:
         variable.assign(variable.numpy() * rng.uniform(0.8, 1.2, variable.shape))
@@ -21,7 +25,7 @@ def write_classifier(path, records, **encoder):
     features = encoder.predict(flux, verbose=0)
     kernel = rng.normal(size=(features.shape[1], len(records.classes)))
     kernel /= (features @ kernel).std(axis=0)
-    model.get_layer("logits").set_weights([kernel, -features.mean(axis=0) @ kernel])
+    model.get_layer("class").set_weights([kernel, -features.mean(axis=0) @ kernel])
     path.mkdir()
     model.save(path / "model.keras")
     config = FinetuneConfig(records=str(records.path), out=str(path))
@@ -31,5 +35,6 @@ def write_classifier(path, records, **encoder):
         config,
         records,
         {"rows": [{"arm": "scratch", "backbone": "compact", "init": "scratch"}], "winner": {"arm": "scratch"}},
+        targets=targets_record({"class": target}),
     )
     return model

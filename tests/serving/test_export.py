@@ -14,7 +14,8 @@ from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.directory import Records
 from astrokeras.serving.export import export
 from astrokeras.serving.predict import predict
-from astrokeras.serving.served import ServedClassifier
+from astrokeras.serving.served import ServedModel
+from astrokeras.tasks.targets.class_ import Class
 
 # What a server does: TensorFlow alone, no Keras, no astrokeras.
 CLIENT = '''
@@ -77,26 +78,26 @@ def test_what_is_written_is_checked_before_it_is_put_in_place(served, tmp_path, 
     config = ExportConfig(run=str(served / "classes"), out=str(tmp_path / "m"), check=True)
     assert export(config)["checked"]
 
-    class WithLayers(ServedClassifier):
-        def __init__(self, model, classes):
-            super().__init__(model, classes)
+    class WithLayers(ServedModel):
+        def __init__(self, model, targets):
+            super().__init__(model, targets)
             self.weights = []
             self.layers = model.layers
 
-    class Doubled(ServedClassifier):
-        def __init__(self, model, classes):
-            super().__init__(keras.models.clone_model(model), classes)
+    class Doubled(ServedModel):
+        def __init__(self, model, targets):
+            super().__init__(keras.models.clone_model(model), targets)
 
-    class Renamed(ServedClassifier):
-        def __init__(self, model, classes):
-            super().__init__(model, classes[::-1])
+    class Renamed(ServedModel):
+        def __init__(self, model, targets):
+            super().__init__(model, {"class": Class(targets["class"].names[::-1])})
 
     for kind, said in [
         (WithLayers, "cannot be served.*[Cc]ould not find variable"),
         (Doubled, "does not answer as .*embedding of serving_default is off by"),
         (Renamed, "class_name of serving_default has other names"),
     ]:
-        monkeypatch.setattr("astrokeras.serving.export.ServedClassifier", kind)
+        monkeypatch.setattr("astrokeras.serving.export.ServedModel", kind)
         with pytest.raises(AstrokerasError, match=said):
             export(config)
         assert [p.name for p in (tmp_path / "m").iterdir()] == ["1"]
@@ -105,19 +106,26 @@ def test_what_is_written_is_checked_before_it_is_put_in_place(served, tmp_path, 
 def test_a_damaged_run_is_named(served, tmp_path):
     good = json.loads((served / "classes/run.json").read_text())
     shutil.copytree(served / "classes", tmp_path / "run")
+
+    def of(changes):
+        return {"class": {"target": "class", "config": good["targets"]["class"]["config"] | changes}}
+
     for changes in [
         {"records": None},
         {"result": "none"},
-        {"records": {**good["records"], "classes": None}},
-        {"records": {**good["records"], "classes": ["blue", None]}},
+        {"targets": None},
+        {"targets": {"class": 7}},
+        {"targets": of({"names": None})},
+        {"targets": of({"names": ["blue", None]})},
+        {"targets": {"class": {"target": "clas", "config": {}}}},
         {"records": {**good["records"], "bands": "gri"}},
         {"records": {**good["records"], "unit": None}},
         {"records": {**good["records"], "conversion": None}},
-        {"records": {**good["records"], "classes": ["blue", "green", "red"]}},
+        {"targets": of({"names": ["blue", "green", "red"]})},
         {"records": {**good["records"], "bands": ["g", "r"]}},
     ]:
         (tmp_path / "run/run.json").write_text(json.dumps({**good, **changes}))
-        with pytest.raises(AstrokerasError, match=r"run.json is damaged|is no classifier of the"):
+        with pytest.raises(AstrokerasError, match=r"run.json is damaged|its model is none of the"):
             export(ExportConfig(run=str(tmp_path / "run"), out=str(tmp_path / "m")))
     assert not (tmp_path / "m").exists()
 

@@ -117,7 +117,7 @@ def test_what_was_trained_in_half_precision_is_served_in_float32(place: Path, ke
     lines: list[str] = []
     result = finetune(config, lines.append)
     assert result["rows"][0]["arm"] == "all-from-first-from-imagenet"
-    assert "The pre-training of all-from-first-from-imagenet went on from first, imagenet" in result["table"]
+    assert "The training of all-from-first-from-imagenet went on from first, imagenet" in result["table"]
     assert not any("WARNING" in line for line in lines)
     flux = load_arrays(Records.load(place / "records"), "test")[0]
     exported = tf.saved_model.load(export(ExportConfig(str(place / "classes"), str(place / "served")))["path"])
@@ -125,5 +125,5 @@ def test_what_was_trained_in_half_precision_is_served_in_float32(place: Path, ke
     np.testing.assert_allclose(
         out["embedding"], load_model(place / "all" / "encoder.keras").predict(flux, verbose=0), atol=1e-6
     )
-    starts = json.loads((place / "classes" / "run.json").read_text())["result"]["starts"]
+    starts = json.loads((place / "classes" / "run.json").read_text())["starts"]
     assert starts["all-from-first-from-imagenet"]["init"]["init"]["kind"] == "imagenet"

@@ -19,14 +19,15 @@ from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.arms import make_arms
 from astrokeras.files import digest
-from astrokeras.models.heads import classifier
-from astrokeras.models.saving import CLASSIFIER, load_model
+from astrokeras.models.saving import load_model
 from astrokeras.models.stretch import stretch_for
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import signed
+from astrokeras.tasks.model import TaskModel, predictor
+from astrokeras.tasks.targets.class_ import Class
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, Moment
 from astrokeras.training.checkpoints.state import take
-from astrokeras.training.initial import find_start
+from astrokeras.training.initial import Asked, find_start
 from astrokeras.training.run_directory import RUN_FILE, write_run
 from tests.synthetic import write_records
 from tests.training.checkpoints.test_checkpoint import make_model
@@ -38,6 +39,7 @@ _ODD = [
     *(None, True, -1, 0, 3, 10**12, 10**30, 0.5, float("nan"), float("inf"), "", "\x00", "\ud800", "a/<b>", "x" * 5000),
     *([], {}, [None], {"a": None}, [[1, 2], [3]], _DEEP, {"class_name": "Dense"}),
 ]
+LAYERS = {"encoder": keras.Model, "class": keras.Model}
 
 
 def silent(_: str) -> None:
@@ -97,7 +99,7 @@ def run(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pooled = keras.layers.GlobalAveragePooling2D(name="embedding")(stretch_for(records, "auto")(flux))
     encoder = keras.Model(flux, pooled, name="encoder")
     encoder.save(out / "encoder.keras")
-    classifier(encoder, 2, 0.1).save(out / "model.keras")
+    predictor(TaskModel(encoder, {"class": Class(("a", "b"))}, {"class": 1.0}), encoder).save(out / "model.keras")
     init = {"kind": "run", "path": "/runs/first", "command": "pretrain", "backbone": "compact", "task": ["rotation"],
             "mode": None, "records": {"path": "gone", "name": "blobs", "fingerprint": "0"}, "sha256": None,
             "init": {"kind": "scratch"}}  # fmt: skip
@@ -107,13 +109,13 @@ def run(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def started(run: Path, records: Records) -> None:
     """All that is read of a run that others start from."""
-    find_start(PretrainConfig(str(records.path), "", init=str(run)), records, silent)
+    find_start(Asked(str(run)), records, silent)
     make_arms(FinetuneConfig(str(records.path), "", init=(str(run),)), records, silent)
 
 
 def test_the_run_is_whole(run: Path, records: Records):
     started(run, records)
-    assert load_model(run / "model.keras", CLASSIFIER).output_shape == (None, 2)
+    assert load_model(run / "model.keras", LAYERS).output_shape == (None, 2)
 
 
 @given(data=st.data())
@@ -151,7 +153,7 @@ def test_keras_files(
                 archive.writestr(member, content)
     else:
         file.write_bytes(damaged(file.read_bytes(), data.draw))
-    read_or_refused(lambda: started(place, records) if name == "encoder.keras" else load_model(file, CLASSIFIER))
+    read_or_refused(lambda: started(place, records) if name == "encoder.keras" else load_model(file, LAYERS))
     shutil.rmtree(place)
 
 

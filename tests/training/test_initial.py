@@ -1,4 +1,3 @@
-import dataclasses
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,15 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.encoder import build_encoder
 from astrokeras.records.directory import Records
-from astrokeras.training.initial import Start, ancestors, check_same_start, find_start, lineage, run_record
+from astrokeras.training.initial import (
+    Asked,
+    Start,
+    ancestors,
+    check_same_start,
+    find_start,
+    lineage,
+    run_record,
+)
 from astrokeras.training.run_directory import load_run, write_run
 from tests.synthetic import write_records
 
@@ -33,7 +40,7 @@ def runs(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
         build_encoder(records, backbone="compact", size=16, resize=18, stretch="linear").save(out / "encoder.keras")
         if name == "classes":
             starts = {"second": run_record(path / "second", load_run(path / "second"))}
-            write_run(out, "finetune", FinetuneConfig("", ""), records, {**result, "starts": starts})
+            write_run(out, "finetune", FinetuneConfig("", ""), records, result, starts=starts)
             continue
         config = PretrainConfig("", "", backbone="compact", size=16, resize=18, stretch="linear")
         start = {"kind": "imagenet"} if number == 0 else run_record(path / "first", load_run(path / "first"))
@@ -42,18 +49,18 @@ def runs(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found(records: Records, lines: list[str] | None = None, **options: object) -> Start:
-    return find_start(PretrainConfig(str(records.path), "", **options), records, (lines or []).append)
+    return find_start(Asked(**{"init": "scratch", **options}), records, (lines or []).append)
 
 
 def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
     start = found(records)
-    assert (start.config.backbone, start.record) == ("compact", {"kind": "scratch"})
+    assert (start.network["backbone"], start.record) == ("compact", {"kind": "scratch"})
     assert start.build().input_shape == (None, 20, 20, 3)
     file = tmp_path / "mobilenet.weights.h5"
     original = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
     original.save_weights(file)
     start = found(records, init="imagenet", imagenet_weights=str(file), resize=32)
-    assert start.config.backbone == start.record["backbone"] == "mobilenet_v2"
+    assert start.network["backbone"] == start.record["backbone"] == "mobilenet_v2"
     network = start.build().get_layer("mobilenet_v2_backbone").get_layer("mobilenet_v2")
     for ours, theirs in zip(network.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -73,9 +80,8 @@ def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
 
 def test_a_run_brings_its_network_and_what_it_goes_back_to(records: Records, runs: Path):
     start = found(records, init=str(runs / "classes"))
-    assert dataclasses.asdict(start.config) | {"records": "", "init": ""} == dataclasses.asdict(
-        PretrainConfig("", "", init="", backbone="compact", size=16, resize=18, stretch="linear")
-    )
+    assert start.network == {"backbone": "compact", "size": 16, "resize": 18, "stretch": "linear"}
+    assert not start.random
     keras.utils.set_random_seed(2)
     original = build_encoder(records, backbone="compact", size=16, resize=18, stretch="linear")
     for ours, theirs in zip(start.build().get_weights(), original.get_weights(), strict=True):
@@ -98,7 +104,7 @@ def test_what_a_run_brings_cannot_be_asked_for_otherwise(records: Records, runs:
     with pytest.raises(UsageError, match=message):
         found(records, init=str(runs / "first"), **options)
     same = {"backbone": "compact", "size": 16, "resize": 18, "stretch": "linear"}
-    assert found(records, init=str(runs / "first"), **same).config.resize == 18
+    assert found(records, init=str(runs / "first"), **same).network["resize"] == 18
 
 
 def test_runs_for_other_records_are_no_start(records: Records, runs: Path, tmp_path: Path):
@@ -124,15 +130,15 @@ def test_weights_that_are_not_finite_are_no_start(records: Records, runs: Path, 
 def test_another_sky_is_told(records: Records, runs: Path):
     lines: list[str] = []
     report = lines.append
-    config = PretrainConfig("", "", init=str(runs / "first"))
-    find_start(config, records, report)
+    asked = Asked(str(runs / "first"))
+    find_start(asked, records, report)
     assert lines == []
     noisy = Records(records.path, {**records.content, "noise": [10.0, 30.0, 10.0]})
-    find_start(config, noisy, report)
+    find_start(asked, noisy, report)
     assert len(lines) == 1
     assert "is 50 ± 30 in r, that of" in lines[0]
     lines.clear()
-    find_start(config, Records(records.path, {**records.content, "sky": [50.0, 50.0, 0.0]}), report)
+    find_start(asked, Records(records.path, {**records.content, "sky": [50.0, 50.0, 0.0]}), report)
     assert "is 0 ± 10 in i" in lines[0]
 
 

@@ -77,9 +77,19 @@ def test_a_comparison_whose_winner_is_none_of_its_arms(records: Records, tmp_pat
         ({"rows": [row], "winner": {"arm": "imagenet"}}, "result.winner is none of the arms"),
         ({"rows": [row], "winner": None}, "result.winner is null"),
         ({"rows": [{"arm": None}], "winner": {"arm": "scratch"}}, r"result.rows\[0\].arm is null"),
-        ({"rows": [row], "winner": {"arm": "scratch"}, "starts": {"scratch": None, "a": 7}}, "result.starts.a is 7"),
     ):
         write_run(tmp_path, "finetune", FinetuneConfig("", ""), records, result)
+        with pytest.raises(AstrokerasError, match=message):
+            load_run(tmp_path)
+
+
+def test_starts_and_targets_of_a_comparison_are_looked_at(records: Records, tmp_path: Path):
+    for further, message in (
+        ({"starts": {"scratch": None, "a": 7}}, "starts.a is 7"),
+        ({"targets": {"class": {"target": "class"}}}, "targets.class.config is missing"),
+        ({"targets": 7}, "targets is 7"),
+    ):
+        write_run(tmp_path, "finetune", FinetuneConfig("", ""), records, None, **further)
         with pytest.raises(AstrokerasError, match=message):
             load_run(tmp_path)
 

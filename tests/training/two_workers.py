@@ -22,7 +22,7 @@ from astrokeras.errors import Stopped
 from astrokeras.records.directory import Records
 from astrokeras.training import pretrain as module
 from astrokeras.training.checkpoints import state
-from astrokeras.training.engines.engine import Engine, open_engine
+from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.trainer import Trainer
 from tests.tasks import harness
 

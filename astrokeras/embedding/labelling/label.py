@@ -16,7 +16,7 @@ from astrokeras.embedding.labelling.table import LabelTable
 from astrokeras.embedding.labels import text_values
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.records.picture import rgb, upright, white_balance
+from astrokeras.records.picture import rgb, white_balance
 from astrokeras.records.stamps import Stamps
 from astrokeras.survey.tables import read_table
 from astrokeras.text import is_plain
@@ -141,8 +141,9 @@ class Pictures:
 
     def png(self, number: int) -> bytes:
         """Return the stamp of one question."""
-        shown = rgb(self._stamps.flux([self._places[number]]), self._records, self._balance)
-        (picture,) = upright(shown, self._records)
+        (picture,) = rgb(self._stamps.flux([self._places[number]]), self._records, self._balance)
+        # Row 0 of an image of the sky is at the bottom, of a photograph at the top.
+        upright = picture if self._records.unit == "display" else picture[::-1]
         stream = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(picture)).save(stream, "PNG")
+        Image.fromarray(np.ascontiguousarray(upright)).save(stream, "PNG")
         return stream.getvalue()

@@ -81,7 +81,10 @@ class Class(Target):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """See `Target.from_config`."""
-        return cls(tuple(config["names"]), config["column"])
+        names, column = config["names"], config["column"]
+        if not (isinstance(names, list) and names and all(isinstance(one, str) for one in [*names, column])):
+            raise ValueError("the names of its classes are no text")
+        return cls(tuple(names), column)
 
     @property
     def config(self) -> dict[str, Any]:

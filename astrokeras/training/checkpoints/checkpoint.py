@@ -56,13 +56,43 @@ def _state_path(manifest: Path) -> Path:
     return manifest.with_suffix(".npz")
 
 
+class Beginning:
+    """What a training of minutes begins with, in memory: it is gone back to, and nothing else is kept.
+
+    Args:
+        state: as `state.take` gives it.
+    """
+
+    lasting = False
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def save(self, state: State, moment: Moment) -> None:
+        """Do nothing."""
+
+    def restore(self, model: keras.Model) -> Moment:
+        """Give a model the state of the beginning."""
+        put(model, self.state)
+        return Moment([])
+
+    def drop_newest(self) -> bool:
+        """Return False: there is no other."""
+        return False
+
+
 class Checkpoints:
     """The checkpoints in one directory, which the first worker reads and writes for all.
 
     A checkpoint is ``epoch-00007-step-00000120.npz`` (the state as `state.take` gives it) and a manifest of the same
     name, ``.json`` (the `Moment`, the checksum of the state, and that of all the manifest). The manifest is written
     last: a state without one doesn't count.
+
+    Attributes:
+        lasting: whether what is saved outlasts this process.
     """
+
+    lasting = True
 
     def __init__(self, directory: str | Path, workers: Workers | None = None) -> None:
         self.directory = Path(directory)

@@ -1,8 +1,12 @@
-"""The optimizer of pre-training."""
+"""The optimizer of every training, and its learning rate."""
+
+import math
+from typing import Any
 
 import keras
+from keras import KerasTensor, ops
 
-from astrokeras.config import PretrainConfig
+from astrokeras.config import TrainingOptions
 from astrokeras.errors import UsageError
 from astrokeras.registration import unknown
 from astrokeras.training.optimizers.lamb import Lamb
@@ -27,24 +31,58 @@ def warm_up_steps(warm_up: float, steps: int) -> int:
     return max(1, round(warm_up * steps)) if warm_up < 1 else int(warm_up)
 
 
-def rate_schedule(
-    learning_rate: float, steps: int, warm_up: float = 0.05, schedule: str = "cosine"
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return the learning rate by step: a straight rise, then half a cosine down to 0 at the last step, or a constant.
+class Rate(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate by step: a straight rise, then half a cosine down to 0 at the last step, or a constant.
+
+    How many steps there are is told by `begin`, as often as a training begins anew: the optimizer holds it among its
+    variables, so that what was compiled for one training serves for a shorter one.
+
+    Args:
+        config: the options: the peak, the share of the rise, and what follows it.
 
     Raises:
-        UsageError: the warm-up does not fit into the steps.
+        UsageError: there is no such schedule.
     """
-    rise, lowest = warm_up_steps(warm_up, steps), _LOWEST[schedule]
-    left = max(1, steps - rise)
-    if rise == 0:
-        return keras.optimizers.schedules.CosineDecay(learning_rate, left, alpha=lowest)
-    return keras.optimizers.schedules.CosineDecay(
-        learning_rate / rise, left, alpha=lowest, warmup_target=learning_rate, warmup_steps=rise
-    )
+
+    def __init__(self, config: TrainingOptions) -> None:
+        if config.schedule not in _LOWEST:
+            raise unknown("schedule", config.schedule, _LOWEST)
+        self.peak, self.warm_up, self.lowest = config.learning_rate, config.warm_up, _LOWEST[config.schedule]
+        self.rise: keras.Variable | None = None
+        self.fall: keras.Variable | None = None
+
+    def join(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Make the variables, those of an optimizer."""
+        self.rise, self.fall = (
+            optimizer.add_variable(shape=(), initializer="ones", dtype="float32", name=name)
+            for name in ("rise", "fall")
+        )
+
+    def begin(self, steps: int) -> None:
+        """Set the number of steps; inside the scope of the strategy.
+
+        Raises:
+            UsageError: the rise does not fit into them.
+        """
+        rise = warm_up_steps(self.warm_up, steps)
+        self.rise.assign(float(rise))
+        self.fall.assign(float(max(1, steps - rise)))
+
+    def __call__(self, step: KerasTensor | int) -> KerasTensor:
+        """Return the rate of a step, counted from 0."""
+        step, rise = ops.cast(step, "float32"), ops.convert_to_tensor(self.rise)
+        first = self.peak / ops.maximum(rise, 1.0)
+        rising = first + (self.peak - first) * step / ops.maximum(rise, 1.0)
+        done = ops.clip((step - rise) / self.fall, 0.0, 1.0)
+        cosine = 0.5 * (1.0 + ops.cos(math.pi * done))
+        return ops.where(step < rise, rising, self.peak * (self.lowest + (1.0 - self.lowest) * cosine))
+
+    def get_config(self) -> dict[str, Any]:
+        """Nothing to make it from again: it belongs to an optimizer in memory."""
+        raise NotImplementedError("a Rate belongs to an optimizer in memory and is not saved with it")
 
 
-def check_options(config: PretrainConfig, steps: int) -> None:
+def check_options(config: TrainingOptions, steps: int) -> None:
     """Make sure that the options of the optimizer can be meant, before any work is done.
 
     Raises:
@@ -62,7 +100,7 @@ def check_options(config: PretrainConfig, steps: int) -> None:
         raise UsageError(f"--average {config.average:g}: expected a decay between 0 and 1, as 0.999")
 
 
-def make_optimizer(config: PretrainConfig, steps: int, *, replicas: int = 1) -> keras.optimizers.Optimizer:
+def make_optimizer(config: TrainingOptions, rate: Rate, *, replicas: int = 1) -> keras.optimizers.Optimizer:
     """Return the optimizer that the options describe.
 
     AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), `Lamb`, or gradient descent with Nesterov's momentum of 0.9.
@@ -71,13 +109,9 @@ def make_optimizer(config: PretrainConfig, steps: int, *, replicas: int = 1) -> 
 
     Args:
         config: the options.
-        steps: of the whole run.
+        rate: gets its variables here, and its steps by `Rate.begin`.
         replicas: devices that share a batch.
-
-    Raises:
-        UsageError: see `check_options`.
     """
-    check_options(config, steps)
     kind = _KINDS[config.optimizer]
     if config.clip_norm is not None and replicas > 1:
         # TensorFlow is not there with every backend.
@@ -86,11 +120,12 @@ def make_optimizer(config: PretrainConfig, steps: int, *, replicas: int = 1) -> 
         kind = sums_before_clipping(kind)
     momentum = {"momentum": _MOMENTUM, "nesterov": True} if config.optimizer == "sgd" else {}
     optimizer = kind(
-        rate_schedule(config.learning_rate, steps, config.warm_up, config.schedule),
+        rate,
         weight_decay=config.weight_decay,
         global_clipnorm=config.clip_norm,
         **momentum,
     )
+    rate.join(optimizer)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

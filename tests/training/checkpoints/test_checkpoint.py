@@ -15,7 +15,7 @@ from astrokeras.files import digest
 from astrokeras.records.metadata import signed
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, Moment
 from astrokeras.training.checkpoints.state import take
-from astrokeras.training.optimizers.optimizer import make_optimizer
+from tests.training.optimizers.optimizing import optimizer_for
 
 X = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
 Y = X.sum(axis=1, keepdims=True)
@@ -25,7 +25,7 @@ def make_model(width: int = 3) -> keras.Model:
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Dense(width), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
     model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(1)])
-    model.compile(optimizer=make_optimizer(PretrainConfig("", "", learning_rate=1e-2), 8), loss="mse")
+    model.compile(optimizer=optimizer_for(PretrainConfig("", "", learning_rate=1e-2), 8), loss="mse")
     model.optimizer.build(model.trainable_variables)
     return model
 

@@ -18,7 +18,7 @@ from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import PARTNER
 from astrokeras.pipeline.stream import Stream
 from astrokeras.records.directory import Records
-from astrokeras.training.engines.engine import open_engine
+from astrokeras.training.engines.base import open_engine
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.trainer import SPEEDS
 from tests.ports import free_addresses

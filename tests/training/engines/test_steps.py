@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from astrokeras.training.distribution.strategy import make_strategy
-from astrokeras.training.engines.engine import MultiWorkerEngine
 from astrokeras.training.engines.steps import ReplicatedSteps, TimedSteps
+from astrokeras.training.engines.tensorflow import MultiWorkerEngine
 
 X = np.random.default_rng(0).normal(size=(88, 4)).astype(np.float32)
 Y = X.sum(axis=1, keepdims=True)

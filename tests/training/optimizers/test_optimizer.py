@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import UsageError
-from astrokeras.training.optimizers.optimizer import make_optimizer, rate_schedule, scaled
+from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, scaled
+from tests.training.optimizers.optimizing import optimizer_for
 
 RATE = 0.01
 
@@ -29,7 +30,9 @@ def apply(optimizer: keras.optimizers.Optimizer, value: np.ndarray, gradients: n
 @pytest.mark.parametrize(("warm_up", "rise"), [(0.05, 5), (0.0, 0), (20, 20)])
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 def test_schedule_rises_and_falls(warm_up: float, rise: int, schedule: str):
-    rate = rate_schedule(RATE, 100, warm_up, schedule)
+    rate = Rate(config(warm_up=warm_up, schedule=schedule))
+    make_optimizer(config(), rate)
+    rate.begin(100)
     for step in range(101):
         if step < rise:
             expected = RATE / rise + (RATE - RATE / rise) * step / rise
@@ -38,6 +41,17 @@ def test_schedule_rises_and_falls(warm_up: float, rise: int, schedule: str):
                 1 if schedule == "constant" else 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (100 - rise))
             )
         assert float(rate(step)) == pytest.approx(expected, rel=1e-4, abs=1e-8)
+
+
+def test_a_training_begins_anew_with_other_steps_in_what_was_compiled():
+    rate = Rate(config(warm_up=0.1))
+    optimizer = make_optimizer(config(optimizer="sgd", weight_decay=0.0), rate)
+    assert {id(rate.rise), id(rate.fall)} <= {id(variable) for variable in optimizer.variables}
+    compiled = tf.function(rate)
+    for steps in (100, 20):
+        rate.begin(steps)
+        assert float(compiled(tf.constant(steps // 10))) == pytest.approx(RATE)
+        assert float(compiled(tf.constant(steps))) == pytest.approx(0.0, abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +67,14 @@ def test_schedule_rises_and_falls(warm_up: float, rise: int, schedule: str):
 )
 def test_options_that_make_no_sense(options: dict, message: str):
     with pytest.raises(UsageError, match=message):
-        make_optimizer(config(**options), 100)
+        optimizer_for(config(**options), 100)
 
 
 def test_sgd_has_nesterovs_momentum_and_decays_weights_but_no_biases():
     gradients = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     start = np.float32([1.0, -2.0, 3.0])
     for name, decay in (("kernel", 0.1), ("bias", 0.0), ("gamma", 0.0)):
-        optimizer = make_optimizer(config(optimizer="sgd", weight_decay=0.1, warm_up=0, schedule="constant"), 100)
+        optimizer = optimizer_for(config(optimizer="sgd", weight_decay=0.1, warm_up=0, schedule="constant"), 100)
         found = apply(optimizer, start, gradients, name)
         value, velocity = start.astype(float), np.zeros(3)
         for gradient, got in zip(gradients, found, strict=True):
@@ -72,7 +86,7 @@ def test_sgd_has_nesterovs_momentum_and_decays_weights_but_no_biases():
 
 def test_adamw_takes_the_decay_asked_for():
     found = [
-        apply(make_optimizer(config(weight_decay=decay, warm_up=0), 100), np.float32([2.0]), np.float32([[1.0]]))[0, 0]
+        apply(optimizer_for(config(weight_decay=decay, warm_up=0), 100), np.float32([2.0]), np.float32([[1.0]]))[0, 0]
         for decay in (0.0, 0.5)
     ]
     assert found[0] - found[1] == pytest.approx(RATE * 0.5 * 2.0, rel=1e-3)
@@ -82,7 +96,7 @@ def test_no_step_is_longer_than_clipped_gradients_allow():
     options = {"optimizer": "sgd", "weight_decay": 0.0, "warm_up": 0}
     gradients = [np.full((1, 4), 300.0, np.float32), np.full((1, 4), 0.01, np.float32)]
     for gradient, length in zip(gradients, (0.5, 0.02), strict=True):
-        moved = apply(make_optimizer(config(clip_norm=0.5, **options), 100), np.zeros(4, np.float32), gradient)
+        moved = apply(optimizer_for(config(clip_norm=0.5, **options), 100), np.zeros(4, np.float32), gradient)
         assert np.linalg.norm(moved) == pytest.approx(1.9 * RATE * length, rel=1e-4)  # Nesterov's first step
 
 
@@ -93,7 +107,7 @@ def two_replicas() -> tf.distribute.Strategy:
 def small_model(**options) -> keras.Model:
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(1)])
-    optimizer = make_optimizer(
+    optimizer = optimizer_for(
         config(warm_up=0, **options), 100, replicas=tf.distribute.get_strategy().num_replicas_in_sync
     )
     model.compile(optimizer, "mse", jit_compile=False)

@@ -65,7 +65,7 @@ def test_pretrains_on_jax(tmp_path: Path):
     ("arguments", "message"),
     [
         (["pretrain", "RECORDS", "--out", "RUN", "--devices", "cpu:2"], "the jax backend takes the device it finds"),
-        (["finetune", "RECORDS", "--out", "RUN"], "needs TensorFlow, but Keras is set to jax; unset KERAS_BACKEND"),
+        (["export", "RUN", "--out", "MODEL"], "needs TensorFlow, but Keras is set to jax; unset KERAS_BACKEND"),
     ],
 )
 def test_what_needs_tensorflow_says_so(arguments: list[str], message: str):

@@ -1,0 +1,95 @@
+"""What is kept of a fit: its directory, its run in TensorBoard, its line of results."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from astrokeras.evaluation.arms import Arm
+from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, Measure
+from astrokeras.evaluation.fits import DONE, save_fit
+from astrokeras.evaluation.fitting import FineTuneResult
+from astrokeras.evaluation.hparams import write_trial
+from astrokeras.evaluation.words import score_title
+from astrokeras.training.board import Board
+from astrokeras.training.initial import lineage
+from astrokeras.training.progress import write_history
+from astrokeras.training.run_directory import load_run, write_run
+
+_STAMPS_SHOWN = 24
+
+
+def place_of(arm: Arm, draw: Draw) -> str:
+    """Return the directory of a fit within that of the run."""
+    return f"{arm.name}/budget-{draw.budget}/repeat-{draw.repeat}"
+
+
+def _line(arm: Arm, draw: Draw, mode: str, seconds: float, status: str, reason: str = "") -> dict[str, Any]:
+    return {
+        "arm": arm.name, "init": arm.init, "started_from": ", ".join(lineage(arm.start.record)[1:]),
+        "backbone": arm.backbone, "mode": mode, "budget": draw.budget, "repeat": draw.repeat, "labels": draw.count,
+        "directory": place_of(arm, draw), "seconds": round(seconds, 2), "status": status, "reason": reason,
+    }  # fmt: skip
+
+
+def failed(
+    arm: Arm, draw: Draw, mode: str, exams: list[EvaluationSet], measure: Measure, reason: str
+) -> dict[str, Any]:
+    """Return the line of a fit that came to nothing, for this reason; its scores are NaN."""
+    scores = {f"{exam.split}_{name}": math.nan for exam in exams for name in measure.scores}
+    return _line(arm, draw, mode, math.nan, "failed", reason) | scores
+
+
+def keep(
+    out: Path, arm: Arm, outcome: FineTuneResult, model: keras.Model, comparison: Comparison, *, first: bool
+) -> dict[str, Any]:
+    """Write the sub-directory and the TensorBoard run of a fit; returns its line of results.
+
+    ``run.json`` comes last: a directory without one counts as none.
+    """
+    draw, place = outcome.draw, place_of(arm, outcome.draw)
+    directory = out / place
+    # In frozen mode the encoder is that of the arm; of random weights there is one for each repeat.
+    encoder = f"encoder-{draw.repeat}.keras" if arm.random else "encoder.keras"
+    kept = save_fit(directory, model, encoder if outcome.mode == "frozen" else None)
+    result = _line(arm, draw, outcome.mode, outcome.seconds, DONE)
+    result |= {f"{split}_{name}": v for split, scores in outcome.scores.items() for name, v in scores.items()}
+    if outcome.history:
+        write_history(directory / "history.csv", outcome.history)
+    board = comparison.engine.board(out / "tensorboard")
+    try:
+        _show(board, place, outcome, model, comparison, first=first)
+        write_trial(board, place, arm, outcome)
+    finally:
+        board.close()
+    kept["targets"] = load_run(out)["targets"]
+    write_run(directory, "classifier", comparison.config, comparison.records, result, **kept)
+    return result
+
+
+def _show(
+    board: Board, place: str, outcome: FineTuneResult, model: keras.Model, comparison: Comparison, *, first: bool
+) -> None:
+    for row in outcome.history:
+        board.scalars(place, {f"train/{name}": v for name, v in row.items() if name != "epoch"}, row["epoch"])
+    for split, scores in outcome.scores.items():
+        board.scalars(place, {f"{split}/{name}": value for name, value in scores.items()}, len(outcome.history))
+    if first:
+        board.graph(place, model)
+        shown = np.zeros_like(outcome.draw.select)
+        shown[np.flatnonzero(outcome.draw.select)[:_STAMPS_SHOWN]] = True
+        flux, _ = next(iter(comparison.source.stamps("train", _STAMPS_SHOWN, (), shown)))
+        board.stamps(place, flux, comparison.records)
+
+
+def line_of(which: str, result: dict[str, Any], measure: Measure, left: str) -> str:
+    """Return how a fit went, for people."""
+    fit = f"{which}: {result['arm']}, {result['budget']} labels, repeat {result['repeat']}"
+    if result["status"] != DONE:
+        return f"WARNING: {fit} failed: {result['reason']}" + (f"; {left}" if left else "")
+    scores = ", ".join(f"{score_title(name)} {result[f'test_{name}']:.3f}" for name in measure.scores)
+    said = f"{time.strftime('%H:%M:%S')}  {fit}: {scores} ({result['seconds']:.1f} s)"
+    return said + (f"; {left}" if left else "")
