@@ -10,7 +10,7 @@ from astrokeras import keras_settings
 
 __version__ = "0.1.0"
 
-_COMMANDS = ("convert", "export", "finetune", "map", "predict", "pretrain", "search", "simulate")
+_COMMANDS = ("anomalies", "convert", "export", "finetune", "map", "predict", "pretrain", "search", "simulate")
 _NAMES = {
     "AstrokerasError": "astrokeras.errors",
     "Records": "astrokeras.api.records",

@@ -17,7 +17,19 @@ from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig, Sim
 from astrokeras.records.directory import Records
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("simulate", "convert", "inspect", "pretrain", "finetune", "map", "search", "predict", "export", "demo")
+COMMANDS = (
+    "simulate",
+    "convert",
+    "inspect",
+    "pretrain",
+    "finetune",
+    "map",
+    "search",
+    "anomalies",
+    "predict",
+    "export",
+    "demo",
+)
 
 
 def run(capsys, *arguments):

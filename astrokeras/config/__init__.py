@@ -4,6 +4,7 @@ The field names are the names of the options with ``-`` written ``_``; the comma
 are both made from them, so that an option stands in one place.
 """
 
+from astrokeras.config.anomalies import AnomaliesConfig
 from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
 from astrokeras.config.export import ExportConfig
@@ -26,6 +27,7 @@ __all__ = [
     "MAX_CATALOG_BYTES",
     "MAX_MODEL_BYTES",
     "MAX_SEED",
+    "AnomaliesConfig",
     "ConvertConfig",
     "ExportConfig",
     "FinetuneConfig",

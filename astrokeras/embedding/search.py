@@ -10,11 +10,12 @@ from astropy.table import Table
 from astrokeras.config import SearchConfig
 from astrokeras.embedding.file import EmbeddingsFile, check_same_space
 from astrokeras.embedding.neighbours import nearest
-from astrokeras.embedding.result_table import check_free, check_result, result_table, write_result
+from astrokeras.embedding.result_table import check_result, result_table, write_result
+from astrokeras.embedding.sheet import check_sheet, write_rows
 from astrokeras.embedding.stamp_pictures import StampPictures, pictures_of
 from astrokeras.embedding.table import Objects
 from astrokeras.errors import AstrokerasError, UsageError, unknown_name
-from astrokeras.records.picture import COLUMNS, Cell, save_sheet
+from astrokeras.records.picture import COLUMNS
 
 _BLOCK_BYTES = 64 << 20  # of float64, in memory at once
 _ON_SHEET = 40  # rows of a sheet
@@ -38,7 +39,7 @@ def search(config: SearchConfig, report: Callable[[str], None]) -> dict[str, Any
     Source: Allegretti et al. 2020, arXiv 2008.12959, who search by the cosine of embeddings.
     """
     out = check_result(config.out, overwrite=config.overwrite)
-    sheet = _sheet(config)
+    sheet = check_sheet(config.sheet, config.records, overwrite=config.overwrite)
     file = EmbeddingsFile.open(config.embeddings)
     objects = Objects.load(file, ())
     source, asked = (file, objects) if config.queries is None else _others(file, config.queries)
@@ -61,16 +62,6 @@ def search(config: SearchConfig, report: Callable[[str], None]) -> dict[str, Any
     write_result(table, out)
     first = [{"query": str(r["query"]), "id": str(r["id"]), "distance": float(r["distance"])} for r in table[:_SAID]]
     return {"out": str(out), "queries": len(rows), "rows": file.rows, "neighbours": first}
-
-
-def _sheet(config: SearchConfig) -> Path | None:
-    if config.sheet is None:
-        if config.records is not None:
-            raise UsageError("--records goes with --sheet FILE.png")
-        return None
-    if Path(config.sheet).suffix.lower() != ".png":
-        raise UsageError(f"--sheet {config.sheet}: expected a name that ends in .png")
-    return check_free(config.sheet, overwrite=config.overwrite)
 
 
 def _others(file: EmbeddingsFile, path: str) -> tuple[EmbeddingsFile, Objects]:
@@ -174,14 +165,7 @@ def _write_sheet(
         cells += [(_caption(objects.label[row], apart), objects.ids[row]) for row, apart in zip(near, far, strict=True)]
         most = COLUMNS * (_ON_SHEET if len(lists) == 1 else 1)
         rows += [cells[start : start + COLUMNS] for start in range(0, min(len(cells), most), COLUMNS)]
-    wanted = list(dict.fromkeys(identifier for row in rows for _, identifier in row))
-    there = [identifier for identifier, known in zip(wanted, stamps.known(wanted), strict=True) if known]
-    pictures = dict(zip(there, stamps.pictures(there), strict=True))
-    blank = np.full((1, 1, 3), 128, np.uint8)
-    cells = [
-        [Cell(pictures.get(name, blank), text, name, faint=name not in pictures) for text, name in row] for row in rows
-    ]
-    save_sheet(stamps.records, path, cells)
+    write_rows(path, stamps, rows)
 
 
 def _caption(label: str | None, distance: float) -> str:
