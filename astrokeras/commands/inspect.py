@@ -16,6 +16,9 @@ class InspectConfig:
     verify: bool = option(
         False, "Read every file, compare its checksum, and add up the rows.", group="Input and output"
     )
+    reindex: bool = option(
+        False, "Write objects.parquet for records that have none, or a damaged one.", group="Input and output"
+    )
     sheet: str | None = option(None, "Write a contact sheet of stamps.", group="Input and output", metavar="FILE.png")
     sheet_by: str | None = option(
         None, "With --sheet: a row for each class.", group="Input and output", choices=("class",)
@@ -26,11 +29,15 @@ class InspectConfig:
 def _run(config: InspectConfig, console: Console) -> dict[str, Any]:
     from astrokeras.records.directory import Records  # noqa: PLC0415
     from astrokeras.records.picture import write_sheet  # noqa: PLC0415
+    from astrokeras.records.reindex import reindex  # noqa: PLC0415
     from astrokeras.records.verify import verify  # noqa: PLC0415
 
     if config.sheet_by and not config.sheet:
         raise UsageError(f"--sheet-by {config.sheet_by} goes with --sheet FILE.png")
     records = Records.load(config.records)
+    if config.reindex:
+        reindex(records, console.report)
+        records = Records.load(config.records)
     if config.verify:
         verify(records)
         console.report("every file is as it was written")

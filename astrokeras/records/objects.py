@@ -173,17 +173,26 @@ def _as_votable(columns: Mapping[str, Column]) -> str:
     )
 
 
-def read_objects(records: "Records", split: str | None = None) -> "Table":
-    """Return the rows of one split, or of all, see `Records.objects`."""
+def read_objects(records: "Records", split: str | None = None, columns: Sequence[str] | None = None) -> "Table":
+    """Return the rows of one split, or of all, see `Records.objects`.
+
+    Args:
+        records: the directory.
+        split: name of the split; None for all.
+        columns: names of those that are wanted, of which older records may lack some; None for all.
+    """
     if not (records.path / OBJECTS).is_file():
-        return _from_shards(records, [split] if split else list(records.splits))
+        table = _from_shards(records, [split] if split else list(records.splits))
+        return table if columns is None else table[[name for name in columns if name in table.colnames]]
     from astropy.table import Column as TableColumn  # noqa: PLC0415 - slow to import
     from astropy.table import MaskedColumn, Table  # noqa: PLC0415
     from pyarrow import ArrowException, parquet, types  # noqa: PLC0415
 
     path = records.path / OBJECTS
     try:
-        found = parquet.read_table(path, filters=[("split", "=", split)] if split else None)
+        there = set(parquet.read_schema(path).names)
+        wanted = None if columns is None else [name for name in columns if name in there]
+        found = parquet.read_table(path, columns=wanted, filters=[("split", "=", split)] if split else None)
     except (ArrowException, OSError) as error:
         raise AstrokerasError(f"{path} is damaged ({' '.join(str(error).split())}); convert the survey again") from None
     table = Table()
@@ -204,28 +213,52 @@ def _from_shards(records: "Records", splits: Sequence[str]) -> "Table":
     from astropy.table import Column as TableColumn  # noqa: PLC0415 - slow to import
     from astropy.table import MaskedColumn, Table  # noqa: PLC0415
 
-    names, magnitudes = carried_names(records.bands, records.columns), magnitude_names(records.bands)
-    columns: dict[str, list[Any]] = {name: [] for name in ("id", "split", "shard", "row", "label", *magnitudes)}
-    columns |= {name: [] for name in names.values()}
-    for split in splits:
-        for name in map(Path, records.shards(split)):
-            for row, example in enumerate(decoded(name)):
-                label = int(example["label"][0])
-                here = {"id": bytes(example["id"]).decode(), "split": split, "shard": name.name, "row": row}
-                here |= {"label": records.classes[label] if label >= 0 else ""}
-                here |= dict(zip(magnitudes, example["magnitudes"].tolist(), strict=True))
-                here |= {own: np.frombuffer(example[their], "<f8")[0] for their, own in names.items()}
-                for column, value in here.items():
-                    columns[column].append(value)
-    text = {"id", "split", "shard", "label"}
-    table = Table()
-    for name, values in columns.items():
-        kind = str if name in text else np.int64 if name == "row" else np.float32 if name in magnitudes else np.float64
-        array = np.array(values, dtype=kind)
+    parts = [columns_of_shard(records, split, Path(name)) for split in splits for name in records.shards(split)]
+    magnitudes, table = magnitude_names(records.bands), Table()
+    for name in (
+        "id",
+        "split",
+        "shard",
+        "row",
+        "label",
+        *magnitudes,
+        *carried_names(records.bands, records.columns).values(),
+    ):
+        array = np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
         absent = array == "" if name == "label" else np.zeros(len(array), dtype=bool)
         unit = "mag" if name in magnitudes else None
         table[name] = MaskedColumn(array, mask=absent) if absent.any() else TableColumn(array, unit=unit)
     return table
+
+
+def columns_of_shard(records: "Records", split: str, path: Path) -> dict[str, np.ndarray]:
+    """Return what the records of a shard say, by the names of the table's columns; "" for no label.
+
+    Raises:
+        AstrokerasError: it is damaged.
+    """
+    carried = carried_names(records.bands, records.columns)
+    needed = ("id", "label", "magnitudes", *carried)
+    examples = [{name: example[name] for name in needed} for example in decoded(path)]
+    count = len(examples)
+    labels = np.array([int(example["label"][0]) for example in examples], dtype=np.int64)
+    light = np.array([example["magnitudes"] for example in examples], np.float32).reshape(count, len(records.bands))
+    return {
+        "id": np.array([bytes(example["id"]).decode() for example in examples], dtype=str),
+        "split": np.full(count, split),
+        "shard": np.full(count, path.name),
+        "row": np.arange(count),
+        "label": np.array([*records.classes, ""])[labels],
+        **dict(zip(magnitude_names(records.bands), light.T, strict=True)),
+        **{own: _carried_values(examples, name, records) for name, own in carried.items()},
+    }
+
+
+def _carried_values(examples: Sequence[Mapping[str, Any]], name: str, records: "Records") -> np.ndarray:
+    """Return a carried column, of which records hold integers as such and other numbers as their bytes."""
+    if name in records.integer_columns:
+        return np.array([example[name][0] for example in examples], dtype=np.int64)
+    return np.array([np.frombuffer(example[name], "<f8")[0] for example in examples], dtype=np.float64)
 
 
 def decoded(path: Path) -> Iterator[dict[str, Any]]:

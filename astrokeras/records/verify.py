@@ -12,7 +12,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.framing import check_framing
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS, describe_small_file, encode_json, is_shard, signed
-from astrokeras.records.objects import OBJECTS, decoded, magnitude_names
+from astrokeras.records.objects import OBJECTS, carried_names, columns_of_shard, magnitude_names
 from astrokeras.records.tfrecord import checksum
 
 
@@ -31,8 +31,8 @@ def verify(records: Records) -> None:
     _check_objects(records)
 
 
-def _damaged(path: Path) -> AstrokerasError:
-    return AstrokerasError(f"{path} is damaged: its checksum has changed; convert the survey again")
+def _damaged(path: Path, mend: str = "convert the survey again") -> AstrokerasError:
+    return AstrokerasError(f"{path} is damaged: its checksum has changed; {mend}")
 
 
 def _check_convert_json(records: Records) -> None:
@@ -45,10 +45,11 @@ def _check_convert_json(records: Records) -> None:
 def _check_small_files(records: Records) -> None:
     for expected in records.content["files"]:
         path = records.path / expected["file"]
+        mend = "astrokeras inspect --reindex writes it again" if path.name == OBJECTS else "convert the survey again"
         if not path.is_file():
-            raise AstrokerasError(f"{records.path} is incomplete: {path.name} is missing; convert the survey again")
+            raise AstrokerasError(f"{records.path} is incomplete: {path.name} is missing; {mend}")
         if describe_small_file(path) != expected:
-            raise _damaged(path)
+            raise _damaged(path, mend)
 
 
 def _check_shards(records: Records) -> None:
@@ -82,9 +83,8 @@ def _check_objects(records: Records) -> None:
     path = records.path / OBJECTS
     if not any(file["file"] == OBJECTS for file in records.content["files"]):
         return
-    magnitudes = magnitude_names(records.bands)
     try:
-        for place, (said, stored) in enumerate(zip_longest(_rows(path, magnitudes), _stored(records))):
+        for place, (said, stored) in enumerate(zip_longest(_rows(path, records), _stored(records))):
             same = said is not None and stored is not None and said[:-1] == stored[:-1]
             if not (same and np.array_equal(said[-1], stored[-1], equal_nan=True)):
                 raise AstrokerasError(
@@ -95,25 +95,33 @@ def _check_objects(records: Records) -> None:
         raise AstrokerasError(f"{path} is damaged ({' '.join(str(error).split())}); convert the survey again") from None
 
 
-def _rows(path: Path, magnitudes: list[str]) -> Iterator[tuple]:
-    """Id, split, shard, row, label and magnitudes of each row."""
-    names = ("id", "split", "shard", "row", "label")
+def _rows(path: Path, records: Records) -> Iterator[tuple]:
+    """Return id, split, shard, row, label, carried integers, and magnitudes with the other carried numbers."""
+    whole, numbers = _columns(records)
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=[*names, *magnitudes]):
-            found = [batch[name].to_pylist() for name in names]
-            values = np.stack([batch[name].to_numpy(zero_copy_only=False) for name in magnitudes], axis=-1)
-            for id_, *rest, light in zip(*found, values, strict=True):
-                yield str(id_), *rest, light.astype(np.float32)
+        for batch in file.iter_batches(columns=[*whole, *numbers]):
+            found = [batch[name].to_pylist() for name in whole]
+            values = np.stack([batch[name].to_numpy(zero_copy_only=False) for name in numbers], axis=-1)
+            for (id_, *rest), here in zip(zip(*found, strict=True), values.astype(np.float64), strict=True):
+                yield str(id_), *rest, here
+
+
+def _columns(records: Records) -> tuple[list[str], list[str]]:
+    carried = carried_names(records.bands, records.columns)
+    integers = [own for name, own in carried.items() if name in records.integer_columns]
+    others = [own for name, own in carried.items() if name not in records.integer_columns]
+    return ["id", "split", "shard", "row", "label", *integers], [*magnitude_names(records.bands), *others]
 
 
 def _stored(records: Records) -> Iterator[tuple]:
     """Return the same from the shards."""
+    whole, numbers = _columns(records)
     for split in records.splits:
         for name in map(Path, records.shards(split)):
-            for row, example in enumerate(decoded(name)):
-                label = int(example["label"][0])
-                label = records.classes[label] if label >= 0 else None
-                yield bytes(example["id"]).decode(), split, name.name, row, label, example["magnitudes"]
+            columns = columns_of_shard(records, split, name)
+            values = np.stack([columns[one] for one in numbers], axis=-1).astype(np.float64)
+            for row, here in zip(zip(*(columns[one].tolist() for one in whole), strict=True), values, strict=True):
+                yield *row[:4], row[4] or None, *row[5:], here
 
 
 def _shown(row: tuple | None) -> str:

@@ -222,6 +222,7 @@ def edited(records: Path, out: Path, change) -> Records:
         lambda table: table.take([1, 0, *range(2, len(table))]),
         lambda table: table.set_column(9, "label", table["label"].take([*range(1, len(table)), 0])),
         lambda table: table.drop_columns(["magnitude_g"]),
+        lambda table: table.set_column(13, "MAG_TRUE_r", table["MAG_TRUE_r"].take([*range(1, len(table)), 0])),
     ],
 )
 def test_verification_finds_a_table_that_says_other_than_the_shards(sample_records, tmp_path, change):
