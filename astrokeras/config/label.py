@@ -28,6 +28,12 @@ class LabelConfig:
     )
     split: str = option("all", "Show objects of this split: train, val, test or all.", group="Labels")
     port: int = option(0, "Port of 127.0.0.1 to serve the page on; 0 is any.", group="Page", maximum=65535)
+    viewer: str = option(
+        "aladin",
+        "Public sky viewer that a position is linked to.",
+        group="Page",
+        choices=("aladin", "legacysurvey", "sdss"),
+    )
     max_catalog_bytes: int = option(
         MAX_CATALOG_BYTES, "Refuse tables that unpack to more bytes.", group="Running", minimum=1
     )

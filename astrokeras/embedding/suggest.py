@@ -59,8 +59,10 @@ def suggest(config: SuggestConfig, report: Callable[[str], None]) -> dict[str, A
     out = check_result(config.out, overwrite=config.overwrite)
     embeddings = Embeddings.load(config.embeddings, columns=(), max_bytes=config.max_bytes)
     labels = known_labels(embeddings, config.labels, config.max_catalog_bytes, report)
-    numbers, names = class_numbers(labels)
-    candidates = _in_split(embeddings, config.split, report) & (numbers < 0)
+    inside = _in_split(embeddings, config.split, report)
+    candidates = inside & np.array([label is None for label in labels], dtype=bool)
+    # What is known of other splits must not decide what is labelled in this one.
+    numbers, names = class_numbers(np.where(inside, labels, None))
     if not candidates.any():
         raise AstrokerasError(f"every object of {config.embeddings} that could be suggested has a label already")
     probabilities = None

@@ -68,7 +68,8 @@ def test_predictions_of_a_table_decide(tmp_path):
 
 
 def test_the_split(tmp_path):
-    table, _, said = done(tmp_path, split=None, by=("coverage",))
+    table, _, said = done(tmp_path, split=None)
+    assert "a linear classifier is fitted on 30 labels of 3 classes" in said, "none of the test split"
     assert "objects of the split train are suggested; --split all for every one" in said
     assert all(int(name[-4:]) % 2 for name in table["id"].tolist())
     with pytest.raises(UsageError, match="split 'tset' is unknown; did you mean test"):

@@ -14,6 +14,7 @@ from astrokeras.embedding.labelling.server import LabellingServer
 from astrokeras.embedding.labelling.session import Question, Session
 from astrokeras.embedding.labelling.table import LabelTable
 from astrokeras.embedding.labels import text_values
+from astrokeras.embedding.pages.page import VIEWERS
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb, white_balance
@@ -47,7 +48,7 @@ def label(config: LabelConfig, report: Callable[[str], None]) -> dict[str, Any]:
         if table.mended:
             report(f"{table.path} ended within a row, which was taken off; that object is asked for again")
         rows = choose_rows(objects, table.labels, wanted, config.seed, report)
-        session = Session([_question(objects, row) for row in rows], classes, table)
+        session = Session([_question(objects, row, VIEWERS[config.viewer]) for row in rows], classes, table)
         with LabellingServer(session, Pictures(records, objects, rows).png, config.port) as server:
             report(f"{len(rows)} stamps to label, answers go to {table.path}; open")
             report(server.address)
@@ -123,11 +124,12 @@ def choose_rows(
     return left
 
 
-def _question(objects: Table, row: int) -> Question:
-    detail = ""
-    if "ra" in objects.colnames and np.isfinite(objects["ra"][row]) and np.isfinite(objects["dec"][row]):
-        detail = f"ra {objects['ra'][row]:.5f}°, dec {objects['dec'][row]:+.5f}°"
-    return Question(str(objects["id"][row]), detail)
+def _question(objects: Table, row: int, viewer: str) -> Question:
+    identifier = str(objects["id"][row])
+    if "ra" not in objects.colnames or not np.isfinite([objects["ra"][row], objects["dec"][row]]).all():
+        return Question(identifier)
+    ra, dec = f"{objects['ra'][row]:.6f}", f"{objects['dec'][row]:.6f}"
+    return Question(identifier, f"ra {ra}°, dec {dec}°", viewer.format(ra=ra, dec=dec))
 
 
 class Pictures:

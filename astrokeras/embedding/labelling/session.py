@@ -20,10 +20,12 @@ class Question:
     Attributes:
         id: as text.
         detail: what is said below the stamp, such as its position.
+        link: where more is to be seen of it; none if empty.
     """
 
     id: str
     detail: str = ""
+    link: str = ""
 
 
 class Session:
@@ -92,6 +94,7 @@ class Session:
                 "of": len(self.questions),
                 "id": question.id if question else None,
                 "detail": question.detail if question else "",
+                "link": question.link if question else "",
                 "last": self._given[-1] or "skipped" if self._given else None,
                 "counts": list(counts.items()),
                 "table": str(self._table.path),

@@ -59,6 +59,7 @@ def test_the_page_in_a_browser(sample_records, unlabelled, tmp_path):
         first = page.ask("get('id').textContent")
         assert first in unlabelled
         assert page.ask("get('image').naturalWidth") == 32
+        assert page.ask("get('detail').href").startswith("https://aladin.cds.unistra.fr/AladinLite/?target=150.")
         page.press("3")
         page.wait("seen && state.number === 1")
         assert rows_of(out) == [[first, NAMES[2]]]
