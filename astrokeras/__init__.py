@@ -10,7 +10,18 @@ from astrokeras import keras_settings
 
 __version__ = "0.1.0"
 
-_COMMANDS = ("anomalies", "convert", "export", "finetune", "map", "predict", "pretrain", "search", "simulate")
+_COMMANDS = (
+    "anomalies",
+    "cluster",
+    "convert",
+    "export",
+    "finetune",
+    "map",
+    "predict",
+    "pretrain",
+    "search",
+    "simulate",
+)
 _NAMES = {
     "AstrokerasError": "astrokeras.errors",
     "Records": "astrokeras.api.records",

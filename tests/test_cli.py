@@ -26,6 +26,7 @@ COMMANDS = (
     "map",
     "search",
     "anomalies",
+    "cluster",
     "predict",
     "export",
     "demo",

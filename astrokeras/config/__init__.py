@@ -5,6 +5,7 @@ are both made from them, so that an option stands in one place.
 """
 
 from astrokeras.config.anomalies import AnomaliesConfig
+from astrokeras.config.cluster import ClusterConfig
 from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
 from astrokeras.config.export import ExportConfig
@@ -28,6 +29,7 @@ __all__ = [
     "MAX_MODEL_BYTES",
     "MAX_SEED",
     "AnomaliesConfig",
+    "ClusterConfig",
     "ConvertConfig",
     "ExportConfig",
     "FinetuneConfig",
