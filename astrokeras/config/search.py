@@ -23,9 +23,11 @@ class SearchConfig:
     )
     radius: float = option(3.0, "Arcseconds within which --position finds an object.", group="Queries")
     queries: str | None = option(
-        None, "Another embeddings file, of the same encoder, that has the objects of --id and --position.",
-        group="Queries", metavar="FILE.parquet",
-    )  # fmt: skip
+        None,
+        "Another embeddings file of the same encoder, with the objects asked for; all of them if none is named.",
+        group="Queries",
+        metavar="FILE.parquet",
+    )
     together: bool = option(
         False, "One list, of what is like the mean of the queries; otherwise a list for each.", group="Queries"
     )

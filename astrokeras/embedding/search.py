@@ -19,6 +19,7 @@ from astrokeras.records.picture import COLUMNS
 
 _BLOCK_BYTES = 64 << 20  # of float64, in memory at once
 _ON_SHEET = 40  # rows of a sheet
+_MOST_QUERIES = 10_000
 _FEW = 20_000
 _SAID = 10  # neighbours that are printed
 
@@ -73,7 +74,14 @@ def _others(file: EmbeddingsFile, path: str) -> tuple[EmbeddingsFile, Objects]:
 def _queries(objects: Objects, config: SearchConfig) -> np.ndarray:
     """Return the rows of the objects that are asked for, each once, in the order in which they are named."""
     if not (config.id or config.position):
-        raise UsageError("what is to be found? Name an object by --id, or by --position RA,DEC")
+        if config.queries is None:
+            raise UsageError("what is to be found? Name an object by --id, or by --position RA,DEC")
+        if len(objects) > _MOST_QUERIES:
+            raise UsageError(
+                f"{config.queries} has {len(objects):,} objects, at most {_MOST_QUERIES:,} can be looked for at once; "
+                "name some by --id or --position"
+            )
+        return np.arange(len(objects))
     place = {name: row for row, name in enumerate(objects.ids.tolist())}
     rows = []
     for name in config.id:

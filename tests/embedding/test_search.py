@@ -78,6 +78,8 @@ def test_queries_from_another_file(embedded, tmp_path):
     other = write(tmp_path / "other.parquet", vectors, ids=["x", "object-0001", "z"])
     table, *_ = found(embedded, tmp_path / "t.parquet", id=("x",), queries=str(other), count=5)
     assert {int(identifier[-4:]) % 3 for identifier in table["id"]} == {0}
+    table, *_ = found(embedded, tmp_path / "all.parquet", queries=str(other), count=2)
+    assert list(dict.fromkeys(table["query"])) == ["x", "object-0001", "z"], "all of its objects where none is named"
     narrow = write(tmp_path / "narrow.parquet", vectors[:, :4], ids=["x", "y", "z"])
     with pytest.raises(AstrokerasError, match="embeddings of 8 numbers"):
         found(embedded, tmp_path / "u.parquet", id=("x",), queries=str(narrow))
