@@ -19,6 +19,7 @@ FORMAT = 1
 MAX_BYTES = 8 << 30  # of vectors, or of other columns, in memory
 BLOCK = 1 << 14  # rows that are read together
 _KEY = b"astrokeras"
+_TEXT = 64  # bytes of an object of Python's that holds a short text
 _MOST_COLUMNS, _MOST_FOOTER, _WIDEST = 2000, 64 << 20, 1 << 16
 
 
@@ -134,15 +135,17 @@ class EmbeddingsFile:
         Raises:
             AstrokerasError: they do.
         """
-        total = 0
-        for name in names:
-            # A page of a few bytes can stand for any number of rows.
-            total += max(self._claimed[name], self.rows * (self.width * 4 if name == "embedding" else 8))
+        # A page of a few bytes can stand for any number of rows.
+        total = sum(max(self._claimed[name], self.rows * self._bytes_a_row(name)) for name in names)
         if total > max_bytes:
             raise AstrokerasError(
                 f"{self.path} claims {self.rows:,} embeddings of {self.width} numbers, {total:,} bytes in memory, "
                 f"where at most {max_bytes:,} are allowed"
             )
+
+    def _bytes_a_row(self, name: str) -> int:
+        """Return what a value takes in memory; text is an object of its own there."""
+        return 4 * self.width if name == "embedding" else _TEXT if name in ("id", "split", "label") else 8
 
     def read(self, names: Iterable[str], max_bytes: int = MAX_BYTES) -> dict[str, pa.ChunkedArray]:
         """Return whole columns.

@@ -50,7 +50,9 @@ def map_embeddings(config: MapConfig, report: Callable[[str], None]) -> dict[str
     for path in config.figure:
         write_figure(Path(path), layout, colours[0] if colours else None)
     columns = {"map_x": layout.places[:, 0], "map_y": layout.places[:, 1]}
-    columns |= {name: objects.named(name)[layout.rows] for name in names if name not in ("ra", "dec")}
+    for name in names:
+        if name not in ("ra", "dec"):
+            columns[f"catalog_{name}" if name in ("map_x", "map_y") else name] = objects.named(name)[layout.rows]
     write_result(result_table(objects, layout.rows, columns), out)
     stamps = data["stamps"]["count"] if data["stamps"] else 0
     counts = {"objects": len(layout.rows), "points": len(data["ids"]), "stamps": stamps}
