@@ -9,6 +9,7 @@ from astrokeras.config.cluster import ClusterConfig
 from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
 from astrokeras.config.export import ExportConfig
+from astrokeras.config.fewshot import FewshotConfig
 from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
 from astrokeras.config.label import LabelConfig
 from astrokeras.config.map import MapConfig
@@ -32,6 +33,7 @@ __all__ = [
     "ClusterConfig",
     "ConvertConfig",
     "ExportConfig",
+    "FewshotConfig",
     "FinetuneConfig",
     "LabelConfig",
     "MapConfig",

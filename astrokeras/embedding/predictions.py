@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from astrokeras.embedding.labels import text_values
 from astrokeras.embedding.table import Embeddings
@@ -26,7 +27,8 @@ def linear_probe(vectors: np.ndarray, numbers: np.ndarray, n_classes: int, seed:
         ``[N, C]``
     """
     known = numbers >= 0
-    kernel, bias = logistic_regression(vectors[known], numbers[known], n_classes, seed)
+    with threadpool_limits(1):  # on so few rows threads wait for one another more than they work
+        kernel, bias = logistic_regression(vectors[known], numbers[known], n_classes, seed)
     parts = [_softmax(vectors[start : start + _BLOCK] @ kernel + bias) for start in range(0, len(vectors), _BLOCK)]
     return np.concatenate(parts)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from astrokeras.config import SuggestConfig
 from astrokeras.embedding.coverage import Coverage
+from astrokeras.embedding.directions import directions
 from astrokeras.embedding.labels import class_numbers, known_labels
 from astrokeras.embedding.predictions import linear_probe, read_predictions
 from astrokeras.embedding.result_table import check_result, result_table, write_result
@@ -33,8 +34,8 @@ class Suggestion:
     Attributes:
         number: of the object, from 0.
         by: one of `WAYS`.
-        score: the margin; the entropy in nats; the distance to the nearest labelled or suggested object, NaN where
-            there is none yet.
+        score: the margin; the entropy in nats; the distance to the nearest labelled or suggested object, between their
+            `directions`, NaN where there is none yet.
     """
 
     number: int
@@ -107,13 +108,13 @@ def choose(
         vectors ``[N, D]``; labelled and candidates ``[N]`` bool; probabilities ``[N, C]``
 
     Example:
-        >>> vectors = np.array([[0.0], [1.0], [2.0], [9.0]])
+        >>> vectors = np.array([[2.0, 0.0], [-2.0, 0.1], [1.0, 2.0], [-1.0, -2.1]])
         >>> labelled = np.array([True, False, False, False])
         >>> [one.number for one in choose(vectors, labelled, ~labelled, ["coverage"], 2)]
-        [3, 2]
+        [1, 3]
     """
     free = candidates.copy()
-    coverage = Coverage(vectors, np.flatnonzero(labelled)) if COVERAGE in ways else None
+    coverage = Coverage(directions(vectors), np.flatnonzero(labelled)) if COVERAGE in ways else None
     orders = {way: _order(UNSURE[way](probabilities)) for way in ways if way != COVERAGE}
     chosen: list[Suggestion] = []
     idle = 0  # ways in a row that had nothing more

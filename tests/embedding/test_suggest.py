@@ -91,7 +91,7 @@ def test_ways_in_turn_never_choose_twice_and_end():
 
 
 def test_coverage_keeps_away_from_what_margin_has_chosen():
-    vectors = np.array([[0.0, 0], [10, 0], [10.1, 0], [0, 6]])
+    vectors = np.array([[10, -3], [-4, 0], [-8, 0.3], [2, 2.7]])  # as directions the second and third are near
     labelled = np.array([True, False, False, False])
     probabilities = np.array([[1.0, 0], [0.5, 0.5], [0.9, 0.1], [0.9, 0.1]])
     chosen = choose(vectors, labelled, ~labelled, ["margin", "coverage"], 2, probabilities)

@@ -17,7 +17,7 @@ from astrokeras.embedding.labels import text_values
 from astrokeras.embedding.pages.page import VIEWERS
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.records.picture import rgb, white_balance
+from astrokeras.records.picture import rgb, upright, white_balance
 from astrokeras.records.stamps import Stamps
 from astrokeras.survey.tables import read_table
 from astrokeras.text import is_plain
@@ -143,9 +143,8 @@ class Pictures:
 
     def png(self, number: int) -> bytes:
         """Return the stamp of one question."""
-        (picture,) = rgb(self._stamps.flux([self._places[number]]), self._records, self._balance)
-        # Row 0 of an image of the sky is at the bottom, of a photograph at the top.
-        upright = picture if self._records.unit == "display" else picture[::-1]
+        shown = rgb(self._stamps.flux([self._places[number]]), self._records, self._balance)
+        (picture,) = upright(shown, self._records)
         stream = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(upright)).save(stream, "PNG")
+        Image.fromarray(np.ascontiguousarray(picture)).save(stream, "PNG")
         return stream.getvalue()
