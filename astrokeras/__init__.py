@@ -14,6 +14,7 @@ _COMMANDS = (
     "anomalies",
     "cluster",
     "convert",
+    "embed",
     "export",
     "finetune",
     "map",

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -14,7 +13,6 @@ from typing import Any
 
 import click
 
-from astrokeras.errors import AstrokerasError
 from astrokeras.jsonable import finite
 from astrokeras.text import printable, printable_json
 
@@ -107,28 +105,6 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = former
-
-
-@contextlib.contextmanager
-def without_chatter() -> Iterator[None]:
-    """Hold back what libraries write to file descriptor 2, past `sys.stderr`; it is shown if the block fails.
-
-    Not where somebody ended it, nor with the package's own errors, which say it all in a line.
-    """
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
-        os.dup2(chatter.fileno(), 2)
-        try:
-            yield
-        except Exception as error:
-            if not isinstance(error, AstrokerasError):
-                chatter.seek(0)
-                os.write(real, chatter.read())
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
 
 
 class Terminal:

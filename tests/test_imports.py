@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "astrokeras"
 STAGES = ["survey", "records", "pipeline", "models", "tasks", "training", "evaluation", "embedding", "serving"]
 EVERYWHERE = {
-    "config", "errors", "files", "jsonable", "locking", "parallel", "registration", "small_file", "spec", "text",
-    "__version__",
+    "chatter", "config", "errors", "files", "jsonable", "locking", "parallel", "registration", "small_file", "spec",
+    "text", "__version__",
 }  # fmt: skip
 
 

@@ -1,13 +1,11 @@
 import io
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
 from astrokeras import terminal
-from astrokeras.errors import UsageError
 
 
 class Terminal(io.StringIO):
@@ -59,27 +57,6 @@ def test_a_result_is_text_or_strict_json():
     shown = terminal.show(result, "as text", as_json=True)
     assert "név" in shown
     assert json.loads(shown) == {"név": [1.5, None], "count": 3}
-
-
-def test_chatter_is_shown_only_where_the_work_fails(capfd):
-    with terminal.without_chatter():
-        os.write(2, b"oneDNN custom operations are on\n")
-    os.write(2, b"heard again\n")
-    assert capfd.readouterr().err == "heard again\n"
-    with pytest.raises(ImportError), terminal.without_chatter():
-        os.write(2, b"libcuda.so not found\n")
-        raise ImportError
-    os.write(2, b"heard again\n")
-    assert capfd.readouterr().err == "libcuda.so not found\nheard again\n"
-
-
-@pytest.mark.parametrize("ended", [KeyboardInterrupt, SystemExit, UsageError])
-def test_chatter_is_not_shown_to_who_ends_the_work_or_is_told_in_a_line(capfd, ended):
-    with pytest.raises(ended), terminal.without_chatter():
-        os.write(2, b"oneDNN custom operations are on\n")
-        raise ended
-    os.write(2, b"heard again\n")
-    assert capfd.readouterr().err == "heard again\n"
 
 
 def test_an_interrupt_in_a_finalizer_is_not_lost():

@@ -2,8 +2,8 @@
 
 import os
 
+from astrokeras.chatter import without_chatter
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.terminal import without_chatter
 
 
 def import_keras(*, tensorflow: bool = True, quiet: bool = False) -> None:

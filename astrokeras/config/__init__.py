@@ -8,6 +8,7 @@ from astrokeras.config.anomalies import AnomaliesConfig
 from astrokeras.config.cluster import ClusterConfig
 from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
+from astrokeras.config.embed import EmbedConfig
 from astrokeras.config.export import ExportConfig
 from astrokeras.config.fewshot import FewshotConfig
 from astrokeras.config.finetune import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
@@ -32,6 +33,7 @@ __all__ = [
     "AnomaliesConfig",
     "ClusterConfig",
     "ConvertConfig",
+    "EmbedConfig",
     "ExportConfig",
     "FewshotConfig",
     "FinetuneConfig",

@@ -2,54 +2,24 @@
 
 import dataclasses
 
-from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, option
+from astrokeras.config.declare import option
+from astrokeras.config.over_objects import OverObjectsConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictConfig:
-    """Options of ``astrokeras predict``."""
-
+class _Data:
     run: str = option(help="Run directory.", group="Input and output", argument=True)
     data: str = option(help="Records directory, or an image template.", group="Input and output", argument=True)
     out: str = option(help="Table to write: .parquet, .fits, .ecsv or .csv.", group="Input and output")
-    catalog: str | None = option(
-        None, "With an image template: the catalogue of the objects on those images.", group="Images"
-    )
-    split: str = option("all", "With records: train, val, test or all.", group="Input and output")
-    batch_size: int = option(256, "Records a step.", group="Running", minimum=1)
-    zero_point: str | None = option(
-        None, "Of new images, as for convert.  [default: as for the run's records]", group="Images", numbers=True
-    )
-    weight: str | None = option(
-        None, "Weight or inverse variance images of new images, as for convert.", group="Images"
-    )
-    weight_ext: str | None = option(None, "Extension with the weights.", group="Images")
-    mask: str | None = option(None, "Mask images of new images, as for convert.", group="Images")
-    mask_ext: str | None = option(None, "Extension with the mask.", group="Images")
-    mask_bits: str | None = option(
-        None, "Values of the mask's bits that mean bad, as in 1,4,8.  [default: all]", group="Images"
-    )
-    hcompress: bool = option(False, "Read HCOMPRESS too; its decoder is unsafe on damaged files.", group="Images")
-    edge: str | None = option(
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictConfig(OverObjectsConfig, _Data):
+    """Options of ``astrokeras predict``."""
+
+    novelty: str | None = option(
         None,
-        "Stamps that reach over the edge of a new image.  [default: as for the run's records]",
-        group="Images",
-        choices=("reject", "pad"),
+        "Embeddings by the run's encoder: say how far from its objects (labelled ones, if any) each one lies.",
+        group="Input and output",
+        metavar="EMBEDDINGS",
     )
-    max_image_bytes: int | None = option(
-        None, "Refuse images that claim more bytes of pixels.  [default: 4 GiB]", group="Images", minimum=1
-    )
-    max_catalog_bytes: int = option(
-        MAX_CATALOG_BYTES, "Refuse tables that unpack to more bytes.", group="Images", minimum=1
-    )
-    workers: int | None = option(
-        None,
-        "With an image template: processes that cut the stamps.  [default: one a core]",
-        group="Running",
-        minimum=1,
-    )
-    overwrite: bool = option(False, "Replace an existing table.", group="Input and output")
-    max_model_bytes: int = option(
-        MAX_MODEL_BYTES, "Refuse models and files of weights that claim more bytes.", group="Running", minimum=1
-    )
-    seed: int = option(0, "Seed of everything random.", group="Running", minimum=0, maximum=MAX_SEED)

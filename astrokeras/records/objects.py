@@ -67,7 +67,7 @@ def write_objects(path: Path, columns: Mapping[str, Column], shards: Iterable[Ma
     schema = arrow_schema(columns)
     with path.open("wb") as stream, parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
         for group in _groups(shards):
-            writer.write_table(_as_arrow(group, schema), row_group_size=ROWS_A_GROUP)
+            writer.write_table(as_arrow(group, schema), row_group_size=ROWS_A_GROUP)
     sync(path)
 
 
@@ -85,7 +85,8 @@ def _groups(shards: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np
         yield {name: np.concatenate([part[name] for part in waiting]) for name in waiting[0]}
 
 
-def _as_arrow(columns: Mapping[str, np.ndarray], schema: "pa.Schema") -> "pa.Table":
+def as_arrow(columns: Mapping[str, np.ndarray], schema: "pa.Schema") -> "pa.Table":
+    """Return columns as an Arrow table; NaN, and "" in text, are missing."""
     import pyarrow as pa  # noqa: PLC0415
 
     arrays = []

@@ -5,7 +5,8 @@ know nothing else of it. A target, which reads labels, is a task too, see `targe
 """
 
 import abc
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -22,6 +23,23 @@ Scores = dict[str, float]
 Fields = Mapping[str, KerasTensor]
 # By name, values over whole numbers.
 Curves = dict[str, dict[int, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """One column of what is predicted for N objects.
+
+    Attributes:
+        name: of the column.
+        values: [N].
+        unit: as astropy writes it, or None.
+        truth: name of the column of the records' objects that it predicts, or "".
+    """
+
+    name: str
+    values: np.ndarray
+    unit: str | None = None
+    truth: str = ""
 
 
 class Task(abc.ABC):
@@ -138,6 +156,14 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def metrics(self) -> list[keras.metrics.Metric]:
         """Return new metrics of (target, prediction, weight); one may give several named values."""
+
+    @classmethod
+    def told(cls, name: str, prediction: np.ndarray, bands: Sequence[str]) -> list[Told]:
+        """Return the columns of what the head of a task of one view predicts, [N, K] as the head gives it.
+
+        Here: numbered after the task's name, without a unit.
+        """
+        return [Told(f"{name}_{number}", values) for number, values in enumerate(prediction.T)]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
         """Return what simple methods reach on the same examples: by method, the names of `metrics`."""

@@ -1,20 +1,25 @@
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from astropy.table import Table, vstack
 from pyarrow import parquet
 
-from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig
+from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
+from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
+from astrokeras.records.objects import Column
 from astrokeras.serving import predict as predict_module
 from astrokeras.serving.predict import predict
+from astrokeras.serving.predictor import _of_tasks, entropy, find_predictor
 from astrokeras.serving.trained import load_trained
 from astrokeras.survey.tables import read_table
+from astrokeras.training.pretrain import pretrain
 from tests.synthetic import write_records
 
 
@@ -100,23 +105,23 @@ def _text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def test_a_carried_column_never_takes_the_place_of_a_result(served, tmp_path, monkeypatch):
-    """A carried `Class` and `p_RED` keep their numbers under other names."""
-    described = predict_module.describe_objects
+class _Carries:
+    """Objects whose catalogue has columns that are called as a result's."""
 
-    def more(records, split):
-        table = described(records, split)
-        table["Class"], table["p_RED"] = np.arange(len(table)), np.full(len(table), 7.0)
-        return table
+    kinds: ClassVar = {
+        "id": Column("int64"), "ra": Column("float64", "deg"), "dec": Column("float64", "deg"), "split": Column("str"),
+        "Class": Column("int64"), "p_RED": Column("float64"), "entropy": Column("float64"), "z": Column("float64"),
+    }  # fmt: skip
 
-    monkeypatch.setattr(predict_module, "describe_objects", more)
-    out = tmp_path / "p.fits"
-    run(PredictConfig(run=str(served / "classes"), data=str(served / "records"), out=str(out), split="test"))
-    table = Table.read(out)
-    assert list(table["catalog_Class"]) == list(range(30))
-    assert set(table["catalog_p_RED"]) == {7.0}
-    assert set(table["class"]) == {"blue", "red"}
-    assert max(table["p_red"]) <= 1
+
+def test_a_carried_column_never_takes_the_place_of_a_result(served):
+    table = predict_module._Table(find_predictor(str(served / "classes")), None, _Carries())
+    assert list(table.kinds) == [
+        "id", "ra", "dec", "class", "p_blue", "p_red", "entropy", "catalog_Class", "catalog_p_RED", "catalog_entropy",
+        "z", "split",
+    ]  # fmt: skip
+    assert table.kinds["catalog_Class"].kind == "int64"
+    assert table.kinds["entropy"].kind == "float32"
 
 
 def test_ids_that_a_format_cannot_hold_are_refused_before_the_work(served, tmp_path, monkeypatch):
@@ -132,7 +137,7 @@ def test_ids_that_a_format_cannot_hold_are_refused_before_the_work(served, tmp_p
     run(PredictConfig(run=run_directory, data=str(broken.path), out=str(tmp_path / "p.parquet")))
     assert "test\x0b0\u2028" in set(read_table(tmp_path / "p.parquet")["id"])
 
-    monkeypatch.setattr(predict_module, "run_model", None)  # the work
+    monkeypatch.setattr(predict_module, "run_pieces", None)  # the work
     for records, suffix, said in [
         (odd, "fits", r"'βtest0'.*printable ASCII.*use .parquet, .ecsv, .csv$"),
         (broken, "ecsv", r"'test\\x0b0\\u2028'.*use .parquet$"),
@@ -156,7 +161,7 @@ def test_what_is_cut_off_is_told(served, tmp_path):
     expected = load_trained(served / "classes").model.predict(flux, verbose=0)
     np.testing.assert_allclose(Table.read(tmp_path / "p.csv")["p_blue"], expected[:, 0], atol=1e-6)
     lines.clear()
-    predict(dataclasses.replace(config, data=str(served / "records"), out=str(tmp_path / "q.csv")), lines.append, None)
+    predict(dataclasses.replace(config, data=str(served / "records"), out=str(tmp_path / "q.csv")), lines.append)
     assert lines == []
 
 
@@ -166,3 +171,62 @@ def test_records_of_other_bands_are_refused(served, sample_records, tmp_path):
     convert(ConvertConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}))
     with pytest.raises(AstrokerasError, match=rf"was trained on bands {', '.join(records.bands)}, .* has r$"):
         run(PredictConfig(run=str(served / "classes"), data=str(tmp_path / "r"), out=str(tmp_path / "p.csv")))
+
+
+def test_the_entropy_says_how_sure_it_is(served, tmp_path):
+    run(PredictConfig(run=str(served / "classes"), data=str(served / "records"), out=str(tmp_path / "p.ecsv")))
+    table = Table.read(tmp_path / "p.ecsv")
+    chances = np.stack([table["p_blue"], table["p_red"]], axis=1).astype(np.float64)
+    np.testing.assert_allclose(table["entropy"], -(chances * np.log(chances)).sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(entropy(np.array([[0.25] * 4, [1, 0, 0, 0]])), [np.log(4), 0], atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def pretrained(served, tmp_path_factory):
+    """A pre-training of two steps, by two tasks of which one says nothing of a stamp alone."""
+    out = tmp_path_factory.mktemp("pretrained") / "run"
+    options = {"task": ("magnitudes", "rotation"), "epochs": 1, "batch_size": 30}
+    pretrain(PretrainConfig(records=str(served / "records"), out=str(out), **options), lambda line: None)
+    return out
+
+
+def test_a_pre_training_predicts_magnitudes_with_their_residuals(served, pretrained, tmp_path):
+    records = Records.load(served / "records")
+    config = PredictConfig(run=str(pretrained), data=str(records.path), out=str(tmp_path / "p.ecsv"), split="test")
+    assert run(config)["classes"] == {}
+    table = Table.read(tmp_path / "p.ecsv")
+    flux, _, _ = load_arrays(records, "test")
+    expected = load_model(pretrained / "model.keras").predict(flux, verbose=0)
+    truth = read_columns(records, "test")["magnitudes"]
+    for number, band in enumerate(records.bands):
+        np.testing.assert_allclose(table[f"predicted_{band}"], expected[:, number], atol=1e-4)
+        np.testing.assert_allclose(
+            np.ma.filled(table[f"residual_magnitude_{band}"], np.nan), expected[:, number] - truth[:, number], atol=1e-4
+        )
+        assert table[f"predicted_{band}"].unit == table[f"residual_magnitude_{band}"].unit == "mag"
+        np.testing.assert_array_equal(np.ma.filled(table[f"magnitude_{band}"], np.nan), truth[:, number])
+
+
+def test_of_several_tasks_each_is_told():
+    tell = _of_tasks(["magnitudes", "clusters"], ["g", "r"])
+    outputs = {
+        "embedding": np.zeros((3, 4)), "prediction/magnitudes": np.full((3, 2), 20, np.float32),
+        "prediction/clusters": np.eye(3, dtype=np.float32),
+    }  # fmt: skip
+    told = {one.name: one for one in tell(outputs, {"magnitude_r": np.array([19, np.nan, 21], np.float32)})}
+    assert list(told) == [
+        "predicted_g", "predicted_r", "residual_magnitude_r", "clusters_0", "clusters_1", "clusters_2",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(told["residual_magnitude_r"].values, [1, np.nan, -1])
+
+
+def test_a_table_that_is_complete_is_left(served, tmp_path):
+    config = PredictConfig(run=str(served / "classes"), data=str(served / "records"), out=str(tmp_path / "p.parquet"))
+    first = run(config)
+    again = run(dataclasses.replace(config, resume=True))
+    assert (again["predicted"], again["classes"]) == (first["predicted"], first["classes"])
+    with pytest.raises(AstrokerasError, match="is complete, but --split was all and is test"):
+        run(dataclasses.replace(config, resume=True, split="test"))
+    Table.read(tmp_path / "p.parquet").write(tmp_path / "p.csv")
+    with pytest.raises(AstrokerasError, match=r"p.csv already exists"):
+        run(dataclasses.replace(config, resume=True, out=str(tmp_path / "p.csv")))

@@ -78,7 +78,7 @@ def convert(
             check_unfinished(asked, workspace)
         if config.detect:
             workspace.begin(asked)
-            config = with_detected(config, _detect(config, workspace, report, progress, executor))
+            config = with_detected(config, find_objects(config, workspace.detected, report, progress, executor))
         plan = make_plan(config, report)
         try:
             workspace.begin(asked)
@@ -121,7 +121,7 @@ def _compare_inputs(
     if any("files" in entry for entry in images):  # many small ones, of which only a task's together have a checksum
         plan = make_plan(config, lambda line: None)
         tasks = progress(plan.tasks, len(plan.tasks))
-        now = [entry for task in tasks for entry in inputs_of(_task_input(plan, task, workspace))]
+        now = [entry for task in tasks for entry in inputs_of(task_input_of(plan, task, workspace.path))]
         changed = "" if now == images else f"a file of {config.images}"
     else:
         wrong = (entry["path"] for entry in progress(images, len(images)) if describe_input(entry["path"]) != entry)
@@ -132,13 +132,13 @@ def _compare_inputs(
         )
 
 
-def _detect(
-    config: ConvertConfig, workspace: Workspace, report: Report, progress: Progress, executor: Executor | None
+def find_objects(
+    config: ConvertConfig, kept: Path, report: Report, progress: Progress, executor: Executor | None
 ) -> Path:
-    """Find the objects, and keep what is found where the work is stopped."""
+    """Find the objects, and keep what is found in a directory where the work is stopped; return their catalogue."""
 
     def run(searches: list[Search]) -> Iterator[Found]:
-        chosen = executor or _executor(config, len(searches), alone=not workspace.searched)
+        chosen = executor or _executor(config, len(searches), alone=not _searched(kept))
         try:
             yield from chosen.map(search_and_keep, searches)
         finally:
@@ -146,9 +146,9 @@ def _detect(
                 chosen.close()
 
     try:
-        return detect(config, workspace.detected, run, report, progress)
+        return detect(config, kept, run, report, progress)
     except KeyboardInterrupt:
-        report(f"stopped; the objects of {workspace.searched} fields are kept, and the same command goes on from there")
+        report(f"stopped; the objects of {_searched(kept)} fields are kept, and the same command goes on from there")
         raise
     except (WorkersLost, MemoryError) as error:
         fields = ", ".join(repr(search.field) for search in getattr(error, "works", ())) or "the fields"
@@ -157,6 +157,10 @@ def _detect(
         ) from None
     except OSError as error:
         raise AstrokerasError(f"cannot write beside {config.out}: {error.strerror or error}") from None
+
+
+def _searched(kept: Path) -> int:
+    return sum(1 for _ in kept.glob("*.npz"))
 
 
 def _check_options(config: ConvertConfig) -> None:
@@ -191,7 +195,7 @@ def _work_through(
     plan: Plan, workspace: Workspace, report: Report, progress: Progress, executor: Executor | None
 ) -> Tally:
     """Take what earlier runs have finished, and run the other tasks."""
-    works = (_task_input(plan, task, workspace) for task in plan.tasks)
+    works = (task_input_of(plan, task, workspace.path) for task in plan.tasks)
     if workspace.kept:
         report(f"comparing what {workspace.kept} tasks have left with its checksums")
     finished = (
@@ -210,7 +214,7 @@ def _work_through(
     def stream() -> Iterator[TaskResult]:
         yield from finished.values()
         if missing:
-            yield from executor.map(run_and_keep, (_task_input(plan, task, workspace) for task in missing))
+            yield from executor.map(run_and_keep, (task_input_of(plan, task, workspace.path) for task in missing))
 
     try:
         for done in progress(stream(), len(plan.tasks)):
@@ -232,7 +236,8 @@ def _executor(config: ConvertConfig, n_works: int, *, alone: bool) -> Executor:
     return SerialExecutor() if workers == 1 or (n_works == 1 and alone) else Pool(min(workers, n_works))
 
 
-def _task_input(plan: Plan, task: ConversionTask, workspace: Workspace) -> TaskInput:
+def task_input_of(plan: Plan, task: ConversionTask, directory: Path | None = None) -> TaskInput:
+    """Return a task with its part of the catalogue; `directory` is where its results go, if anywhere."""
     catalog, rows = plan.catalog, task.rows
     return TaskInput(
         task=task,
@@ -246,7 +251,7 @@ def _task_input(plan: Plan, task: ConversionTask, workspace: Workspace) -> TaskI
         magnitude_errors=catalog.magnitude_errors[rows],
         columns={name: values[rows] for name, values in catalog.columns.items()},
         n_classes=len(catalog.classes),
-        directory=str(workspace.path.absolute()),
+        directory=str(directory.absolute()) if directory else "",
         measure=plan.config.measure,
         sky_stride=plan.sky_stride,
         seed=plan.config.seed,

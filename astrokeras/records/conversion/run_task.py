@@ -32,22 +32,19 @@ def run(task_input: TaskInput) -> TaskResult:
     if task_input.version != __version__:
         raise AstrokerasError(f"a worker runs astrokeras {__version__}, expected {task_input.version} as here")
     paths = _all_paths(task_input)
-    seen = {str(path): look_at(path) for path in paths}
-    why, sky, begin = Rejects(len(task_input.ids)), _Sky(task_input), 0
+    seen = look_at_inputs(task_input)
+    why, sky = Rejects(len(task_input.ids)), _Sky(task_input)
     measured = np.full(
         (len(task_input.ids), len(task_input.cutting.template.bands) + len(SHAPES) if task_input.measure else 0), np.nan
     )
     with ShardWriters(task_input) as parts:
-        for stamps in _cut(task_input):
-            rows = slice(begin, begin + len(stamps.pixels))
-            piece, begin = task_input.piece(rows), rows.stop
-            _note_rejects(piece, stamps, rows.start, why)
-            kept = ~why.mask[rows]
+        for rows, pixels in checked_stamps(task_input, why):
+            piece, kept = task_input.piece(rows), ~why.mask[rows]
             if task_input.measure:
-                piece = _measured(piece, stamps.pixels, kept)
-                measured[rows] = np.column_stack([piece.magnitudes, *(piece.columns[name] for name in SHAPES)])
-            sky.add(piece, stamps.pixels, kept)
-            parts.add(piece, stamps.pixels, kept)
+                piece = measured_piece(piece, pixels, kept)
+                measured[rows] = as_measured(piece)
+            sky.add(piece, pixels, kept)
+            parts.add(piece, pixels, kept)
         written = parts.close()
     order = task_input.order
     order = order[~why.mask[order]]
@@ -80,6 +77,29 @@ def result_path(directory: str | Path, index: int) -> Path:
     return Path(directory) / "results" / f"{index:06d}.npz"
 
 
+def checked_stamps(task_input: TaskInput, why: Rejects) -> Iterator[tuple[slice, np.ndarray]]:
+    """Cut the stamps of a task a few at a time, which rows of it they are before them.
+
+    Args:
+        task_input: the task.
+        why: gets the reasons of the rows that are left out, whose stamps are not to be used.
+
+    Shapes:
+        ``[n, S, S, B]`` float32; the array is used again for the next ones
+    """
+    begin = 0
+    for stamps in _cut(task_input):
+        rows = slice(begin, begin + len(stamps.pixels))
+        _note_rejects(task_input.piece(rows), stamps, begin, why)
+        yield rows, stamps.pixels
+        begin = rows.stop
+
+
+def look_at_inputs(task_input: TaskInput) -> dict[str, list[int] | None]:
+    """Return `TaskResult.seen` of the files as they are now."""
+    return {str(path): look_at(path) for path in _all_paths(task_input)}
+
+
 def _cut(task_input: TaskInput) -> Iterator[Stamps]:
     if task_input.cutting.template.per_object:
         return cut_objects(task_input.cutting, task_input.ids)
@@ -99,7 +119,7 @@ def _note_rejects(task_input: TaskInput, stamps: Stamps, begin: int, why: Reject
         )
 
 
-def _measured(task_input: TaskInput, stamps: np.ndarray, kept: np.ndarray) -> TaskInput:
+def measured_piece(task_input: TaskInput, stamps: np.ndarray, kept: np.ndarray) -> TaskInput:
     """Return the work with the magnitudes and shapes that its stamps show instead of the catalogue's."""
     size = task_input.cutting.size
     if task_input.cutting.template.per_object:  # an image's middle lies between two pixels or on one
@@ -112,6 +132,11 @@ def _measured(task_input: TaskInput, stamps: np.ndarray, kept: np.ndarray) -> Ta
     return dataclasses.replace(
         task_input, magnitudes=magnitudes, magnitude_errors=errors, columns={**task_input.columns, **found.shapes}
     )
+
+
+def as_measured(task_input: TaskInput) -> np.ndarray:
+    """Return the magnitudes and shapes of rows as `TaskResult.measured` has them, float64 ``[N, B + 4]``."""
+    return np.column_stack([task_input.magnitudes, *(task_input.columns[name] for name in SHAPES)])
 
 
 class _Sky:

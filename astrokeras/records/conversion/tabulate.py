@@ -22,6 +22,16 @@ def write_table_of_objects(plan: Plan, shards: Iterable[ShardRows], names: Itera
         names: of all shards.
         path: of the table.
     """
+
+    def tables() -> Iterator[dict[str, np.ndarray]]:
+        for shard in shards:
+            yield of_rows(plan, shard)
+
+    write_objects(path, kinds_of(plan, names), tables())
+
+
+def kinds_of(plan: Plan, names: Iterable[str]) -> dict[str, Column]:
+    """Return the columns of the table; `names` are those of all shards."""
     integers = plan.catalog.integer_ids
     bands, carried = plan.config.bands, carried_names(plan.config.bands, plan.columns)
 
@@ -41,16 +51,13 @@ def write_table_of_objects(plan: Plan, shards: Iterable[ShardRows], names: Itera
     for name, own in carried.items():
         values = plan.catalog.columns.get(name)
         columns[own] = Column("int64" if values is not None and values.dtype.kind in "iu" else "float64")
-
-    def tables() -> Iterator[dict[str, np.ndarray]]:
-        for shard in shards:
-            yield _of_shard(plan, shard, carried, integers)
-
-    write_objects(path, columns, tables())
+    return columns
 
 
-def _of_shard(plan: Plan, shard: ShardRows, carried: dict[str, str], integers: bool) -> dict[str, np.ndarray]:
+def of_rows(plan: Plan, shard: ShardRows) -> dict[str, np.ndarray]:
+    """Return the rows of the table for those of the catalogue in a shard."""
     split, name, rows, measured = shard
+    integers, carried = plan.catalog.integer_ids, carried_names(plan.config.bands, plan.columns)
     catalog, places, bands = plan.catalog, plan.places, plan.config.bands
     magnitudes, columns = catalog.magnitudes[rows], {n: values[rows] for n, values in catalog.columns.items()}
     if plan.config.measure:

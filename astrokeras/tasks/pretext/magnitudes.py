@@ -5,7 +5,7 @@ arXiv 2004.11336. They scale magnitudes to 0..1 and keep objects detected in all
 standardised by its mean and deviation in the training split, and what is missing is masked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -16,7 +16,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
 from astrokeras.spec import Parameter, Word
-from astrokeras.tasks.base import TASKS, Curves, Fields, Scores, Task
+from astrokeras.tasks.base import TASKS, Curves, Fields, Scores, Task, Told
 from astrokeras.tasks.residuals import by_magnitude, residual_scores
 
 _HIDDEN = 256
@@ -191,6 +191,14 @@ class Magnitudes(Task):
     def metrics(self) -> list[keras.metrics.Metric]:
         """See `MagnitudeErrors`."""
         return [MagnitudeErrors(self.bands, self.usable)]
+
+    @classmethod
+    def told(cls, name: str, prediction: np.ndarray, bands: Sequence[str]) -> list[Told]:
+        """``predicted_BAND``, in mag."""
+        return [
+            Told(f"predicted_{band}", values, "mag", f"magnitude_{band}")
+            for band, values in zip(bands, prediction.T, strict=True)
+        ]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
         """Return the mean of the training split, and a linear regression on aperture fluxes."""

@@ -5,11 +5,10 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from astrokeras.config import ConvertConfig, PredictConfig
+from astrokeras.config import ConvertConfig
+from astrokeras.config.over_objects import OverObjectsConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.serving.trained import Trained
 from astrokeras.survey.tables import is_table, read_table
-from astrokeras.training.run_directory import RUN_FILE
 
 # Every option of convert stands in one of these; what is new is not taken over until somebody decides so.
 STAMPS = (
@@ -20,7 +19,7 @@ COLUMNS = (
     "id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column", "label",
     "label_names", "columns",
 )  # fmt: skip
-GIVEN = (  # by `predict` itself
+GIVEN = (  # by the command itself
     "images", "catalog", "workers", "weight", "weight_ext", "mask", "mask_ext", "mask_bits", "hcompress",
     "max_image_bytes", "max_catalog_bytes", "out",
 )  # fmt: skip
@@ -32,8 +31,25 @@ LEFT = (
 _PAIRS = {"ra_column": "dec_column", "dec_column": "ra_column", "x_column": "y_column", "y_column": "x_column"}
 
 
-def conversion_for(trained: Trained, config: PredictConfig, report: Callable[[str], None]) -> ConvertConfig:
-    """Return the conversion of the images that `config` names, and in lines what of the run's it is.
+@dataclasses.dataclass(frozen=True)
+class Before:
+    """How the stamps were made that a network was trained on.
+
+    Attributes:
+        source: the file that says so.
+        unit: of the flux.
+        conversion: the options.
+    """
+
+    source: Path
+    unit: str
+    conversion: dict[str, typing.Any]
+
+
+def conversion_for(
+    trained: Before, config: OverObjectsConfig, data: str, report: Callable[[str], None]
+) -> ConvertConfig:
+    """Return the conversion of the images that `data` names, and in lines what of the run's it is.
 
     Raises:
         UsageError: an option that the run does not allow.
@@ -48,14 +64,14 @@ def conversion_for(trained: Trained, config: PredictConfig, report: Callable[[st
         if getattr(config, name) is not None:
             taken[name] = getattr(config, name)
     given = {name: getattr(config, name) for name in GIVEN if hasattr(config, name)}
-    given |= {"images": config.data, "out": "", "max_image_bytes": config.max_image_bytes or _default_bytes()}
+    given |= {"images": data, "out": "", "max_image_bytes": config.max_image_bytes or _default_bytes()}
     options = ConvertConfig(**{**taken, **given, "splits": "train=1", "split_by": "id"})
     _check_unit(trained, options)
     _tell(before, options, config, report)
     return options
 
 
-def _options_of(trained: Trained) -> dict[str, typing.Any]:
+def _options_of(trained: Before) -> dict[str, typing.Any]:
     """Return the options of the records' conversion that may be taken over, each of its type.
 
     Raises:
@@ -76,14 +92,12 @@ def _options_of(trained: Trained) -> dict[str, typing.Any]:
             right = isinstance(value, kinds) or (float in kinds and type(value) is int)
         right = right and not (name == "size" and value is None)  # recorded as what it came to
         if not right or (isinstance(value, bool) and bool not in kinds):
-            raise AstrokerasError(
-                f"{trained.path / RUN_FILE} is damaged: its records' {name} is {value!r}; repeat the run"
-            )
+            raise AstrokerasError(f"{trained.source} is damaged: its records' {name} is {value!r}; repeat the run")
         options[name] = value
     return options
 
 
-def _columns(before: dict, config: PredictConfig, report: Callable[[str], None]) -> dict[str, typing.Any]:
+def _columns(before: dict, config: OverObjectsConfig, report: Callable[[str], None]) -> dict[str, typing.Any]:
     """Return what the run says of columns, as far as the new catalogue has them."""
     named = {name: before[name] for name in COLUMNS if before.get(name) not in (None, (), "")}
     if before.get("field_column") == "":
@@ -122,10 +136,10 @@ def _default_bytes() -> int:
     return next(field.default for field in dataclasses.fields(ConvertConfig) if field.name == "max_image_bytes")
 
 
-def _check_unit(trained: Trained, options: ConvertConfig) -> None:
+def _check_unit(trained: Before, options: ConvertConfig) -> None:
     if options.zero_point and trained.unit != "nJy":
         raise UsageError(
-            f"--zero-point {options.zero_point}: {trained.path} was trained on fluxes in the unit {trained.unit!r}, "
+            f"--zero-point {options.zero_point}: the network was trained on fluxes in the unit {trained.unit!r}, "
             "which zero points would change"
         )
     if options.zero_point and is_table(options.zero_point) and not Path(options.zero_point).is_file():
@@ -135,7 +149,7 @@ def _check_unit(trained: Trained, options: ConvertConfig) -> None:
         )
 
 
-def _tell(before: dict, options: ConvertConfig, config: PredictConfig, report: Callable[[str], None]) -> None:
+def _tell(before: dict, options: ConvertConfig, config: OverObjectsConfig, report: Callable[[str], None]) -> None:
     """Say what of the run's conversion holds, and what does not."""
     zero_point = f", zero points {options.zero_point}" if options.zero_point else ""
     report(

@@ -1,4 +1,4 @@
-"""What `predict` takes over from the records of a run when it cuts stamps from new images."""
+"""What `predict` and `embed` take over from the records of a run when it cuts stamps from new images."""
 
 import dataclasses
 import json
@@ -12,10 +12,10 @@ from astropy.table import Table
 from pyarrow import parquet
 
 from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig
+from astrokeras.embedding.inference import new_images
+from astrokeras.embedding.inference.new_images import Before, conversion_for
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
-from astrokeras.serving import new_images
-from astrokeras.serving.new_images import conversion_for
 from astrokeras.serving.predict import predict
 from astrokeras.serving.trained import load_trained
 
@@ -75,9 +75,10 @@ def test_only_what_describes_the_stamps_is_taken_over(trained_run, tmp_path, ask
         "something_new": [1],
     }  # fmt: skip
     run = changed_run(trained_run, tmp_path / "run", **others)
-    options = conversion_for(
-        load_trained(run), PredictConfig(run="", data="{field}_{band}.fits", out="x.csv"), lambda line: None
-    )
+    trained = load_trained(run)
+    before = Before(run / "run.json", trained.unit, trained.conversion)
+    data = "{field}_{band}.fits"
+    options = conversion_for(before, PredictConfig(run="", data=data, out="x.csv"), data, lambda line: None)
     fields = {field.name: field.default for field in dataclasses.fields(ConvertConfig)}
     assert all(getattr(options, name) == fields[name] for name in others if name in fields)
     assert len(asked(run)) == len(asked(trained_run)) > 100
