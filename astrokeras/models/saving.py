@@ -8,12 +8,16 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
-from astrokeras.models import adapter, applications, stretch
+from astrokeras.models import adapter, applications, outputs, stretch
 from astrokeras.models.limits import check_network, read_config
 from astrokeras.models.normalization import SYNCHRONIZED
 
 # Keras finds a layer by its registered name, so its module must have been imported.
-LAYERS = (adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch)
+LAYERS = (
+    adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch, outputs.GaussianOutput,
+    outputs.CumulativeLogits, outputs.CumulativeProbabilities, outputs.TreeProbabilities, outputs.CosineLogits,
+    outputs.FirstLogits,
+)  # fmt: skip
 # By which layers an encoder is known.
 ENCODER = {"stretch": stretch.Stretch}
 

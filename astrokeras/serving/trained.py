@@ -11,7 +11,6 @@ from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.fits import load_fit, targets_of
 from astrokeras.tasks.target import Target
-from astrokeras.tasks.targets.class_ import Class
 from astrokeras.training.run_directory import RUN_FILE, load_run
 
 
@@ -112,12 +111,10 @@ def _describes_records(records: dict[str, Any]) -> bool:
 
 
 def _fits(model: keras.Model, n_bands: int, targets: dict[str, Target]) -> bool:
-    """Whether a model takes stamps of so many bands, and has a head for each target, of as many classes."""
+    """Whether a model takes stamps of so many bands, and has a head for each target, as wide as that."""
     shape = model.input_shape
     if not (isinstance(shape, tuple) and len(shape) == 4 and (shape[0], shape[3]) == (None, n_bands)):
         return False
     return shape[1] == shape[2] is not None and all(
-        model.get_layer(name).output_shape == (None, len(target.names))
-        for name, target in targets.items()
-        if isinstance(target, Class)
+        model.get_layer(name).output_shape == (None, target.width) for name, target in targets.items()
     )

@@ -138,6 +138,11 @@ class Target(Task):
 
     @property
     @abc.abstractmethod
+    def width(self) -> int:
+        """How many numbers a prediction of an example has."""
+
+    @property
+    @abc.abstractmethod
     def derived_fields(self) -> tuple[str, ...]:
         """The names of what `encode` gives: no other target or column has them, as in ``class:label``."""
 

@@ -1,4 +1,7 @@
-"""Run by `test_harness.py` in a process of its own: losses and a short training of tasks on JAX, without TensorFlow."""
+"""Run by `test_harness.py` and `test_target_harness.py` in a process of its own, on JAX without TensorFlow.
+
+Losses and a short training of the tasks that are named, or of the targets behind ``--target``.
+"""
 
 import sys
 from pathlib import Path
@@ -20,7 +23,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 from astrokeras.tasks.model import TaskModel  # noqa: E402
-from tests.tasks import harness  # noqa: E402
+from tests.tasks import harness, target_harness  # noqa: E402
 
 
 def forward(model: TaskModel, batch: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -31,14 +34,16 @@ def forward(model: TaskModel, batch: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 folder, names = Path(sys.argv[1]), sys.argv[2:]
+targets = names[0] == "--target"
+names = names[1:] if targets else names
 source = harness.make_source()
 with np.load(folder / "weights.npz") as file:
     given = dict(file)
 losses = {}
 for name in names:
-    model = harness.make_model([name], source)
+    model = target_harness.make_model(name, source)[0] if targets else harness.make_model([name], source)
     model.set_weights([given[f"{name}/{i}"] for i in range(len(model.get_weights()))])
-    losses[name] = np.asarray(forward(model, harness.batch_of(model, source))[name]["loss"])
+    losses[name] = np.asarray(next(iter(forward(model, harness.batch_of(model, source)).values()))["loss"])
     harness.compile_model(model, keras.optimizers.Adam(3e-3))
     asked = (harness.BATCH, model.fields, model.n_draws)
     trained = []

@@ -1,75 +1,117 @@
 """Tell to which of several classes an object belongs.
 
 Softmax and cross-entropy, as in Bridle 1990, "Probabilistic interpretation of feedforward classification network
-outputs", Neurocomputing (NATO ASI Series 68, 227).
+outputs", Neurocomputing (NATO ASI Series 68, 227). Options: smoothing of labels (Szegedy et al. 2016, arXiv
+1512.00567, section 7); an additive margin between the classes (AM-softmax: Wang et al. 2018, arXiv 1801.05599, eq. 6;
+Sovrasov & Sidnev 2020, arXiv 2005.07618); auxiliary classifiers of groups of labels (SSAL: Palacio et al. 2020, arXiv
+2101.03057); BatchNormalization of the last layer, for classes of different frequency (Kocaman, Shir & Bäck 2020, arXiv
+2011.06319).
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 from keras import KerasTensor, ops
+from sklearn.neighbors import NearestCentroid
+from sklearn.preprocessing import normalize
 
-from astrokeras.errors import AstrokerasError
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.normalization import batch_normalization
+from astrokeras.models.outputs import CosineLogits, FirstLogits
 from astrokeras.records.directory import Records
+from astrokeras.spec import Columns, File, Flag, Number, Parameter
 from astrokeras.tasks.classification import classification_scores
+from astrokeras.tasks.groups import Group, read_groups
+from astrokeras.tasks.known import KnownMean, numbers_of
 from astrokeras.tasks.logistic import logistic_regression
 from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Labels, Output, Target, in_text
+from astrokeras.tasks.written import texts
+
+_SCALE = 16.0  # of the cosines: within it a softmax can be sure, and beyond it gradients vanish
 
 
-class KnownAccuracy(keras.metrics.Metric):
-    """Share of the labelled examples whose class is the most probable one."""
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How classes are learned.
 
-    def __init__(self) -> None:
-        super().__init__(name="accuracy")
-        self.mean = keras.metrics.Mean(name="mean")
+    Attributes:
+        smoothing: share of each label that is spread evenly over all classes.
+        margin: by which the cosine of the true class has to lead; 0 for a linear layer instead of cosines.
+        final_norm: whether the logits are normalised over the batch.
+    """
 
-    def update_state(self, target: KerasTensor, prediction: KerasTensor, sample_weight: Any = None) -> None:
-        """Add a batch; examples of weight 0, or without a label, don't count."""
-        hits = ops.equal(ops.argmax(prediction, axis=-1), ops.cast(target, "int32"))
-        weight = ops.cast(target >= 0, "float32")
-        if sample_weight is not None:
-            weight = weight * ops.cast(sample_weight, "float32")
-        self.mean.update_state(ops.cast(hits, "float32"), sample_weight=weight)
-
-    def result(self) -> KerasTensor:
-        """Return the share so far."""
-        return self.mean.result()
+    smoothing: float = 0.0
+    margin: float = 0.0
+    final_norm: bool = False
 
 
 @TARGETS.register("class")
 class Class(Target):
-    """Classification into the classes of a column.
+    """Classification into the classes of a column, or with soft labels into several columns.
 
     Args:
-        names: of the classes.
-        column: of the labels.
+        names: of the C classes.
+        columns: of the labels: one that holds the names, or one for each class that holds its share.
+        options: how.
+        groups: auxiliary classifications of the same labels.
     """
 
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Columns("labels", default=(LABEL,)),
+        Number("smoothing", 0.0, 0.9, 0.0),
+        Number("margin", 0.0, 0.9, 0.0),
+        File("groups", ""),
+        Flag("final_norm"),
+    )
     legend = "accuracy: share of the labelled objects whose most probable class is theirs"
     main_score: ClassVar[str] = "balanced_accuracy"
 
-    def __init__(self, names: tuple[str, ...], column: str = LABEL) -> None:
-        self.names, self.column = tuple(names), column
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        columns: tuple[str, ...] = (LABEL,),
+        options: Options = Options(),
+        groups: tuple[Group, ...] = (),
+    ) -> None:
+        self.names, self.sources, self.options, self.groups = tuple(names), tuple(columns), options, tuple(groups)
 
     @classmethod
-    def columns(cls, column: str = LABEL) -> tuple[str, ...]:
-        """Return the column of the class."""
-        return (column,)
+    def columns(cls, labels: tuple[str, ...] = (LABEL,), **options: Any) -> tuple[str, ...]:
+        """Return the column of the class, or those of the classes."""
+        return labels
 
     @classmethod
-    def fit(cls, records: Records, columns: LabelColumns, size: int, *, names: Labels, column: str = LABEL) -> Self:
+    def fit(
+        cls,
+        records: Records,
+        columns: LabelColumns,
+        size: int,
+        *,
+        names: Labels,
+        labels: tuple[str, ...] = (LABEL,),
+        groups: str = "",
+        **options: Any,
+    ) -> Self:
         """Take the classes' names.
 
         Raises:
             AstrokerasError: there are no labels in the training split, or those of one class alone.
+            UsageError: options that contradict each other.
         """
-        target = cls(names.distinct(column), column)
-        present = np.unique(target.encode(columns)[target.derived_fields[0]])
+        chosen = Options(**options)
+        if chosen.margin and chosen.final_norm:
+            raise UsageError(
+                "--target class: margin and final_norm=true are two scales of the same logits; leave one of them out"
+            )
+        classes = tuple(labels) if len(labels) > 1 else names.distinct(labels[0])
+        target = cls(classes, labels, chosen, read_groups(groups, classes, "--target class") if groups else ())
+        present = np.unique(target.strata(target.encode(columns)))
         present = present[present >= 0]
         if len(present) == 0:
-            mend = "; convert with --label COLUMN" if column == LABEL else f" in the column {column}"
+            mend = "; convert with --label COLUMN" if labels == (LABEL,) else f" in the column {', '.join(labels)}"
             raise AstrokerasError(f"the train split has no labels{mend}")
         if len(present) == 1:
             raise AstrokerasError(
@@ -81,42 +123,99 @@ class Class(Target):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """See `Target.from_config`."""
-        names, column = config["names"], config["column"]
-        if not (isinstance(names, list) and names and all(isinstance(one, str) for one in [*names, column])):
-            raise ValueError("the names of its classes are no text")
-        return cls(tuple(names), column)
+        names, columns = texts(config, "names"), texts(config, "columns")
+        if not names or not columns or (len(columns) > 1 and columns != names):
+            raise ValueError("it has no classes, or other columns")
+        groups = tuple(Group.from_config(group, len(names)) for group in config["groups"])
+        return cls(names, columns, Options(**config["options"]), groups)
 
     @property
     def config(self) -> dict[str, Any]:
-        """The names of the classes, and their column."""
-        return {"names": list(self.names), "column": self.column}
+        """The names of the classes, their columns, the options and the groups."""
+        return {
+            "names": list(self.names),
+            "columns": list(self.sources),
+            "options": dataclasses.asdict(self.options),
+            "groups": [group.config for group in self.groups],
+        }
+
+    @property
+    def width(self) -> int:
+        """The number of classes."""
+        return len(self.names)
+
+    @property
+    def soft(self) -> bool:
+        """Whether labels are shares of the classes."""
+        return len(self.sources) > 1
 
     @property
     def derived_fields(self) -> tuple[str, ...]:
         """``class:COLUMN``."""
-        return (f"class:{self.column}",)
+        return (f"class:{','.join(self.sources)}",)
 
     def encode(self, labels: LabelColumns) -> dict[str, np.ndarray]:
-        """Return the number of the class, [N] int32; -1 where missing, or none of the names."""
-        values = labels[self.column]
+        """Return the number of the class, [N] int32; -1 where missing, or none of the names.
+
+        Soft labels: the shares of the classes, [N, C] float32 that sum to 1; NaN where one is missing, or all are 0.
+
+        Raises:
+            AstrokerasError: a share is negative.
+        """
+        return {self.derived_fields[0]: self._shares(labels) if self.soft else self._codes(labels)}
+
+    def _codes(self, labels: LabelColumns) -> np.ndarray:
+        values = labels[self.sources[0]]
         numbers = {name: number for number, name in enumerate(self.names)}
         found, places = np.unique(in_text(np.ma.getdata(values)), return_inverse=True)
         codes = np.array([numbers.get(name, -1) for name in found.tolist()], np.int32)[places.reshape(-1)]
-        return {self.derived_fields[0]: np.where(np.ma.getmaskarray(values), np.int32(-1), codes)}
+        return np.where(np.ma.getmaskarray(values), np.int32(-1), codes)
+
+    def _shares(self, labels: LabelColumns) -> np.ndarray:
+        amounts = numbers_of(labels, self.sources)
+        if np.any(amounts < 0):
+            raise AstrokerasError(f"the labels in the columns {', '.join(self.sources)} have negative shares")
+        total = amounts.sum(axis=1, keepdims=True)
+        return amounts / np.where(total > 0, total, np.float32(np.nan))
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
-        """Return the logits [N, C], by one linear layer."""
-        return keras.layers.Dense(len(self.names), dtype="float32", name="logits")(embeddings[0])
+        """Return the logits [N, C], and those of the groups behind them, by one linear layer, or by cosines."""
+        width = len(self.names) + sum(group.count for group in self.groups)
+        if self.options.margin:
+            return CosineLogits(width, _SCALE, name="logits")(embeddings[0])
+        logits = keras.layers.Dense(width, dtype="float32", name="logits")(embeddings[0])
+        return batch_normalization("final_norm")(logits) if self.options.final_norm else logits
 
     def activate(self, prediction: KerasTensor) -> KerasTensor:
         """Return the probabilities [N, C]."""
+        if self.groups:
+            prediction = FirstLogits(len(self.names), name="classes")(prediction)
         return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(prediction)
 
+    def _truth(self, target: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+        """Return labels as shares [N, C], 0 where missing, and where they are known, [N]."""
+        if not self.soft:
+            known = target >= 0
+            return ops.one_hot(ops.where(known, target, 0), len(self.names)), ops.cast(known, "float32")
+        known = ops.all(ops.isfinite(target), axis=-1)
+        return ops.where(ops.isfinite(target), target, 0.0), ops.cast(known, "float32")
+
     def loss(self, target: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        """Return the cross-entropy; 0 without a label."""
-        known = target >= 0
-        hot = ops.one_hot(ops.where(known, target, 0), len(self.names))
-        return -ops.sum(hot * ops.log_softmax(prediction, axis=-1), axis=-1) * ops.cast(known, "float32")
+        """Return the cross-entropy of the classes and of the groups; 0 without a label."""
+        truth, known = self._truth(target)
+        total = self._entropy(truth, prediction[:, : len(self.names)])
+        start = len(self.names)
+        for group in self.groups:
+            logits = prediction[:, start : start + group.count]
+            total = total + self._entropy(ops.matmul(truth, group.matrix), logits)
+            start += group.count
+        return total * known
+
+    def _entropy(self, truth: KerasTensor, logits: KerasTensor) -> KerasTensor:
+        logits = logits - _SCALE * self.options.margin * truth
+        share, count = self.options.smoothing, truth.shape[-1]
+        wanted = truth * (1.0 - share) + share / count if share else truth
+        return -ops.sum(wanted * ops.log_softmax(logits, axis=-1), axis=-1)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -124,20 +223,38 @@ class Class(Target):
         return ("accuracy",)
 
     def metrics(self) -> list[keras.metrics.Metric]:
-        """See `KnownAccuracy`."""
-        return [KnownAccuracy()]
+        """Return the share of the labelled examples whose most probable class is that of the label."""
+
+        def hits(target: KerasTensor, prediction: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+            truth, known = self._truth(target)
+            told = ops.argmax(prediction[:, : len(self.names)], axis=-1)
+            return ops.cast(ops.equal(told, ops.argmax(truth, axis=-1)), "float32"), known
+
+        return [KnownMean("accuracy", hits)]
 
     def known(self, fields: Encoded) -> np.ndarray:
         """See `Target.known`."""
         return self.strata(fields) >= 0
 
     def strata(self, fields: Encoded) -> np.ndarray:
-        """Return the classes, [N] int32."""
-        return fields[self.derived_fields[0]]
+        """Return the classes, of soft labels the most probable ones, [N] int32; -1 without a label."""
+        values = fields[self.derived_fields[0]]
+        if not self.soft:
+            return values
+        return np.where(np.isfinite(values).all(axis=1), np.nan_to_num(values).argmax(axis=1), -1).astype(np.int32)
 
     def probe(self, features: np.ndarray, fields: Encoded, seed: int) -> list[np.ndarray]:
-        """Return kernel [D, C] and bias [C] of a logistic regression, see `logistic_regression`."""
-        return list(logistic_regression(features, self.strata(fields), len(self.names), seed))
+        """Return kernel [D, C] and bias [C] of a logistic regression of the most probable class, and of the groups.
+
+        With a margin, the kernel alone: the centroids of the classes among the directions of the features.
+        """
+        codes = self.strata(fields)
+        tables = [(codes, len(self.names)), *((np.array(group.of)[codes], group.count) for group in self.groups)]
+        if self.options.margin:
+            return [np.concatenate([_centroids(features, *table) for table in tables], axis=1)]
+        fits = [_logistic(features, *table, seed) for table in tables]
+        weights = [np.concatenate([fit[i] for fit in fits], axis=-1) for i in range(2)]
+        return [*weights, *_no_norm(weights[1].shape[0])] if self.options.final_norm else weights
 
     def outputs(self) -> tuple[Output, ...]:
         """``class`` and ``p_NAME`` for each class."""
@@ -150,7 +267,7 @@ class Class(Target):
         return {"class": np.array(self.names)[prediction.argmax(axis=1)], **chances}
 
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
-        """See `classification_scores`."""
+        """See `classification_scores`; of soft labels the most probable class counts."""
         known = self.known(fields)
         return classification_scores(self.strata(fields)[known], prediction[known])
 
@@ -158,3 +275,27 @@ class Class(Target):
         """Return the shares of the classes, of which the most frequent one is the most probable, [1, C]."""
         counts = np.bincount(self.strata(fields)[self.known(fields)], minlength=len(self.names))
         return (counts / counts.sum())[None].astype(np.float32)
+
+
+def _logistic(features: np.ndarray, codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of a logistic regression, 0 where all examples are alike."""
+    if len(np.unique(codes)) < 2:
+        return np.zeros((features.shape[1], count), np.float32), np.zeros(count, np.float32)
+    return logistic_regression(features, codes, count, seed)
+
+
+def _centroids(features: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
+    """Return the mean direction of each class, [D, C]; one that is far from all for a class without examples."""
+    directions, present = normalize(features.astype(np.float64)), np.unique(codes)
+    found = np.tile(-directions.mean(axis=0), (count, 1))
+    if len(present) > 1:
+        found[present] = NearestCentroid().fit(directions, codes).centroids_
+    else:
+        found[present] = directions.mean(axis=0)
+    return found.T.astype(np.float32)
+
+
+def _no_norm(width: int) -> list[np.ndarray]:
+    """Return the weights of a BatchNormalization that changes nothing: gamma, beta, mean and variance."""
+    zero, one = np.zeros(width, np.float32), np.ones(width, np.float32)
+    return [one * np.float32(np.sqrt(1.0 + keras.layers.BatchNormalization().epsilon)), zero, zero, one]

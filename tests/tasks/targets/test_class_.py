@@ -61,7 +61,7 @@ def test_a_name_that_is_none_of_the_classes_is_missing():
 def test_whole_numbers_are_names_too():
     values = np.ma.masked_array([3.0, 10.0, np.nan], mask=[False, False, True])
     labels = Labels({"train": {"t": values}})
-    target = Class.fit(None, labels.split("train"), 32, names=labels, column="t")
+    target = Class.fit(None, labels.split("train"), 32, names=labels, labels=("t",))
     assert target.names == ("3", "10")
     assert target.encode(labels.split("train"))["class:t"].tolist() == [0, 1, -1]
 
@@ -120,10 +120,11 @@ def test_a_model_learns_it_and_its_head_takes_the_probe():
 
 
 def test_targets_by_name():
-    assert parse_targets(["class"]) == {"class": (Class, {})}
+    assert parse_targets(["class"])["class"][0] is Class
+    assert list(parse_targets(["class", "class(T)"])) == ["class", "class_2"]
     with pytest.raises(UsageError, match="--target class is given twice"):
         parse_targets(["class", "class"])
     with pytest.raises(UsageError, match="target 'clas' is unknown; did you mean class"):
         parse_targets(["clas"])
-    with pytest.raises(UsageError, match="--target is missing; there are: class"):
+    with pytest.raises(UsageError, match="--target is missing; there are: class, hierarchy"):
         parse_targets([])
