@@ -1,18 +1,27 @@
 """Put together what is compared: read the labels, fit the targets, draw the labelled objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.errors import AstrokerasError
+from astrokeras.errors import AstrokerasError, UsageError, unknown_name
 from astrokeras.evaluation.budget import check_budget, draw, parse_budget
 from astrokeras.evaluation.compare import ByTarget, Comparison, Draw, EvaluationSet, Targets, encoded
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
+from astrokeras.records.objects import OWN
 from astrokeras.tasks.model import check_weights
-from astrokeras.tasks.registry import fields_of, fit_targets, fit_tasks, get_task, parse_targets, parse_tasks
+from astrokeras.tasks.registry import (
+    fields_of,
+    fit_targets,
+    fit_tasks,
+    get_task,
+    label_columns,
+    parse_targets,
+    parse_tasks,
+)  # fmt: skip
 from astrokeras.tasks.target import LABEL, Labels, labels_of
 from astrokeras.training.engines.base import Engine
 
@@ -41,7 +50,7 @@ def prepare(
     broken_by = {name: get_task(name).broken_by for name in further}
     augment = augmentation(config.augment, SurveyInfo.of(records), broken_by)
     source = engine.source(records, size, augment, (*fields_of(further), LABEL), (TRAIN, VALIDATION, TEST))
-    labels = read_labels(records, source)
+    labels = read_labels(records, source, label_columns(asked))
     targets = fit_targets(asked, source, labels)
     tasks = fit_tasks(further, source, report)
     for note in (note for task in (*targets.values(), *tasks.values()) for note in task.notes):
@@ -53,11 +62,17 @@ def prepare(
     )  # fmt: skip
 
 
-def read_labels(records: Records, source: Source) -> Labels:
+def read_labels(records: Records, source: Source, columns: Sequence[str] = (LABEL,)) -> Labels:
     """Return the labels that stood in the catalogue at conversion.
 
+    Args:
+        records: the survey.
+        source: of its stamps.
+        columns: `LABEL`, carried columns, ``magnitude_BAND``.
+
     Raises:
-        AstrokerasError: one is the number of no class.
+        AstrokerasError: a label is the number of no class.
+        UsageError: there is no such column.
     """
     codes = {}
     for split in (TRAIN, VALIDATION, TEST):
@@ -68,7 +83,25 @@ def read_labels(records: Records, source: Source) -> Labels:
                 f"the {split} split of {records.path} has the label {odd[0]}, but {len(records.classes)} classes; "
                 "convert the survey again"
             )
-    return labels_of(records, codes)
+    labels = labels_of(records, codes)
+    further = [name for name in dict.fromkeys(columns) if name != LABEL]
+    if not further:
+        return labels
+    there = [name for name in records.splits if name in labels.splits]
+    tables = {split: records.objects(split) for split in there}
+    known = [LABEL, *(n for n in next(iter(tables.values())).colnames if n not in OWN)]
+    if missing := [name for name in further if name not in known]:
+        raise UsageError(
+            f"--target: {unknown_name('label column', missing[0], known)}; carry it from the catalogue by "
+            f"convert --columns {missing[0]}"
+        )
+    found = {}
+    for split, own in labels.splits.items():
+        values = {
+            name: np.asarray(tables[split][name], np.float64) if split in there else np.empty(0) for name in further
+        }
+        found[split] = {**own, **{name: np.ma.masked_invalid(column) for name, column in values.items()}}
+    return Labels(found, labels.names)
 
 
 def strata_of(targets: Targets, labels: ByTarget) -> np.ndarray:
