@@ -155,12 +155,12 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         n_shards = len(shards)
         together = min(_PARALLEL_SHARDS, n_shards)
 
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+    def once(epoch: tf.Tensor, number: tf.Tensor) -> tf.data.Dataset:
         # An operation's seed is a pair, of which the first is its graph's: this keeps the global seed out (which,
         # if it is 0, makes TensorFlow refuse a tensor as the second).
         tf.compat.v1.get_default_graph().seed = seed + 1
         if held is None:
-            ordered = shards.shuffle(n_shards, seed=2 * epoch + 1, reshuffle_each_iteration=False)
+            ordered = shards.shuffle(n_shards, seed=2 * epoch + 1 + number * 2**32, reshuffle_each_iteration=False)
             raw = ordered.interleave(
                 lambda path, first: read_shard(select, numbered, path, first),
                 cycle_length=together,
@@ -170,7 +170,13 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
             )
         else:
             raw = tf.data.Dataset.range(count)
-        shuffled = raw.repeat(repeats).shuffle(buffer, seed=2 * epoch, reshuffle_each_iteration=False)
+        return raw.shuffle(buffer, seed=2 * epoch + number * 2**32, reshuffle_each_iteration=False)
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        if repeats == 1:
+            shuffled = once(epoch, tf.constant(0, tf.int64))
+        else:
+            shuffled = tf.data.Dataset.range(repeats).flat_map(functools.partial(once, epoch))
         left_out = tf.where(epoch == first, tf.constant(first_step * batch_size, tf.int64), 0)
         return shuffled.take(steps * batch_size).skip(left_out)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.pipeline import arrays, dataset
+from astrokeras.pipeline import arrays, dataset, held
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.pipeline.parsing import Parser, parser
@@ -205,3 +205,42 @@ def test_what_does_not_fit_in_memory_is_said(records: Records, monkeypatch: pyte
     with pytest.raises(AstrokerasError, match="crop them with --size, or train with the TensorFlow backend"):
         open_arrays(records)
     assert open_arrays(records, size=15).size == 15
+
+
+def test_chosen_records_alone_are_trained_on(opened: Callable[..., Source], records: Records):
+    source = opened(records)
+    select = np.zeros(50, bool)
+    select[[3, 20, 21, 22, 48]] = True
+    few = source.chosen(select, least_steps=4)
+    source.add("number", {"train": np.arange(50)})
+    assert (source.steps(4), few.steps(4), few.steps(1)) == (12, 4, 5)
+    asked = (4, ("number", POSITION, "magnitudes"), 2)
+    epoch = batches_of(few.training(2, *asked, seed=7))
+    rows = np.concatenate([batch[POSITION] for batch in epoch])
+    # 16 places for 5 records: each comes three times, one of them once more.
+    assert sorted(np.unique(rows, return_counts=True)[1]) == [3, 3, 3, 3, 4]
+    assert set(rows) == set(np.flatnonzero(select))
+    np.testing.assert_array_equal(np.concatenate([batch["number"] for batch in epoch]), rows)
+    known = source.columns("train", ("magnitudes",))["magnitudes"]
+    np.testing.assert_array_equal(np.concatenate([batch["magnitudes"] for batch in epoch]), known[rows])
+    assert len(batches_of(source.training(0, 4, (), 1, seed=7))) == 12
+
+
+def test_records_that_are_not_held_are_chosen_too(records: Records, monkeypatch: pytest.MonkeyPatch):
+    select = np.arange(50) % 7 == 0
+    monkeypatch.setattr(held, "buffer_size", lambda *_: 4)
+    monkeypatch.setattr(dataset, "buffer_size", lambda *_: 4)
+    few = Stream(records).chosen(select, least_steps=3)
+    assert few.held(4) is None
+    rows = np.concatenate([batch[POSITION] for batch in batches_of(few.training(0, 4, (POSITION,), 0, seed=1))])
+    assert len(rows) == 12 and set(rows) <= set(np.flatnonzero(select))
+    assert np.unique(rows, return_counts=True)[1].max() <= 2
+
+
+def test_several_epochs_at_once_are_those_one_by_one(opened: Callable[..., Source], records: Records):
+    few = opened(records).chosen(np.arange(50) < 9, least_steps=2)
+    asked = (8, ("magnitudes", POSITION), 3)
+    together = batches_of(few.training(1, *asked, seed=5, epochs=3))
+    alone = [batch for epoch in (1, 2, 3) for batch in batches_of(few.training(epoch, *asked, seed=5))]
+    assert len(together) == 6
+    assert equal(together, alone)

@@ -13,6 +13,7 @@ from astrokeras.config import PretrainConfig
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
+from astrokeras.serving.trained import load_trained
 from astrokeras.training.run_directory import write_run
 from tests.synthetic import write_records
 
@@ -73,3 +74,25 @@ def test_what_needs_tensorflow_says_so(arguments: list[str], message: str):
     done = astrokeras(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_fine_tunes_on_jax(tmp_path: Path):
+    pytest.importorskip("jax")
+    records = write_records(tmp_path / "records", counts={"train": 40, "val": 15, "test": 25})
+    (tmp_path / "first").mkdir()
+    build_encoder(records, backbone="compact").save(tmp_path / "first" / "encoder.keras")
+    config = PretrainConfig(str(records.path), "", backbone="compact")
+    write_run(tmp_path / "first", "pretrain", config, records, {"epochs": 1})
+    out = tmp_path / "classes"
+    command = ["finetune", str(records.path), "--out", str(out), "--init", str(tmp_path / "first"), "--repeats", "1"]
+    command += ["--batch-size", "16", "--epochs", "2", "--min-steps", "4", "--task", "rotation", "--average", "0.9"]
+    done = astrokeras(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["repeats"], row["mode"]) == (1, "two-phase")
+    # What JAX has trained, TensorFlow serves.
+    trained = load_trained(out)
+    flux, labels, _ = load_arrays(records, "test")
+    known = labels >= 0
+    predicted = trained.model.predict(flux[known], verbose=0).argmax(axis=1)
+    assert np.mean(predicted == labels[known]) == pytest.approx(row["test_accuracy_mean"], abs=1e-6)
