@@ -16,7 +16,7 @@ class _Commands(click.Group):
     """The commands, in the order in which a survey meets them; those of plug-ins after ours."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in that order, not sorted."""
+        """Return names in that order, not sorted."""
         return list(commands())
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:

@@ -23,7 +23,7 @@ _HOME = "KERAS_HOME"
 
 
 def _home() -> str:
-    """Where Keras keeps its configuration and downloads, by its own rules."""
+    """Return where Keras keeps its configuration and downloads, by its own rules."""
     home = Path("~").expanduser()
     return os.environ.get(_HOME) or str((home if os.access(home, os.W_OK) else Path("/tmp")) / ".keras")
 

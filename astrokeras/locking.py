@@ -72,7 +72,7 @@ def let_go(stream: IO[str], file: Path) -> None:
 
 @contextlib.contextmanager
 def locked(file: Path, out: Path) -> Iterator[None]:
-    """`take_lock` for a block.
+    """Hold a lock for a block, see `take_lock`.
 
     Raises:
         Locked: another process has it.

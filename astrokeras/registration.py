@@ -125,7 +125,7 @@ class Registry(Generic[Entry]):
         return name in self._entries
 
     def names(self) -> tuple[str, ...]:
-        """All names, sorted."""
+        """Return all names, sorted."""
         self._discover()
         return tuple(sorted(self._entries))
 

@@ -86,7 +86,7 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Sees to it that Ctrl-C reaches the block: Python drops it in a ``__del__`` or in a callback of the collector.
+    """See to it that Ctrl-C reaches the block: Python drops it in a ``__del__`` or in a callback of the collector.
 
     There it only tells its hook of it; the signal is sent again a moment later.
     """

@@ -7,17 +7,20 @@ _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202
 
 
 def is_plain(text: str) -> bool:
-    """Whether `text` has no control character, line end, separator or mark of direction in it."""
+    """Return whether `text` has no control character, line end, separator or mark of direction in it."""
     return _ODD.search(text) is None
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
-    """`text` with every such character spelt out by its number, but for those in `keep`."""
+    """Return `text` with every such character spelt out by its number, but for those in `keep`."""
     return _ODD.sub(lambda match: match[0] if match[0] in keep else _spelt(ord(match[0])), text)
 
 
 def printable_json(text: str) -> str:
-    """JSON, in which such characters stand within strings only, with their escapes instead; it means the same."""
+    """Return JSON, in which such characters stand within strings only, with their escapes instead.
+
+    It means the same.
+    """
     return _ODD.sub(lambda match: match[0] if match[0] in "\n\t" else f"\\u{ord(match[0]):04x}", text)
 
 

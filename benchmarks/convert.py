@@ -218,7 +218,7 @@ def _time(command: list[str]) -> float:
 
 
 def run_floor(survey: str, size: str, out: str) -> None:
-    """The floor as a script of its own: what `whole_floor` starts."""
+    """Run the floor as a script of its own, which `whole_floor` starts."""
     import tensorflow  # noqa: F401, PLC0415 - as any such script does
 
     Path(out).mkdir(exist_ok=True)

@@ -26,7 +26,7 @@ def arguments(description: str | None) -> argparse.Namespace:
 
 
 def records(data: Path, work: Path) -> "ak.Records":
-    """The stamps as records; made once."""
+    """Return the stamps as records; made once."""
     if not (work / "records").is_dir():
         work.mkdir(parents=True, exist_ok=True)
         with tarfile.open(data / "efigi" / "stamps.tar") as archive:

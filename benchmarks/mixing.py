@@ -44,7 +44,7 @@ def make_records(directory: Path, fields: int, objects: int) -> Records:
 
 
 def fields_in_batches(records: Records, batch: int, shards: int) -> np.ndarray:
-    """Number of different fields in each of the first batches of an epoch."""
+    """Return number of different fields in each of the first batches of an epoch."""
     dataset._PARALLEL_SHARDS = shards
     dataset._BUFFER_BYTES = 256 * 2**20 * SIZE**2 * 4 // STAMP_BYTES
     batches = dataset.training_batches(records, batch, epochs=(0, 1), seed=0, fields=("number",)).take(BATCHES)

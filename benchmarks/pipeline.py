@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from astrokeras.config import PretrainConfig
+from astrokeras.files import write_json
 from astrokeras.records import example, metadata, tfrecord
 from astrokeras.records.directory import Records
 
@@ -56,10 +57,10 @@ def make_records(path: Path, count: int) -> Records:
     content: dict[str, Any] = {
         "records_format": metadata.RECORDS_FORMAT, "name": "noise", "bands": list(BANDS), "size": SIDE, "unit": "nJy",
         "classes": [], "columns": [], "sky": [SKY] * len(BANDS), "noise": [NOISE] * len(BANDS), "options": {},
-        "fingerprint": metadata.fingerprint(shard["crc32c"] for shard in shards),
+        "fingerprint": metadata.fingerprint_of_shards(shard["crc32c"] for shard in shards),
         "splits": {"train": {"count": count, "labels": {}, "unlabelled": count, "magnitudes": {}, "shards": shards}},
     }  # fmt: skip
-    metadata.write_json(path / metadata.CONVERT_JSON, content)
+    write_json(path / metadata.CONVERT_JSON, content)
     return Records.load(path)
 
 
@@ -92,7 +93,7 @@ def reference(records: Records) -> Iterable:
 
 
 def ours(records: Records, augment: str, size: int | None) -> Callable[[], Iterable]:
-    """What gives the batches of an epoch, as the trainer gets them."""
+    """Return what gives the batches of an epoch, as the trainer gets them."""
     from astrokeras.pipeline.augment import SurveyInfo, augmentation  # noqa: PLC0415
     from astrokeras.pipeline.stream import Stream  # noqa: PLC0415
 

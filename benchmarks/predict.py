@@ -28,6 +28,7 @@ from training import make_records
 
 from astrokeras.config import EmbedConfig
 from astrokeras.embedding.embed import embed
+from astrokeras.files import write_json
 from astrokeras.models.encoder import build_encoder
 from astrokeras.records import example, metadata, tfrecord
 from astrokeras.records.directory import Records
@@ -83,7 +84,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def make_many(path: Path, count: int) -> Records:
-    """Records of so many objects whose shards are all the same file."""
+    """Return records of so many objects whose shards are all the same file."""
     path.mkdir(parents=True)
     rng = np.random.default_rng(0)
     numbers = np.full(len(BANDS), np.nan, np.float32)
@@ -105,7 +106,7 @@ def make_many(path: Path, count: int) -> Records:
         "classes": [], "columns": [], "sky": [0.0] * 3, "noise": [1.0] * 3, "splits": splits, "fingerprint": "many",
         "options": {},
     }  # fmt: skip
-    metadata.write_json(path / metadata.CONVERT_JSON, content)
+    write_json(path / metadata.CONVERT_JSON, content)
     text, number = Column("str", length=8), Column("float64", "deg")
     write_objects(path / OBJECTS, {"id": text, "split": text, "ra": number, "dec": number}, _rows(len(shards)))
     return Records.load(path)

@@ -103,7 +103,7 @@ class Stream:
         self.begin = lambda epoch: model.before_epoch("train", epoch, source, batch_size)
 
     def take(self, count: int) -> Batches:
-        """The next batches."""
+        """Return the next batches."""
         first, self.next = self.next, self.next + count
         numbers = range(first // self.steps, self.next // self.steps + 1)
         for epoch in range(self.started, numbers.stop):
@@ -180,14 +180,14 @@ def _arms(settings: argparse.Namespace, columns: Iterable[str]) -> list[str]:
 
 
 def _listed(text: str) -> list[str]:
-    """What stands between commas, those within parentheses apart."""
+    """Return what stands between commas, those within parentheses apart."""
     return re.split(r",(?![^()]*\))", text)
 
 
 def _features(
     arm: str, source: Arrays, labelled: np.ndarray, seed: int, settings: argparse.Namespace
 ) -> tuple[np.ndarray, dict]:
-    """The features [N, D] of the labelled stamps, and what the pre-training was like if there was one."""
+    """Return the features [N, D] of the labelled stamps, and what the pre-training was like if there was one."""
     if arm == "pixels":
         small = [Image.fromarray(stamp).resize((12, 12), Image.Resampling.BOX) for stamp in labelled]
         return np.stack([np.asarray(stamp, np.float32).ravel() for stamp in small]), {}

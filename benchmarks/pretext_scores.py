@@ -53,7 +53,7 @@ def judge(features: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> dict[str
 
 
 def table(out: Path) -> str:
-    """The results as Markdown, best at the larger budget first."""
+    """Return the results as Markdown, best at the larger budget first."""
     results = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
     runs: dict[str, list[dict]] = {}
     for result in results:
@@ -99,5 +99,5 @@ def _accuracies(runs: list[dict]) -> list[np.ndarray]:
 
 
 def _binomial(counts: list[int]) -> float:
-    """The largest standard deviation of a balanced accuracy over test sets with so many of each class."""
+    """Return the largest standard deviation of a balanced accuracy over test sets with so many of each class."""
     return math.sqrt(sum(0.25 / count for count in counts)) / len(counts)

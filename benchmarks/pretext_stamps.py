@@ -56,7 +56,7 @@ def _measured(stamps: np.ndarray) -> np.ndarray:
 
 
 def photometric(measured: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns that follow from what was measured: of errors nothing is known."""
+    """Return the columns that follow from what was measured: of errors nothing is known."""
     magnitudes = measured[:, : len(BANDS)]
     return {"photometry": measured, "magnitudes": magnitudes, "magnitude_errors": np.full_like(magnitudes, np.nan)}
 
@@ -70,7 +70,7 @@ def _cropped(content: bytes) -> bytes:
 
 
 def decode(archive: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
-    """The stamps of one set as [N, size, size, 3] uint8."""
+    """Return the stamps of one set as [N, size, size, 3] uint8."""
     ends = np.cumsum(archive[f"{name}_length"])
     content = archive[f"{name}_bytes"].tobytes()
     stamps = np.empty((len(ends), size, size, 3), np.uint8)
@@ -81,7 +81,7 @@ def decode(archive: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
 
 
 def survey(stamps: np.ndarray, validation: int = VALIDATION) -> Records:
-    """The facts of a survey of colour stamps, as `astrokeras convert` would find them."""
+    """Return the facts of a survey of colour stamps, as `astrokeras convert` would find them."""
     edge = stamps.shape[1] // 8
     inner = np.ones(stamps.shape[1:3], bool)
     inner[edge:-edge, edge:-edge] = False

@@ -30,7 +30,7 @@ GALAXIES, STAMPS, DRAWS, LABELS, TEST, EPOCHS, SMALL = 1600, 200, 5, 25, 800, 2,
 
 
 def encoders(opened: "ak.Records", weights: Path, work: Path) -> dict[str, keras.Model]:
-    """What is to be ranked."""
+    """Return what is to be ranked."""
     keras.utils.set_random_seed(0)
     found = {
         "MobileNetV2, ImageNet": ak.build_encoder(opened, backbone="mobilenet_v2", resize=SIDE, weights=weights),

@@ -33,7 +33,7 @@ SCORES = ("balanced_accuracy", "accuracy", "auroc")  # ways are compared by the 
 
 
 def learn(vectors: np.ndarray, classes: np.ndarray, ways: tuple[str, ...], repeat: int) -> list[list[float]]:
-    """The scores after each number of `COUNTS`."""
+    """Return the scores after each number of `COUNTS`."""
     rng = np.random.default_rng(repeat)
     order = rng.permutation(len(vectors))
     pool, test = np.sort(order[TEST:]), order[:TEST]

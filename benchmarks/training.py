@@ -25,6 +25,7 @@ import keras
 import numpy as np
 
 from astrokeras.config import PretrainConfig
+from astrokeras.files import write_json
 from astrokeras.records import example, metadata, tfrecord
 from astrokeras.records.directory import Records
 from astrokeras.training import pretrain as module
@@ -68,7 +69,7 @@ def make_records(path: Path, count: int) -> Records:
         "classes": [], "columns": [], "sky": [0.0] * 5, "noise": [1.0] * 5, "splits": splits, "fingerprint": "noise",
         "options": {},
     }  # fmt: skip
-    metadata.write_json(path / metadata.CONVERT_JSON, content)
+    write_json(path / metadata.CONVERT_JSON, content)
     return Records.load(path)
 
 
@@ -109,12 +110,12 @@ class Clock:
         return np.array([time.perf_counter(), time.process_time()])
 
     def start(self) -> None:
-        """Waits for the turn."""
+        """Wait for the turn."""
         self.turns.wait(self.who)
         self._began = self._now()
 
     def lap(self) -> None:
-        """An epoch is done: seconds on the wall and of all processors are noted while the other stands still."""
+        """Note seconds on the wall and of all processors of an epoch, while the other stands still."""
         self.epochs.append(self._now() - self._began)
         self.turns.hand_over(self.who)
         self.start()
@@ -142,7 +143,7 @@ def ours(config: PretrainConfig, clock: Clock) -> dict:
 
 
 def plain(config: PretrainConfig) -> Callable[[Clock], None]:
-    """What trains the same network by `fit` on what the batches of `pretrain` hold, in memory."""
+    """Return what trains the same network by `fit` on what the batches of `pretrain` hold, in memory."""
     engine = module.open_engine(config)
     keras.utils.set_random_seed(config.seed)
     records = Records.load(config.records)
@@ -164,7 +165,7 @@ def plain(config: PretrainConfig) -> Callable[[Clock], None]:
 
 
 def speed(options: argparse.Namespace) -> dict:
-    """The medians of the ratios of an epoch to the one of the other that follows it."""
+    """Return the medians of the ratios of an epoch to the one of the other that follows it."""
     with tempfile.TemporaryDirectory() as directory:
         records = make_records(Path(directory) / "records", options.records)
         config = PretrainConfig(

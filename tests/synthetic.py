@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from astrokeras.files import write_json
 from astrokeras.records import example, metadata, tfrecord
 from astrokeras.records.directory import Records
 
@@ -92,8 +93,8 @@ def write_records(  # noqa: PLR0913 - every one is a keyword
         "sky": [SKY] * len(bands),
         "noise": [NOISE] * len(bands),
         "splits": splits,
-        "fingerprint": metadata.fingerprint(s["crc32c"] for c in splits.values() for s in c["shards"]),
+        "fingerprint": metadata.fingerprint_of_shards(s["crc32c"] for c in splits.values() for s in c["shards"]),
         "options": {},
     }
-    metadata.write_json(path / metadata.CONVERT_JSON, content)
+    write_json(path / metadata.CONVERT_JSON, content)
     return Records.load(path)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from astrokeras.files import write_json
 from astrokeras.records import metadata
 from astrokeras.records.directory import Records
 from astrokeras.records.tfrecord import checksum
@@ -27,6 +28,6 @@ def tamper(path: Path, split: str, shard: int, content: bytes, count: int | None
         splits[split]["count"] += count - one["records"]
         one["records"] = count
     one |= {"bytes": len(content), "crc32c": checksum(path / one["file"])}
-    described["fingerprint"] = metadata.fingerprint(s["crc32c"] for c in splits.values() for s in c["shards"])
-    metadata.write_json(file, metadata.signed(described))
+    described["fingerprint"] = metadata.fingerprint_of_shards(s["crc32c"] for c in splits.values() for s in c["shards"])
+    write_json(file, metadata.signed(described))
     return Records.load(path)

@@ -114,7 +114,7 @@ def _one_text(name: str, value: Any, *, numbers_too: bool) -> str:
 
 
 def _text(name: str, value: Any) -> str:
-    """Paths, records and runs by their path, numbers as they are written."""
+    """Return paths, records and runs by their path, numbers as they are written."""
     value = getattr(value, "path", value)
     if isinstance(value, str | os.PathLike):
         return os.fspath(value)

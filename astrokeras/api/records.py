@@ -32,7 +32,7 @@ class Records(directory.Records):
         seed: int = 0,
         size: int | None = None,
     ) -> "tf.data.Dataset":
-        """One pass over a split, in batches, of which the last may be smaller.
+        """Return one pass over a split, in batches, of which the last may be smaller.
 
         Args:
             split: its name.
@@ -69,7 +69,7 @@ class Records(directory.Records):
     def arrays(
         self, split: str, fields: Iterable[str] = ("flux", "label"), select: Any = None, size: int | None = None
     ) -> dict[str, np.ndarray]:
-        """Fields of a split in memory, in the order of the records.
+        """Return fields of a split in memory, in the order of the records.
 
         Args:
             split: its name.

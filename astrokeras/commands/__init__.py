@@ -16,7 +16,7 @@ ORDER = (
 
 @functools.cache
 def commands() -> dict[str, Command]:
-    """All commands by name: ours in the order in which a survey meets them, then others by name.
+    """Return all commands by name: ours in the order in which a survey meets them, then others by name.
 
     Raises:
         ValueError: two have the same name.

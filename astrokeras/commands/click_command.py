@@ -55,7 +55,10 @@ class _Command(click.Command):
 
 
 def click_command(command: Command) -> click.Command:
-    """The command as click has it: one option for each field of its configuration, and those that all commands have."""
+    """Return the command as click has it.
+
+    One option for each field of its configuration, and those that all commands have.
+    """
 
     def call(as_json: bool = False, **values: Any) -> None:
         for shared in ("config", "debug"):

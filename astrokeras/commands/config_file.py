@@ -64,7 +64,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _defaults(command: click.Command, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by the names that click has for them."""
+    """Return values by the names that click has for them."""
     parameters = {_typed(parameter): parameter for parameter in command.params}
     for name in ("config", "debug", "help"):
         parameters.pop(name, None)

@@ -11,7 +11,7 @@ def as_dict(config: Any) -> dict[str, Any]:
 
 
 def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """In words, which of the named options of `as_dict` are not as they were."""
+    """Return in words which of the named options of `as_dict` are not as they were."""
     options = [(name, before.get(name), now.get(name)) for name in names]
     return [
         f"--{name.replace('_', '-')} was {_typed(was)} and is {_typed(is_)}"

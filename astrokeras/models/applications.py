@@ -27,7 +27,7 @@ class WeightsUnavailable(AstrokerasError):
 
 
 def _snake(name: str) -> str:
-    """MobileNetV2 -> mobilenet_v2, EfficientNetV2B0 -> efficientnet_v2_b0, ResNet50V2 -> resnet50_v2."""
+    """Return MobileNetV2 -> mobilenet_v2, EfficientNetV2B0 -> efficientnet_v2_b0, ResNet50V2 -> resnet50_v2."""
     parts = re.sub(r"(?<=[a-z0-9])(V[123](?!\d)|B\d$|XLarge$|Tiny$|Small$|Base$|Large$|Mobile$|[SML]$)", r"_\1", name)
     parts = re.sub(r"(?<=V[123])(?=[A-Z])", "_", parts)
     return re.sub(r"_+", "_", parts.replace("InceptionResNet", "Inception_ResNet")).lower()

@@ -10,7 +10,10 @@ from keras import KerasTensor, ops
 
 
 def averaged_variables(model: keras.Model) -> list[keras.Variable]:
-    """What is averaged: what is trained, and the statistics that BatchNormalization keeps, which belong to it."""
+    """Return what is averaged.
+
+    What is trained, and the statistics that BatchNormalization keeps, which belong to it.
+    """
     norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     return [*model.trainable_variables, *(v for norm in norms for v in (norm.moving_mean, norm.moving_variance))]
 
@@ -80,7 +83,7 @@ class WeightAverage(keras.layers.Layer):
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Return a time in which the model has the averages for weights."""
+        """Give the model the averages for weights within a block."""
         weights = [_copy(variable) for variable in self._of()]
         for variable, average in zip(self._of(), self.current(), strict=True):
             variable.assign(average)
@@ -91,5 +94,5 @@ class WeightAverage(keras.layers.Layer):
                 variable.assign(value)
 
     def get_config(self) -> dict[str, Any]:
-        """Nothing to make it from again: it belongs to a model in memory."""
+        """Return nothing to make it from again, since it belongs to a model in memory."""
         raise NotImplementedError("a WeightAverage belongs to a model in memory and is not saved with it")

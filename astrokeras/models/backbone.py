@@ -16,7 +16,7 @@ BACKBONES: Registry[Callable[[tuple[int, int, int]], keras.Model]] = Registry("b
 
 
 def needs_three_channels(name: str) -> bool:
-    """Whether the backbone of this name takes three channels only.
+    """Return whether the backbone of this name takes three channels only.
 
     Raises:
         UsageError: there is none of this name; the message lists the close ones.

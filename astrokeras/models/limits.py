@@ -97,7 +97,7 @@ def _check_datasets(weights: io.BytesIO | Path, stored: int, most: int) -> None:
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Every dataset, by hard links alone, which is what Keras writes."""
+    """Yield every dataset, by hard links alone, which is what Keras writes."""
     groups, seen = [(file["/"], "", 0)], 0
     while groups:
         group, place, depth = groups.pop()
@@ -140,7 +140,7 @@ def check_network(config: dict[str, Any], most: int = MAX_MODEL_BYTES) -> None:
 
 
 def _activations(model: keras.Model) -> Iterator[tuple[int, ...]]:
-    """Return the shapes of what the layers of a model give for one example."""
+    """Yield the shapes of what the layers of a model give for one example."""
     layers = [model, *model._flatten_layers()]
     operations = [*layers, *(one for layer in layers for one in getattr(layer, "operations", ()))]
     for operation in {id(one): one for one in operations}.values():

@@ -9,12 +9,12 @@ MOMENTUM = 0.9
 
 
 def batch_normalization(name: str | None = None) -> keras.layers.BatchNormalization:
-    """Normalisation over the batch, that of all replicas together."""
+    """Return normalisation over the batch, that of all replicas together."""
     return keras.layers.BatchNormalization(momentum=MOMENTUM, synchronized=SYNCHRONIZED, name=name)
 
 
 def freeze_normalization(model: keras.Model, frozen: bool = True) -> None:
-    """Whether scale, offset and statistics of every BatchNormalization stay as they are when the model is trained.
+    """Make scale, offset and statistics of every BatchNormalization stay as they are when the model is trained.
 
     Keras 3 gives the whole model's ``training`` to all its layers, also where they were called with another.
     """

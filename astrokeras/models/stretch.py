@@ -27,7 +27,7 @@ _CLIP = 1e15
 
 @CURVES.register("asinh")
 def _asinh(flux: KerasTensor, sky: KerasTensor, noise: KerasTensor) -> KerasTensor:
-    """asinh(s) / asinh(1000) of the significance s: the sky noise becomes 0.12, a pixel of 1000 sigma 1.
+    """Return asinh(s) / asinh(1000) of the significance s: the sky noise becomes 0.12, a pixel of 1000 sigma 1.
 
     Written as a logarithm, which is twice as fast on CPUs; of |s|, since s + sqrt(s² + 1) cancels below 0.
 
@@ -40,7 +40,7 @@ def _asinh(flux: KerasTensor, sky: KerasTensor, noise: KerasTensor) -> KerasTens
 
 @CURVES.register("linear")
 def _linear(flux: KerasTensor, sky: KerasTensor, noise: KerasTensor) -> KerasTensor:
-    """(flux - sky) / (1000 noise): the same ends as `asinh`, a straight line between."""
+    """Return (flux - sky) / (1000 noise), which has the same ends as `asinh` and a straight line between."""
     return (flux - sky) / (_BRIGHT * noise)
 
 

@@ -49,11 +49,11 @@ class SerialExecutor:
     """This process."""
 
     def map(self, function: Callable[[Any], Any], works: Iterable[Any]) -> Iterator[Any]:
-        """One after the other."""
+        """Yield one after the other."""
         yield from map(function, works)
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing, since nothing runs."""
 
 
 class Pool:
@@ -127,7 +127,7 @@ class InOrder:
         self._results[index] = ()
 
     def ready(self) -> Iterator[Any]:
-        """Those whose turn has come."""
+        """Yield those whose turn has come."""
         while self._next in self._results:
             result = self._results.pop(self._next)
             self._next += 1

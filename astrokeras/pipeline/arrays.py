@@ -6,7 +6,6 @@ See `source.py` for what a batch is. The whole of every split that is used has t
 import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Self
 
 import keras
@@ -19,7 +18,7 @@ from astrokeras.pipeline.groups import Groups
 from astrokeras.pipeline.source import PARTNER, POSITION, Batch
 from astrokeras.records.directory import Records
 from astrokeras.records.framing import check_framing
-from astrokeras.records.tfrecord import read
+from astrokeras.records.reader import Reader
 
 Columns = dict[str, np.ndarray]
 
@@ -117,7 +116,7 @@ class Arrays:
         return np.arange(len(self.splits["train"]["image"])) if self.select is None else np.flatnonzero(self.select)
 
     def steps(self, batch_size: int) -> int:
-        """Whole batches in an epoch; fewer stamps than they take are repeated."""
+        """Return whole batches in an epoch; fewer stamps than they take are repeated."""
         return max(len(self._trained_on()) // batch_size, self.least_steps)
 
     def training(
@@ -183,18 +182,15 @@ def _middle(stamps: np.ndarray, size: int) -> np.ndarray:
 
 
 def _read_split(records: Records, split: str, fields: Sequence[str], size: int) -> Columns:
-    """Every record of a split; [N, ...] each, images cropped."""
+    """Return every record of a split; [N, ...] each, images cropped."""
     check_framing(records, split)
     count = records.count(split)
     columns: Columns = {}
-    row = 0
-    for path in map(Path, records.shards(split)):
-        for serialized in read(path):
-            features = decode_record(records, serialized, ("image", *fields))
-            features["image"] = _middle(features["image"][None], size)[0]
-            for name, value in features.items():
-                if name not in columns:
-                    columns[name] = np.empty((count, *np.shape(value)), np.asarray(value).dtype)
-                columns[name][row] = value
-            row += 1
+    for row, (_, serialized) in enumerate(Reader(records).serialized(split)):
+        features = decode_record(records, serialized, ("image", *fields))
+        features["image"] = _middle(features["image"][None], size)[0]
+        for name, value in features.items():
+            if name not in columns:
+                columns[name] = np.empty((count, *np.shape(value)), np.asarray(value).dtype)
+            columns[name][row] = value
     return columns

@@ -40,11 +40,11 @@ class Chain:
         return "|".join(map(str, self.steps))
 
     def margin(self, size: int) -> int:
-        """How many pixels around stamps of `size` it would need at most to know all of the result."""
+        """Return how many pixels around stamps of `size` it would need at most to know all of the result."""
         return (self._sides(size)[0] - size) // 2
 
     def __call__(self, flux: KerasTensor, draws: KerasTensor, size: int | None = None) -> KerasTensor:
-        """Augmented stamps; NaN where a pixel is missing or lies off the stamps that are given.
+        """Return augment stamps; the result is NaN where a pixel is missing or lies off the stamps that are given.
 
         Args:
             flux: raw flux, NaN where missing; of any float type, which the result has too.

@@ -7,7 +7,8 @@ from pathlib import Path
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.decoding import decode_record, known_fields
 from astrokeras.records.directory import Records
-from astrokeras.records.tfrecord import checksum, read
+from astrokeras.records.reader import Reader
+from astrokeras.records.tfrecord import checksum
 
 
 def damaged_shard(records: Records) -> tuple[Path, str] | None:
@@ -27,13 +28,15 @@ def damaged_shard(records: Records) -> tuple[Path, str] | None:
 def odd_record(records: Records) -> str | None:
     """Return the first record that is not what its directory says of it, and how, in words; reads all of them."""
     for split in records.splits:
-        for path in map(Path, records.shards(split)):
-            for number, serialized in enumerate(read(path)):
-                try:
-                    found = decode_record(records, serialized, known_fields(records))
-                    found["id"].decode()
-                except ValueError as error:
-                    return f"{path}: record {number} was not written by a conversion with these options: {error}"
+        for place, serialized in Reader(records).serialized(split):
+            try:
+                found = decode_record(records, serialized, known_fields(records))
+                found["id"].decode()
+            except ValueError as error:
+                return (
+                    f"{records.path / place.shard}: record {place.row} was not written by a conversion with these "
+                    f"options: {error}"
+                )
     return None
 
 
@@ -41,7 +44,7 @@ def odd_record(records: Records) -> str | None:
 def named_if_damaged(
     records: Records, errors: tuple[type[Exception], ...], again: str = "repeat the command"
 ) -> Iterator[None]:
-    """If reading fails with one of these errors and a shard or a record is not what it should be, says which.
+    """Say which shard or record is damaged, if reading fails with one of these errors because of it.
 
     Args:
         records: what is read.

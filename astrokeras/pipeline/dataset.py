@@ -36,7 +36,7 @@ WHOLE = (0, 1)
 def _batch_parser(
     records: Records, fields: Sequence[str], size: int | None, margin: int = 0
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
-    """`parser` for the image and the fields, of which `POSITION` is the number that comes before each record."""
+    """Return `parser` for the image and the fields, of which `POSITION` is the number that comes before each record."""
     parse = parser(records, ("image", *(field for field in fields if field != POSITION)), size, margin)
     if POSITION not in fields:
         return parse
@@ -44,7 +44,9 @@ def _batch_parser(
 
 
 def read_columns(records: Records, split: str, fields: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """Fields in the order of the records; if not told which, all but the images and the errors of the magnitudes.
+    """Return fields in the order of the records.
+
+    If not told which, all but the images and the errors of the magnitudes.
 
     Shapes:
         ``id`` [N] str objects, ``label`` [N] int64 (-1 unknown), ``magnitudes`` and ``magnitude_errors`` [N, B]
@@ -94,7 +96,7 @@ def load_arrays(
 
 
 def steps_per_epoch(count: int, batch_size: int, least: int = 1) -> int:
-    """Whole batches in an epoch of `count` records, or `least`, for which records are repeated."""
+    """Return whole batches in an epoch of `count` records, or `least`, for which records are repeated."""
     return max(count // batch_size, least)
 
 
@@ -113,7 +115,7 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
     held: Held | None = None,
     least_steps: int = 1,
 ) -> tf.data.Dataset:
-    """Shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
+    """Return shuffled, augmented batches of the epochs ``first, …, last - 1``, each of `steps_per_epoch` batches.
 
     An epoch holds every record once, or with more `least_steps` as often as they take; what does not fill a batch is
     left out (another part each epoch).
@@ -215,7 +217,7 @@ def compiled(augment: Chain, size: int) -> Callable[[tf.Tensor, tf.Tensor], tf.T
 
 @functools.cache
 def _has_xla() -> bool:
-    """Whether this TensorFlow can compile for the processor within a pipeline."""
+    """Return whether this TensorFlow can compile for the processor within a pipeline."""
     double = tf.function(lambda number: number + number, jit_compile=True, autograph=False)
     try:
         return int(tf.data.Dataset.from_tensors(1).map(double).get_single_element()) == 2
@@ -240,7 +242,7 @@ def evaluation_batches(
     select: np.ndarray | None = None,
     part: tuple[int, int] = WHOLE,
 ) -> tf.data.Dataset:
-    """Batches in the order of the records; the last one is filled up with copies that weigh nothing.
+    """Return batches in the order of the records; the last one is filled up with copies that weigh nothing.
 
     Shapes:
         (flux [batch_size, size, size, B] float32, dict of fields, weight [batch_size] float32: 1 or 0)

@@ -20,7 +20,7 @@ class Groups:
         self.counts = self.counts[member_of]
 
     def partners(self, rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """For each row another of its group, each as likely as the others; the row itself where it is alone.
+        """Return for each row another of its group, each as likely as the others; the row itself where it is alone.
 
         Shapes:
             rows [n], draws [n], uniform in [0, 1) -> [n] int64

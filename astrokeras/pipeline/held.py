@@ -54,6 +54,6 @@ def hold(records: Records, batch_size: int, select: np.ndarray | None = None) ->
 
 
 def buffer_size(records: Records, batch_size: int) -> int:
-    """How many records are shuffled at a time."""
+    """Return how many records are shuffled at a time."""
     record_bytes = 4 * records.size**2 * len(records.bands)
     return max(_BUFFER_BYTES // record_bytes, 4 * batch_size)

@@ -13,7 +13,7 @@ Parser = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 
 def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
-    """How `field` is stored; see the schema in `records/`."""
+    """Return how `field` is stored; see the schema in `records/`."""
     if field in ("magnitudes", "magnitude_errors"):
         return tf.io.FixedLenFeature([len(records.bands)], tf.float32)
     if field == "label" or field in records.integer_columns:
@@ -25,7 +25,7 @@ def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
 
 
 def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtype: tf.DType) -> tf.Tensor:
-    """Pixels from bytes, cropped around the centre (rounded towards the origin for an odd difference).
+    """Return pixels from bytes, cropped around the centre (rounded towards the origin for an odd difference).
 
     With a margin there are so many pixels more at each edge, or as many as the records have at all of them.
 

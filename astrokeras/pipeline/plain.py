@@ -22,7 +22,7 @@ def plain_batches(
     records: Records, split: str, batch_size: int, *, fields: Sequence[str] = ("label",), size: int | None = None,
     augment: Chain | None = None, shuffle: bool = False, seed: int = 0,
 ) -> tf.data.Dataset:  # fmt: skip
-    """One pass over a split; the last batch may be smaller. See `astrokeras.Records.dataset`.
+    """Return one pass over a split; the last batch may be smaller. See `astrokeras.Records.dataset`.
 
     Shapes:
         (flux [N, size, size, B] float32, dict of fields)
@@ -57,7 +57,7 @@ def _keys(seed: int) -> tf.data.Dataset:
 def load_fields(
     records: Records, split: str, fields: Sequence[str], *, select: np.ndarray | None = None, size: int | None = None
 ) -> dict[str, Any]:
-    """Fields of a selection that fits in memory, in the order of the records; the pixels are called ``flux``.
+    """Return fields of a selection that fits in memory, in the order of the records; the pixels are called ``flux``.
 
     Shapes:
         ``flux`` [N, size, size, B] float32, ``id`` [N] str, as `parsing.parser` has the others

@@ -15,7 +15,7 @@ INPUT_ERRORS = (
 
 
 def selected(records: Records, split: str, select: np.ndarray | None) -> int:
-    """How many records are taken.
+    """Return how many records are taken.
 
     Raises:
         ValueError: the mask is not one boolean a record.
@@ -31,7 +31,7 @@ def selected(records: Records, split: str, select: np.ndarray | None) -> int:
 
 
 def shards_of(records: Records, split: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """The paths of the shards, which may be read, and the position of each one's first record within the split."""
+    """Check the shards; return their paths, and the position of each one's first record within the split."""
     check_framing(records, split)
     paths = tf.constant(records.shards(split), tf.string)
     firsts = np.cumsum([0, *records.shard_lengths(split)])[:-1]

@@ -34,23 +34,23 @@ class Source(Protocol):
     size: int
 
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
-        """Whole columns of a split, [N, ...] each, in the order of the records."""
+        """Return whole columns of a split, [N, ...] each, in the order of the records."""
 
     def add(self, field: str, columns: Mapping[str, np.ndarray]) -> None:
-        """Return a further field for the batches to come: by split [N, ...], in the order of the records.
+        """Take a further field for the batches to come: by split [N, ...], in the order of the records.
 
         Of a field that was added before, the splits given are replaced.
         """
 
     def group(self, codes: Mapping[str, np.ndarray]) -> None:
-        """Says which stamps are a group, by split: those of the same code, integers [N], in the order of the records.
+        """Say which stamps are a group, by split: those of the same code, integers [N], in the order of the records.
 
         From then on `PARTNER` can be asked for: the unaltered stamp of another of the group, drawn anew for each
         example as its ``draws`` are; the stamp itself where it is alone.
         """
 
     def has(self, field: str, split: str) -> bool:
-        """Whether the field was added for this split."""
+        """Return whether the field was added for this split."""
 
     def chosen(self, select: np.ndarray, least_steps: int = 1) -> Self:
         """Return a source that trains on some records alone; what is added to either is known to both.
@@ -61,13 +61,13 @@ class Source(Protocol):
         """
 
     def steps(self, batch_size: int) -> int:
-        """Batches in an epoch of the training split."""
+        """Return batches in an epoch of the training split."""
 
     def training(
         self, epoch: int, batch_size: int, fields: Sequence[str], n_draws: int, seed: int, first_step: int = 0,
         epochs: int = 1,
     ) -> Any:  # fmt: skip
-        """Shuffled batches of one epoch of the training split, or of several, for `keras.Model.fit`.
+        """Return shuffled batches of one epoch of the training split, or of several, for `keras.Model.fit`.
 
         With `first_step` those from that step on, exactly as they follow in the whole epoch. The field `POSITION` is
         the place of each stamp in its split, [N] integers.
@@ -77,12 +77,12 @@ class Source(Protocol):
         """
 
     def evaluation(self, split: str, batch_size: int, fields: Sequence[str], n_draws: int, seed: int) -> Any:
-        """Batches in the order of the records, for `keras.Model.evaluate`; the same draws each time."""
+        """Return batches in the order of the records, for `keras.Model.evaluate`; the same draws each time."""
 
     def stamps(
         self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
     ) -> Iterator[tuple[np.ndarray, Mapping[str, np.ndarray]]]:
-        """Stamps [n, S, S, B] in the order of the records with the fields, as arrays, without padding."""
+        """Yield stamps [n, S, S, B] in the order of the records with the fields, as arrays, without padding."""
 
 
 def no_field(records: Records, field: str, known: Sequence[str]) -> AstrokerasError:

@@ -19,12 +19,12 @@ from astrokeras.pipeline.dataset import (
 )
 from astrokeras.pipeline.groups import Groups
 from astrokeras.pipeline.held import Held, hold
-from astrokeras.pipeline.lookup import Lookup
 from astrokeras.pipeline.parsing import parser
 from astrokeras.pipeline.shards import selected
 from astrokeras.pipeline.source import PARTNER, POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS
 from astrokeras.records.directory import Records
+from astrokeras.records.reader import Reader
 
 # What distinguishes the draws of the tasks from those of the augmentation, and of validation from training.
 _TRAINING, _VALIDATION, _TRAINING_PARTNERS, _VALIDATION_PARTNERS = range(1, 5)
@@ -72,7 +72,8 @@ class Stream:
         self.size = check_size(records, size)
         self.augment = augment
         self.added: dict[str, dict[str, np.ndarray]] = {}
-        self.groups: dict[str, tuple[Groups, Lookup]] = {}
+        self.groups: dict[str, Groups] = {}
+        self._reader = Reader(records)
         self._held: dict[int, Held | None] = {}
 
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
@@ -91,7 +92,9 @@ class Stream:
         Raises:
             AstrokerasError: a shard is damaged.
         """
-        self.groups = {split: (Groups(values), Lookup(self.records, split)) for split, values in codes.items()}
+        for split in codes:
+            self._reader.look_up(split)
+        self.groups = {split: Groups(values) for split, values in codes.items()}
 
     def has(self, field: str, split: str) -> bool:
         """See `Source.has`."""
@@ -122,11 +125,11 @@ class Stream:
         """Return the batches with `PARTNER` if it is asked for; drawn as in `_with_draws`."""
         if PARTNER not in fields:
             return batches
-        groups, lookup = self.groups[split]
+        groups = self.groups[split]
         parse = parser(self.records, ("image",), self.size)
 
         def look(positions: np.ndarray, draws: np.ndarray) -> np.ndarray:
-            return lookup(groups.partners(positions, draws))
+            return self._reader.at(split, groups.partners(positions, draws))
 
         def add(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             key = tf.random.fold_in(tf.constant([seed, stream], tf.int64), step)
@@ -207,5 +210,5 @@ class Stream:
 
 
 def _as_inputs(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """For Keras, which would take a dictionary alone for the inputs too, but not under every strategy."""
+    """Return for Keras, which would take a dictionary alone for the inputs too, but not under every strategy."""
     return batches.map(lambda batch: (batch,)).prefetch(2)

@@ -159,7 +159,7 @@ class Records:
         return read_objects(self, split)
 
     def shards(self, split: str) -> list[str]:
-        """Paths of one split's files, in order."""
+        """Return paths of one split's files, in order."""
         return [str(self.path / shard["file"]) for shard in self._split(split)["shards"]]
 
     def shard_lengths(self, split: str) -> list[int]:

@@ -34,7 +34,7 @@ def encode(features: Mapping[str, Value]) -> bytes:
 
 
 def _payload(value: Value) -> tuple[int, bytes | np.ndarray, int]:
-    """Kind of list, content and number of bytes; arrays are copied but once, by `encode`."""
+    """Return kind of list, content and number of bytes; arrays are copied but once, by `encode`."""
     if isinstance(value, bytes):
         return _BYTES_LIST, value, len(value)
     if value.dtype == _FLOAT32:
@@ -49,7 +49,7 @@ def _payload(value: Value) -> tuple[int, bytes | np.ndarray, int]:
 
 @functools.lru_cache(maxsize=4096)
 def _head(name: str, kind: int, length: int) -> bytes:
-    """All that stands before the content of a feature; records of one data set differ little in it."""
+    """Return all that stands before the content of a feature; records of one data set differ little in it."""
     values = _tag(1, length)
     feature = _tag(kind, len(values) + length) + values
     key = _field(1, name.encode())

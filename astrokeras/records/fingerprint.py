@@ -8,14 +8,14 @@ import numpy as np
 
 
 def fingerprint(value: Any) -> str:
-    """SHA-256 of the value, the same in every process and on every machine."""
+    """Return SHA-256 of the value, the same in every process and on every machine."""
     digest = hashlib.sha256()
     _feed(digest, value)
     return digest.hexdigest()
 
 
 def _feed(digest: Any, value: Any) -> None:
-    """Every value with its kind and length before it, so that no two can look the same."""
+    """Add a value with its kind and length before it, so that no two can look the same."""
     if isinstance(value, np.generic):
         value = value.item()
     if dataclasses.is_dataclass(value):

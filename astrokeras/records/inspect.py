@@ -5,7 +5,7 @@ from typing import Any
 
 
 def describe(content: dict[str, Any]) -> str:
-    """Tables of splits, bands and rejects from the content of ``convert.json``."""
+    """Return tables of splits, bands and rejects from the content of ``convert.json``."""
     size, bands = content["size"], content["bands"]
     splits: dict[str, dict] = content["splits"]
     lines = [
@@ -47,7 +47,7 @@ def describe(content: dict[str, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Columns as wide as they need to be: the first to the left, numbers to the right."""
+    """Return columns as wide as they need to be: the first to the left, numbers to the right."""
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     return [

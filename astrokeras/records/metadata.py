@@ -1,55 +1,35 @@
 """The JSON files beside the shards: `convert.json` for astrokeras, the other two for TensorFlow Datasets."""
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from astrokeras.files import digest, digest_of, encode_json, write_atomically, write_json
 
 RECORDS_FORMAT = 2
 CONVERT_JSON = "convert.json"
 REJECTS = "rejects.ecsv"
 
 
-def encode_json(content: Any) -> bytes:
-    """Return the bytes of a JSON file; the same content always gives the same bytes."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return text.encode(errors="backslashreplace")  # names of files need not be text
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON under a temporary name, force it to the disk, and rename."""
-    text = encode_json(content)
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
 def signed(content: dict[str, Any]) -> dict[str, Any]:
     """Return the content of ``convert.json`` with the SHA-256 of all the rest of it."""
     rest = {key: value for key, value in content.items() if key != "sha256"}
-    return {**rest, "sha256": hashlib.sha256(encode_json(rest)).hexdigest()}
+    return {**rest, "sha256": digest_of(encode_json(rest))}
 
 
 def is_shard(path: Path) -> bool:
-    """Whether a file of a records directory is a shard, by its name."""
+    """Return whether a file of a records directory is a shard, by its name."""
     return ".tfrecord-" in path.name
 
 
 def describe_small_file(path: Path) -> dict[str, Any]:
-    """Name, size and SHA-256 of a file that stands beside the shards."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}
+    """Return name, size and SHA-256 of a file that stands beside the shards."""
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)}
 
 
-def fingerprint(shard_checksums: Iterable[str]) -> str:
-    """One checksum for a whole records directory."""
-    return hashlib.sha256("\n".join(shard_checksums).encode()).hexdigest()
+def fingerprint_of_shards(shard_checksums: Iterable[str]) -> str:
+    """Return one checksum for a whole records directory, from those of its shards in their order."""
+    return digest_of("\n".join(shard_checksums).encode())
 
 
 def write_tfds_files(
@@ -88,7 +68,8 @@ def write_tfds_files(
         },
     )
     if classes:
-        (directory / "label.labels.txt").write_text("".join(f"{c}\n" for c in classes), encoding="utf-8")
+        lines = "".join(f"{name}\n" for name in classes)
+        write_atomically(directory / "label.labels.txt", lambda path: path.write_text(lines, encoding="utf-8"))
     write_json(
         directory / "dataset_info.json",
         {

@@ -10,9 +10,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.files import sync
-from astrokeras.records.example import decode
-from astrokeras.records.tfrecord import read
+from astrokeras.files import write_atomically
+from astrokeras.records.reader import Reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,12 +40,12 @@ class Column:
 
 
 def magnitude_names(bands: Sequence[str]) -> list[str]:
-    """Names of the columns with the magnitudes, in the order of the bands."""
+    """Return names of the columns with the magnitudes, in the order of the bands."""
     return [f"magnitude_{band}" for band in bands]
 
 
 def carried_names(bands: Sequence[str], carried: Sequence[str]) -> dict[str, str]:
-    """Names in the table of the carried columns.
+    """Return names in the table of the carried columns.
 
     One that would be called as a column of the table's own, in whatever case, has ``catalog_`` before its name.
     """
@@ -65,14 +64,17 @@ def write_objects(path: Path, columns: Mapping[str, Column], shards: Iterable[Ma
     from pyarrow import parquet  # noqa: PLC0415 - workers, which need none, start faster without it
 
     schema = arrow_schema(columns)
-    with path.open("wb") as stream, parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
-        for group in _groups(shards):
-            writer.write_table(as_arrow(group, schema), row_group_size=ROWS_A_GROUP)
-    sync(path)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as stream, parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
+            for group in _groups(shards):
+                writer.write_table(as_arrow(group, schema), row_group_size=ROWS_A_GROUP)
+
+    write_atomically(path, write)
 
 
 def _groups(shards: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
-    """Shards together that have enough rows."""
+    """Yield shards together that have enough rows."""
     waiting: list[Mapping[str, np.ndarray]] = []
     rows = 0
     for shard in shards:
@@ -240,7 +242,7 @@ def columns_of_shard(records: "Records", split: str, path: Path) -> dict[str, np
     """
     carried = carried_names(records.bands, records.columns)
     needed = ("id", "label", "magnitudes", *carried)
-    examples = [{name: example[name] for name in needed} for example in decoded(path)]
+    examples = [{name: example[name] for name in needed} for example in Reader(records).examples_of(path.name)]
     count = len(examples)
     labels = np.array([int(example["label"][0]) for example in examples], dtype=np.int64)
     light = np.array([example["magnitudes"] for example in examples], np.float32).reshape(count, len(records.bands))
@@ -260,16 +262,3 @@ def _carried_values(examples: Sequence[Mapping[str, Any]], name: str, records: "
     if name in records.integer_columns:
         return np.array([example[name][0] for example in examples], dtype=np.int64)
     return np.array([np.frombuffer(example[name], "<f8")[0] for example in examples], dtype=np.float64)
-
-
-def decoded(path: Path) -> Iterator[dict[str, Any]]:
-    """Return the records of a shard.
-
-    Raises:
-        AstrokerasError: it is damaged.
-    """
-    try:
-        for record in read(path):
-            yield decode(record)
-    except ValueError as error:
-        raise AstrokerasError(f"{error}; convert the survey again") from None

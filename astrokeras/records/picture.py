@@ -13,7 +13,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import write_atomically
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
-from astrokeras.records.tfrecord import read
+from astrokeras.records.reader import Reader
 from astrokeras.survey.bands import band_thirds
 
 COLUMNS, ROWS, CELL, CAPTION = 12, 8, 96, 30
@@ -35,7 +35,7 @@ class Cell:
 
 
 def rgb(flux: np.ndarray, records: Records, balance: np.ndarray | None = None) -> np.ndarray:
-    """Stamps in colour: the reddest third of the bands as red, the middle one as green, the bluest as blue.
+    """Return stamps in colour: the reddest third of the bands as red, the middle one as green, the bluest as blue.
 
     Bands count in units of their sky noise, and the channels are balanced so that what is bright is grey on average
     over the stamps given, or by `balance`, which `white_balance` gave for others; NaN pixels look like sky. Display
@@ -71,7 +71,7 @@ def white_balance(flux: np.ndarray, records: Records) -> np.ndarray:
 
 
 def _channels(good: np.ndarray, records: Records) -> np.ndarray:
-    """Red, green and blue light in units of the sky noise."""
+    """Return red, green and blue light in units of the sky noise."""
     significance = (good - np.array(records.sky)) / np.array(records.noise)
     thirds = band_thirds(len(records.bands))
     return np.stack([significance[..., third].mean(axis=-1) for third in thirds], axis=-1)
@@ -134,7 +134,7 @@ def save_sheet(records: Records, path: Path, rows: Sequence[Sequence[Cell]]) -> 
 
 
 def describe_colours(records: Records) -> str:
-    """Which bands are shown in which colour."""
+    """Return which bands are shown in which colour."""
     bands = records.bands
     if records.unit == "display" and len(bands) == 3:
         shown = [(band,) for band in bands]
@@ -146,7 +146,10 @@ def describe_colours(records: Records) -> str:
 
 
 def scale_bar(records: Records) -> tuple[float, str]:
-    """Length of the bar in pixels of a stamp, at most half of it, and its text: 1, 2 or 5 times a power of ten."""
+    """Return length of the bar in pixels of a stamp, at most half of it, and its text.
+
+    1, 2 or 5 times a power of ten.
+    """
     scale, unit = (records.pixel_scale, "arcsec") if records.pixel_scale else (1.0, "pixels")
     longest = records.size / 2 * scale
     power = 10.0 ** np.floor(np.log10(longest))
@@ -172,7 +175,7 @@ def _cell(records: Records, example: dict, picture: np.ndarray) -> Cell:
 
 
 def _fitting(pen: ImageDraw.ImageDraw, text: str, width: float, *, end: bool = False) -> str:
-    """As much of the text's beginning (or end) as there is room for."""
+    """Return as much of the text's beginning (or end) as there is room for."""
     text = "".join(character if character.isprintable() else "?" for character in text)[:500]
     if pen.textlength(text) <= width:
         return text
@@ -182,14 +185,14 @@ def _fitting(pen: ImageDraw.ImageDraw, text: str, width: float, *, end: bool = F
 
 
 def _places(records: Records, seed: int) -> list[list[int]]:
-    """Random training records in record order, by rows of the sheet."""
+    """Return random training records in record order, by rows of the sheet."""
     count = records.count("train")
     chosen = np.sort(np.random.default_rng(seed).choice(count, min(COLUMNS * ROWS, count), replace=False)).tolist()
     return [chosen[start : start + COLUMNS] for start in range(0, len(chosen), COLUMNS)]
 
 
 def _places_by_class(records: Records, seed: int) -> list[list[int]]:
-    """Random training records of each class that has any, then of the unlabelled."""
+    """Return random training records of each class that has any, then of the unlabelled."""
     rng, labels = np.random.default_rng(seed), records.objects("train")["label"]
     labels = np.ma.filled(labels, "")
     rows = []
@@ -202,12 +205,5 @@ def _places_by_class(records: Records, seed: int) -> list[list[int]]:
 
 def _read(records: Records, chosen: set[int]) -> dict[int, dict]:
     """Return the training records at these places."""
-    examples, start = {}, 0
-    for name, length in zip(records.shards("train"), records.shard_lengths("train"), strict=True):
-        if not chosen.isdisjoint(range(start, start + length)):
-            try:
-                examples |= {i: decode(r) for i, r in enumerate(read(Path(name)), start) if i in chosen}
-            except ValueError as error:
-                raise AstrokerasError(f"{error}; convert the survey again") from None
-        start += length
-    return examples
+    positions = sorted(chosen)
+    return dict(zip(positions, map(decode, Reader(records).at("train", positions)), strict=True))

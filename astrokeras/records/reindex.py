@@ -8,9 +8,9 @@ import numpy as np
 
 from astrokeras.config import ConvertConfig, from_dict
 from astrokeras.errors import AstrokerasError
-from astrokeras.files import digest, write_atomically
+from astrokeras.files import digest, write_atomically, write_json
 from astrokeras.records.directory import Records
-from astrokeras.records.metadata import CONVERT_JSON, describe_small_file, signed, write_json
+from astrokeras.records.metadata import CONVERT_JSON, describe_small_file, signed
 from astrokeras.records.objects import (
     OBJECTS,
     UNITS,

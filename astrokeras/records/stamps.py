@@ -1,15 +1,13 @@
 """Single stamps, wherever in the shards they lie."""
 
-import functools
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
-from astrokeras.records.tfrecord import offsets, read_at
+from astrokeras.records.reader import Reader
 
 
 class Stamps:
@@ -27,8 +25,7 @@ class Stamps:
 
     def __init__(self, records: Records) -> None:
         self._shape = (records.size, records.size, len(records.bands))
-        self._paths = {Path(name).name: Path(name) for split in records.splits for name in records.shards(split)}
-        self._starts = functools.lru_cache(maxsize=64)(offsets)
+        self._reader = Reader(records)
 
     def flux(self, places: Iterable[tuple[str, int]]) -> np.ndarray:
         """Read the stamps at these places, each the name of a shard and a row within it.
@@ -42,12 +39,10 @@ class Stamps:
         return np.stack([self._one(str(shard), int(row)) for shard, row in places])
 
     def _one(self, shard: str, row: int) -> np.ndarray:
+        (record,) = self._reader.in_shard(shard, [row])
         try:
-            path = self._paths[shard]
-            start = self._starts(path)[row]
-            (record,) = read_at(path, [start])
             return np.frombuffer(decode(record)["image"], dtype="<f4").reshape(self._shape)
-        except (KeyError, IndexError):
-            raise AstrokerasError(f"there is no record {row} in shard {shard!r}; convert the survey again") from None
-        except (OSError, ValueError) as error:
-            raise AstrokerasError(f"{error}; convert the survey again") from None
+        except (KeyError, ValueError) as error:
+            raise AstrokerasError(
+                f"record {row} of {shard} holds no stamp: {error}; convert the survey again"
+            ) from None

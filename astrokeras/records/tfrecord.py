@@ -96,7 +96,7 @@ def read(path: Path) -> Iterator[bytes]:
 
 
 def offsets(path: str | Path) -> np.ndarray:
-    """Where each record of a file begins, in bytes, int64 ``[N]``; the data are not read.
+    """Return where each record of a file begins, in bytes, int64 ``[N]``; the data are not read.
 
     Raises:
         ValueError: the checksum of a length does not match, or the file ends within a record.

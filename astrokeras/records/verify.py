@@ -9,9 +9,10 @@ from astropy.table import Table
 from pyarrow import ArrowException, parquet
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import encode_json
 from astrokeras.records.directory import Records
 from astrokeras.records.framing import check_framing
-from astrokeras.records.metadata import CONVERT_JSON, REJECTS, describe_small_file, encode_json, is_shard, signed
+from astrokeras.records.metadata import CONVERT_JSON, REJECTS, describe_small_file, is_shard, signed
 from astrokeras.records.objects import OBJECTS, carried_names, columns_of_shard, magnitude_names
 from astrokeras.records.tfrecord import checksum
 
@@ -36,7 +37,7 @@ def _damaged(path: Path, mend: str = "convert the survey again") -> AstrokerasEr
 
 
 def _check_convert_json(records: Records) -> None:
-    """By its own checksum, and byte by byte: no blank has been changed either."""
+    """Compare the file with its own checksum, and byte by byte: no blank has been changed either."""
     path, content = records.path / CONVERT_JSON, records.content
     if content != signed(content) or path.read_bytes() != encode_json(content):
         raise _damaged(path)
@@ -66,7 +67,7 @@ def _check_shards(records: Records) -> None:
 
 
 def _check_rows(records: Records) -> None:
-    """Every row of the catalogue is in a shard or among the rejects."""
+    """Make sure that every row of the catalogue is in a shard or among the rejects."""
     content = records.content
     in_shards = sum(shard["records"] for split in content["splits"].values() for shard in split["shards"])
     counted, rejected = sum(records.counts.values()), sum(content["rejects"].values())
@@ -79,7 +80,7 @@ def _check_rows(records: Records) -> None:
 
 
 def _check_objects(records: Records) -> None:
-    """Return the table of objects says of every record, in order, what the shards say; older records have no table."""
+    """Make sure that the table of objects says what the shards say, in order; older records have no table."""
     path = records.path / OBJECTS
     if not any(file["file"] == OBJECTS for file in records.content["files"]):
         return
@@ -114,7 +115,7 @@ def _columns(records: Records) -> tuple[list[str], list[str]]:
 
 
 def _stored(records: Records) -> Iterator[tuple]:
-    """Return the same from the shards."""
+    """Yield the same from the shards."""
     whole, numbers = _columns(records)
     for split in records.splits:
         for name in map(Path, records.shards(split)):

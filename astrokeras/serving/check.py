@@ -43,7 +43,7 @@ def check_export(directory: Path, trained: Trained) -> None:
 
 
 def _draw_stamps(trained: Trained) -> np.ndarray:
-    """Noise about the sky with a round object in each stamp, and a missing pixel, ``[N, side, side, B]``."""
+    """Return noise about the sky with a round object in each stamp, and a missing pixel, ``[N, side, side, B]``."""
     stretch = trained.model.get_layer("encoder").get_layer("stretch")
     sky, noise = (100.0, 10.0) if stretch.kind == "display" else (np.array(stretch.sky), np.array(stretch.noise))
     rng, side = np.random.default_rng(0), trained.side
@@ -77,7 +77,7 @@ def _expected(trained: Trained, flux: np.ndarray) -> dict[str, dict[str, np.ndar
 
 
 def _difference(answer: np.ndarray | None, wanted: np.ndarray) -> str | None:
-    """In words, how an answer is not what was wanted."""
+    """Return in words how an answer is not what was wanted."""
     if answer is None:
         return "is missing"
     if answer.shape != wanted.shape:

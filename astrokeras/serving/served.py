@@ -69,5 +69,5 @@ class ServedModel(tf.Module):
 
 
 def _tells(target: Target) -> bool:
-    """Whether a target predicts the probabilities of its classes."""
+    """Return whether a target predicts the probabilities of its classes."""
     return isinstance(target, Class)

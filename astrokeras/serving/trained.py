@@ -111,7 +111,7 @@ def _describes_records(records: dict[str, Any]) -> bool:
 
 
 def _fits(model: keras.Model, n_bands: int, targets: dict[str, Target]) -> bool:
-    """Whether a model takes stamps of so many bands, and has a head for each target, as wide as that."""
+    """Return whether a model takes stamps of so many bands, and has a head for each target, as wide as that."""
     shape = model.input_shape
     if not (isinstance(shape, tuple) and len(shape) == 4 and (shape[0], shape[3]) == (None, n_bands)):
         return False

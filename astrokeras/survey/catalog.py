@@ -169,7 +169,10 @@ def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
 
 
 def _origin(column: str, origin: int | None) -> int:
-    """SExtractor's ``*_IMAGE`` positions count from 1; everything else from 0 unless ``--origin`` says otherwise."""
+    """Return SExtractor's ``*_IMAGE`` positions count from 1.
+
+    Everything else from 0 unless ``--origin`` says otherwise.
+    """
     if origin is not None:
         return origin
     return 1 if column.lower().endswith("_image") else 0
@@ -180,7 +183,7 @@ def _lower_names(names: str) -> tuple[str, ...]:
 
 
 def _ids(columns: Columns, names: str) -> np.ndarray:
-    """The ids; where several columns make one, their values with hyphens between, none where one of them is missing."""
+    """Return the ids, of several columns with hyphens between; none where one of them is missing."""
     parts = [as_text(columns.masked(name)) for name in names.split(",")]
     missing = np.logical_or.reduce([part == "" for part in parts])
     joined = parts[0]
@@ -190,7 +193,7 @@ def _ids(columns: Columns, names: str) -> np.ndarray:
 
 
 def _are_integers(ids: np.ndarray, column: MaskedColumn, config: ConvertConfig) -> bool:
-    """Whether ids are integers: numbers in the catalogue, or in a file without types written as numbers are."""
+    """Return whether ids are integers: numbers in the catalogue, or in a file without types written as numbers are."""
     if column.dtype.kind not in "iuf" and not is_untyped(config.catalog):
         return False
     given = ids[ids != ""]
@@ -201,7 +204,7 @@ def _are_integers(ids: np.ndarray, column: MaskedColumn, config: ConvertConfig) 
 
 
 def _photometry(columns: Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
-    """Magnitudes and errors ``[N, B]`` as they stand in the catalogue, or from its fluxes, and what they are from."""
+    """Return magnitudes and errors ``[N, B]``, as they stand or from fluxes, and what they are from."""
     bands = names_in_tables(config.bands, config.catalog_bands)
     if config.fluxes and not config.magnitudes:
         fluxes, used = columns.per_band(config.fluxes, (), bands, "--fluxes")
@@ -229,6 +232,6 @@ def _row_names(n: int) -> np.ndarray:
 
 
 def _without_marks(values: np.ndarray) -> np.ndarray:
-    """Magnitudes with every mark of a missing one (±99, infinity, masked) turned into NaN."""
+    """Return magnitudes with every mark of a missing one (±99, infinity, masked) turned into NaN."""
     with np.errstate(invalid="ignore"):
         return np.where(np.abs(values) < MISSING_MAGNITUDE, values, np.nan).astype(np.float32)

@@ -13,7 +13,7 @@ _ELEMENT = re.compile(r"(.+?)((?:\[\d{1,9}\])+)\Z")
 
 
 def as_text(column: MaskedColumn) -> np.ndarray:
-    """Values as text: whole numbers without a decimal point, no padding, empty where masked or NaN.
+    """Return values as text: whole numbers without a decimal point, no padding, empty where masked or NaN.
 
     Raises:
         UsageError: a row holds several values.
@@ -55,7 +55,7 @@ def _decoded(values: np.ndarray) -> np.ndarray:
 
 
 def split_element(name: str) -> tuple[str, str]:
-    """``PSFMAG[2]`` as ``PSFMAG`` and ``[2]``; any other name with nothing after it."""
+    """Return ``PSFMAG[2]`` as ``PSFMAG`` and ``[2]``; any other name with nothing after it."""
     match = _ELEMENT.match(name)
     return (match[1], match[2]) if match else (name, "")
 
@@ -84,7 +84,7 @@ def element_of(table: Table, name: str) -> MaskedColumn:
 
 
 def _element(cell: Any, places: tuple[int, ...]) -> Any:
-    """One element of a cell that holds an array; None where it is missing or the array has none there."""
+    """Return one element of a cell that holds an array; None where it is missing or the array has none there."""
     for place in places:
         if cell is None or np.ndim(cell) == 0 or place >= len(cell):
             return None
@@ -140,7 +140,7 @@ class Columns:
         return self._table[name if name in self._table.colnames else split_element(name)[0]].unit
 
     def carried(self, name: str, kept: np.ndarray) -> np.ndarray:
-        """Numbers as float64, NaN where missing; integers of which it would not hold every digit as int64."""
+        """Return numbers as float64, NaN where missing; integers of which it would not hold every digit as int64."""
         column = self.masked(name)
         if column.ndim != 1 or column.dtype.kind not in "iu":
             return self.numbers(name)
@@ -159,7 +159,7 @@ class Columns:
         return np.where(kept, values, 0).astype(np.int64)
 
     def numbers(self, name: str) -> np.ndarray:
-        """Numbers as float64, NaN where missing."""
+        """Return numbers as float64, NaN where missing."""
         column = self.masked(name)
         if column.ndim != 1:
             raise UsageError(
@@ -185,7 +185,7 @@ class Columns:
     def per_band(
         self, template: str | None, usual: tuple[str, ...], bands: tuple[str, ...], option: str
     ) -> tuple[np.ndarray, str]:
-        """``[N, B]`` values and the template found; all NaN and ``""`` where the catalogue has none."""
+        """Return ``[N, B]`` values and the template found; all NaN and ``""`` where the catalogue has none."""
         if template is None and usual:
             template = next((t for t in usual if all(self._has(t, band) for band in bands)), None)
         elif template and "{band}" not in template and len(bands) > 1:

@@ -63,7 +63,7 @@ class Stamps:
 
 
 def parse_cutting(config: ConvertConfig) -> Cutting:
-    """How `config` wants the stamps to be cut.
+    """Return how `config` wants the stamps to be cut.
 
     Raises:
         UsageError: options that cannot be read or contradict each other, or a package that they need is missing.
@@ -121,7 +121,7 @@ def read_field(cutting: Cutting, name: str) -> Field:
 
 
 def _bands(cutting: Cutting, unit: str) -> Iterator[_Band]:
-    """Return the bands of one field or object, with their place on the grid of the first."""
+    """Yield the bands of one field or object, with their place on the grid of the first."""
     reading = {"max_bytes": cutting.max_image_bytes, "hcompress": cutting.hcompress}
     with contextlib.ExitStack() as stack:
         images, *others = (
@@ -140,7 +140,9 @@ def _bands(cutting: Cutting, unit: str) -> Iterator[_Band]:
 
 
 def aligned_planes(cutting: Cutting, unit: str) -> Iterator[Plane]:
-    """The bands with their bad pixels hidden, all on the grid of the first; NaN where a shifted band has no pixels.
+    """Yield the bands with their bad pixels hidden, all on the grid of the first.
+
+    NaN where a shifted band has no pixels.
 
     Raises:
         ImageError: a band cannot be used, or would have to be resampled.
@@ -290,7 +292,7 @@ def _cut_band(cutting: Cutting, band: _Band, scale: float, x0: np.ndarray, y0: n
 def _cut_slabs(
     source: np.ndarray | Rows, x0: np.ndarray, y0: np.ndarray, size: int, out: np.ndarray, scale: float
 ) -> np.ndarray:
-    """As `cut`, reading no more rows than the windows need, and not many at once."""
+    """Cut as `cut` does, reading no more rows than the windows need, and not many at once."""
     height, width = source.shape
     bad = np.empty(len(out))
     in_order = isinstance(source, Rows) and source.in_order

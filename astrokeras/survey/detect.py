@@ -120,7 +120,10 @@ def _signal_to_noise(cutting: Cutting, detection: Detection, name: str) -> tuple
 
 
 def _above_background(plane: Plane, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Flux above the background, and 1 / the background's noise, float32 ``[H, W]``; both are 0 at bad pixels."""
+    """Return flux above the background, and 1 / the background's noise, float32 ``[H, W]``.
+
+    Both are 0 at bad pixels.
+    """
     with np.errstate(over="ignore"):
         pixels = np.array(plane.pixels[:], dtype=np.float32, order="C")
     bad = ~np.isfinite(pixels)
@@ -142,7 +145,7 @@ def _above_background(plane: Plane, scale: float) -> tuple[np.ndarray, np.ndarra
 
 
 def _extract(image: np.ndarray, bad: np.ndarray, detection: Detection) -> np.ndarray:
-    """SEP's objects; its buffers are made larger when they overflow, which changes no result."""
+    """Return SEP's objects; its buffers are made larger when they overflow, which changes no result."""
     while True:
         try:
             return sep.extract(image, detection.threshold, mask=bad, minarea=detection.min_area)

@@ -42,7 +42,7 @@ class Rows:
     mapped: MappedPlane | None = None
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Pixels ``[rows, W]``, in the file's own type unless they are scaled."""
+        """Return pixels ``[rows, W]``, in the file's own type unless they are scaled."""
         start, stop, _ = rows.indices(self.shape[0])
         with readable(self.path):
             if stop <= start:
@@ -148,7 +148,7 @@ class FitsFile:
         return shape
 
     def rows_of(self, hdu: Any, shape: tuple[int, ...], plane: int, asinh: Asinh | None = None) -> Rows:
-        """Plane number `plane` of an image of `shape`, its values on a linear scale if `asinh` is theirs."""
+        """Return plane number `plane` of an image of `shape`, its values on a linear scale if `asinh` is theirs."""
         index = tuple(int(i) for i in np.unravel_index(plane, shape[:-2])) if len(shape) > 2 else ()
         in_order = not isinstance(self._stream, Plain)
         if isinstance(hdu, fits.CompImageHDU):
@@ -178,7 +178,7 @@ class FitsFile:
         return Rows(self.path, shape[-2:], read, in_order)
 
     def _bytes(self, start: int, size: int) -> np.ndarray:
-        """Bytes of the file, mapped where it is a plain one."""
+        """Return bytes of the file, mapped where it is a plain one."""
         if isinstance(self._stream, Plain):
             return np.memmap(self._stream, np.uint8, "r", start, (size,)).view(np.ndarray)
         return self._stream.bytes_at(start, size)
@@ -207,7 +207,10 @@ class Image:
             return Astrometry(self.header, self.primary, self.file.hdus)
 
     def rows(self, plane: int, asinh: Asinh | None = None) -> Rows:
-        """Pixels of one of its planes, counted through all leading axes; brought from the scale `asinh` to flux."""
+        """Return pixels of one of its planes, counted through all leading axes.
+
+        Brought from the scale `asinh` to flux.
+        """
         with readable(self.file.path), self.file.explained():
             return self.file.rows_of(self.hdu, self.shape, plane, asinh)
 

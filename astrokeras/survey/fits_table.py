@@ -61,7 +61,10 @@ def _check(hdu: fits.BinTableHDU | fits.TableHDU, length: int, limit: int) -> No
 
 
 def _take_nulls(header: fits.Header) -> dict[int, Any]:
-    """The TNULL of each column by its number, taken out of the header: astropy compares them with scaled values."""
+    """Return the TNULL of each column by its number, taken out of the header.
+
+    Astropy compares them with scaled values.
+    """
     numbers = range(1, header.get("TFIELDS", 0) + 1)
     return {number: header.pop(f"TNULL{number}") for number in numbers if f"TNULL{number}" in header}
 
@@ -81,7 +84,10 @@ def _read_ascii(hdu: fits.TableHDU, nulls: dict[int, Any]) -> Table:
 
 
 def _take_scales(header: fits.Header) -> dict[int, tuple[float, float]]:
-    """TSCAL and TZERO of the columns of variable-length integers, taken out: astropy rounds what it scales there."""
+    """Return TSCAL and TZERO of the columns of variable-length integers, taken out.
+
+    Astropy rounds what it scales there.
+    """
     scales = {}
     for number in range(1, header.get("TFIELDS", 0) + 1):
         if re.match(r"\s*[01]?[PQ][BIJK]", str(header.get(f"TFORM{number}", ""))):

@@ -6,7 +6,7 @@ from astrokeras.errors import UsageError
 
 
 def magnitudes_from_fluxes(fluxes: np.ndarray, errors: np.ndarray, zero_point: float) -> tuple[np.ndarray, np.ndarray]:
-    """Magnitudes and their errors, NaN where a flux has none.
+    """Return magnitudes and their errors, NaN where a flux has none.
 
     m = zero point - 2.5 log10 f (Pogson 1856, MNRAS 17, 12); its error is 2.5 / ln 10 times that of f over f, to first
     order. A flux that is not positive has no magnitude, and neither has one whose error says that it was not measured:
@@ -24,7 +24,10 @@ def magnitudes_from_fluxes(fluxes: np.ndarray, errors: np.ndarray, zero_point: f
 
 
 def errors_from_ivars(ivars: np.ndarray) -> np.ndarray:
-    """Standard deviations of inverse variances; infinite where an inverse variance of 0 says that nothing was seen."""
+    """Return standard deviations of inverse variances.
+
+    Infinite where an inverse variance of 0 says that nothing was seen.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(ivars > 0, 1 / np.sqrt(ivars), np.where(np.isnan(ivars), np.nan, np.inf))
 

@@ -32,7 +32,9 @@ class Grid:
 
 
 def grid_shift(reference: Grid, other: Grid) -> tuple[int, int] | None:
-    """What to add to x and y on the reference grid to be at the same sky on the other; None where no whole pixels do.
+    """Return what to add to x and y on the reference grid to be at the same sky on the other.
+
+    None where no whole pixels do.
 
     Compared at 25 positions from corner to corner of the reference, distortions included.
 
@@ -71,7 +73,7 @@ def different_grids(reference: Grid, other: Grid, what: str, advice: str = "") -
 
 
 def _offsets(reference: Grid, other: Grid) -> np.ndarray | None:
-    """How far apart the two images are in x and y at 25 positions; None where their WCS cannot be compared."""
+    """Return how far apart the two images are in x and y at 25 positions; None where their WCS cannot be compared."""
     height, width = reference.shape
     x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)))
     one, two = reference.sky.native, other.sky.native
@@ -85,7 +87,7 @@ def _offsets(reference: Grid, other: Grid) -> np.ndarray | None:
 
 
 def _same_sphere(one: WCS, two: WCS) -> bool:
-    """Whether two WCS have the same longitude and latitude, whatever their projections and the order of the axes."""
+    """Return whether two WCS have the same longitude and latitude, in whatever projection and order of axes."""
 
     def sphere(wcs: WCS) -> tuple:
         kind = sorted(name.split("-")[0] for name in wcs.wcs.ctype)

@@ -56,7 +56,7 @@ class Plane:
 
 
 def is_display(path: str | Path) -> bool:
-    """Whether the file is a JPEG or PNG, whose values are display levels 0 to 255 and not fluxes."""
+    """Return whether the file is a JPEG or PNG, whose values are display levels 0 to 255 and not fluxes."""
     return str(path).lower().endswith(DISPLAY_SUFFIXES)
 
 

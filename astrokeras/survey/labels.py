@@ -33,7 +33,7 @@ def parse_label_names(pairs: Sequence[str]) -> dict[str, str]:
 def read_labels(
     column: MaskedColumn, kept: np.ndarray, names: Mapping[str, str]
 ) -> tuple[np.ndarray, tuple[str, ...], str]:
-    """Class indices, the classes' names among the `kept` rows, and a line about rows without a class.
+    """Return class indices, the classes' names among the `kept` rows, and a line about rows without a class.
 
     Negative, empty, NaN and masked is unlabelled, unless `names` names it. With names the classes are in their order.
 

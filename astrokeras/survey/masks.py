@@ -30,7 +30,7 @@ class Companion:
     bits: int | None = None
 
     def planes(self, unit: str, **reading: object) -> Iterator[Plane]:
-        """Return the companions of the bands of one field or object, one after the other.
+        """Yield the companions of the bands of one field or object, one after the other.
 
         Raises:
             ImageError: ``no_weight`` or ``no_mask``, and why.
@@ -41,7 +41,7 @@ class Companion:
             raise ImageError(f"no_{self.kind}", str(error)) from None
 
     def bad(self, pixels: np.ndarray) -> np.ndarray:
-        """Where these pixels of the companion say that the image is bad."""
+        """Return where these pixels of the companion say that the image is bad."""
         if self.kind == "weight":
             return ~(pixels > 0)
         if self.bits is None:

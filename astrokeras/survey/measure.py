@@ -44,7 +44,10 @@ class Measured:
     shapes: dict[str, np.ndarray]
 
     def magnitudes(self, zero_point: float) -> tuple[np.ndarray, np.ndarray]:
-        """``zero_point − 2.5 log10(flux)`` and its error, float32 ``[N, B]``; NaN below a signal-to-noise of 1."""
+        """Return ``zero_point − 2.5 log10(flux)`` and its error, float32 ``[N, B]``.
+
+        NaN below a signal-to-noise of 1.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
             seen = self.flux >= MIN_SIGNAL_TO_NOISE * self.flux_error
             magnitude = np.where(seen, zero_point - 2.5 * np.log10(self.flux), np.nan)
@@ -74,7 +77,7 @@ def measure(stamps: np.ndarray, x: np.ndarray, y: np.ndarray, noise_floor: float
 def measure_stamp(
     stamp: np.ndarray, x: float, y: float, noise_floor: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]] | None:
-    """Flux ``[B]``, its error ``[B]`` and the `SHAPES` of the object at x and y; None where there is none."""
+    """Return flux ``[B]``, its error ``[B]`` and the `SHAPES` of the object at x and y; None where there is none."""
     bands = np.ascontiguousarray(np.moveaxis(stamp, -1, 0), dtype=np.float64)
     good = np.isfinite(bands)
     border = good & _border(stamp.shape[0])
@@ -119,7 +122,9 @@ def _border(size: int) -> np.ndarray:
 
 
 def _sky(bands: np.ndarray, where: np.ndarray, noise_floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Level and noise ``[B, 1, 1]`` of the pixels `where`, and how many they are ``[B]``; NaN where they are too few.
+    """Return level and noise ``[B, 1, 1]`` of the pixels `where`, and how many they are ``[B]``.
+
+    NaN where they are too few.
 
     Mean and standard deviation within three deviations of the median: on images in whole numbers a median moves in
     steps, which the area of an aperture multiplies.
@@ -147,7 +152,10 @@ def _sum_of_bands(bands: np.ndarray, noise: np.ndarray, good: np.ndarray) -> np.
 
 
 def _central(objects: np.ndarray, segments: np.ndarray, x: float, y: float) -> int:
-    """Number of the segment at x and y, otherwise of the nearest object within `SEARCH_RADIUS`; 0 where none is."""
+    """Return number of the segment at x and y, otherwise of the nearest object within `SEARCH_RADIUS`.
+
+    0 where none is.
+    """
     column, row = round(x), round(y)
     if 0 <= row < segments.shape[0] and 0 <= column < segments.shape[1] and segments[row, column]:
         return int(segments[row, column])
@@ -159,7 +167,9 @@ def _central(objects: np.ndarray, segments: np.ndarray, x: float, y: float) -> i
 
 
 def _symmetric(bands: np.ndarray, usable: np.ndarray, x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
-    """The bands with pixels that are not `usable` replaced by those opposite x and y; 0 where these are not either.
+    """Return the bands with pixels that are not `usable` replaced by those opposite x and y.
+
+    0 where these are not either.
 
     Returns:
         The bands, and which pixels became 0.

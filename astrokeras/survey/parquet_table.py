@@ -19,7 +19,9 @@ _ASTROPY, _VOTABLE = b"table_meta_yaml", b"IVOA.VOTable-Parquet.content"
 
 
 def read_parquet(path: Path, limit: int) -> Table:
-    """The table in a file, or in all the files of a directory; what its folders are called (``field=A``) is a column.
+    """Return the table in a file, or in all the files of a directory.
+
+    What its folders are called (``field=A``) is a column.
 
     Raises:
         ValueError: it takes more than `limit` bytes.
@@ -52,7 +54,10 @@ def read_parquet(path: Path, limit: int) -> Table:
 
 
 def parquet_files(directory: Path) -> list[Path]:
-    """The files of a data set in a directory and the directories in it; names that begin with . or _ are no data."""
+    """Return the files of a data set in a directory and the directories in it.
+
+    Names that begin with . or _ are no data.
+    """
     inside = (file for file in directory.rglob("*.parquet") if file.is_file())
     return [file for file in inside if not any(part[0] in "._" for part in file.relative_to(directory).parts)]
 
@@ -111,7 +116,7 @@ def _column(column: "pa.ChunkedArray", limit: int) -> Column:
 
 
 def _from_decimal(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Integers where they fit 64 bits, so that every digit of an id stays; otherwise the nearest floats."""
+    """Return integers where they fit 64 bits, so that every digit of an id stays; otherwise the nearest floats."""
     import pyarrow as pa  # noqa: PLC0415
 
     for kind in (pa.int64(), pa.uint64()) if column.type.scale <= 0 else ():
@@ -123,7 +128,7 @@ def _from_decimal(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
 
 
 def _from_dictionary(column: "pa.ChunkedArray", limit: int) -> Column:
-    """Text as text, bytes as the text in UTF-8 that they are."""
+    """Return text as text, bytes as the text in UTF-8 that they are."""
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     words = [_objects(chunk.dictionary.to_pylist() or [""]) for chunk in chunks]
     size = max((words_here.dtype.itemsize for words_here in words), default=0) * len(column)
@@ -136,7 +141,7 @@ def _from_dictionary(column: "pa.ChunkedArray", limit: int) -> Column:
 
 
 def _from_lists(column: "pa.ChunkedArray") -> Column:
-    """Arrays ``[N, M]`` where all rows are as long, masked where a value is absent; otherwise one list a row."""
+    """Return arrays ``[N, M]`` where all rows are as long, masked where a value is absent; otherwise one list a row."""
     cells = column.to_pylist()
     arrays = [None if cell is None else np.ma.masked_array(*_values(cell)) for cell in cells]
     lengths = {array.shape for array in arrays if array is not None}
@@ -161,7 +166,7 @@ def _values(cell: list) -> tuple[np.ndarray, np.ndarray | bool]:
 
 
 def _objects(values: list) -> np.ndarray:
-    """Text, and bytes as the text in UTF-8 that they are; whatever else Parquet holds as it is, one a row."""
+    """Return text, and bytes as the text in UTF-8 that they are; whatever else Parquet holds as it is, one a row."""
     values = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
     if all(isinstance(value, str | None) for value in values):
         return np.array(["" if value is None else value for value in values], dtype=str)

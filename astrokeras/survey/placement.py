@@ -43,16 +43,16 @@ class Field:
         return float(np.sqrt(np.prod(proj_plane_pixel_scales(self.wcs)))) * 3600
 
     def to_pixels(self, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """0-based x and y of ICRS positions in degrees; NaN where the projection has no answer."""
+        """Return 0-based x and y of ICRS positions in degrees; NaN where the projection has no answer."""
         return sky.to_pixels(self.wcs, ra, dec)
 
     def to_sky(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """ICRS degrees of 0-based pixel positions."""
+        """Return ICRS degrees of 0-based pixel positions."""
         return sky.to_sky(self.wcs, x, y)
 
 
 def assign_fields(fields: Sequence[Field], ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-    """Index of the field in which each object lies deepest, -1 where it lies in none.
+    """Return index of the field in which each object lies deepest, -1 where it lies in none.
 
     Depth is the distance in pixels to the nearest edge; of equal depths the first field wins. A field's WCS is asked
     only for the objects within the circle around it, which a tree of unit vectors finds.
@@ -81,7 +81,10 @@ def assign_fields(fields: Sequence[Field], ra: np.ndarray, dec: np.ndarray) -> n
 
 
 def depth_in(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Distance in pixels from each position to the nearest edge pixel of an image of `shape`; negative beyond."""
+    """Return distance in pixels from each position to the nearest edge pixel of an image of `shape`.
+
+    Negative beyond.
+    """
     return np.minimum.reduce([x, y, shape[1] - 1 - x, shape[0] - 1 - y])
 
 

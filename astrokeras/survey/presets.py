@@ -86,7 +86,7 @@ def _problem(options: dict[str, Any], source: Any) -> str | None:
 
 
 def with_survey(config: ConvertConfig) -> ConvertConfig:
-    """`config` with what its survey knows fitted to what else is asked for.
+    """Return `config` with what its survey knows fitted to what else is asked for.
 
     Where ``--images`` is only a directory the survey's own file names are added to it, those of weights and masks too
     if there are any. Of some of its bands only those are taken. Without a catalogue, and where magnitudes are measured,
@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
 
 
 def _with_templates(config: ConvertConfig, own: dict[str, Any], kept: set[str]) -> ConvertConfig:
-    """`config` with templates for a directory, and without the survey's weights and masks where there are none."""
+    """Return `config` with templates for a directory, without the survey's weights and masks if there are none."""
     changes: dict[str, Any] = {}
     directory, at_home = "", "images" in kept
     if "{" not in config.images and Path(config.images).is_dir():

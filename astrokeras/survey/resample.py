@@ -39,7 +39,7 @@ def cut_resampled(
     out: np.ndarray,
     scale: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `stamps.cut`, of windows (sorted by row) on the grid `reference`, from pixels on `grid`; both have a WCS.
+    """Cut windows (sorted by row) on the grid `reference` from pixels on `grid`, as `stamps.cut`; both have a WCS.
 
     NaN and infinite pixels make every pixel NaN that the kernel reaches from them, and so does the edge of the image.
 
@@ -81,7 +81,7 @@ def _resample(pixels: np.ndarray, wcs_in: HighLevelWCSWrapper, wcs_out: HighLeve
 
 
 def _boxes(grid: Grid, reference: Grid, x0: np.ndarray, y0: np.ndarray, size: int) -> np.ndarray:
-    """Left, right, bottom and top of the pixels that each window needs, ``[N, 4]``, right and top exclusive."""
+    """Return left, right, bottom and top of the pixels that each window needs, ``[N, 4]``, right and top exclusive."""
     steps = np.linspace(-KERNEL_REACH, size - 1 + KERNEL_REACH, 5)
     x, y = x0[:, None, None] + steps[None, None, :], y0[:, None, None] + steps[None, :, None]
     x, y = (axis.reshape(len(x0), -1) for axis in np.broadcast_arrays(x, y))
@@ -120,7 +120,7 @@ class _Shifted(BaseWCSWrapper):
         return 2
 
     def pixel_to_world_values(self, *pixels: np.ndarray) -> tuple[np.ndarray, ...]:
-        """As the interface has it, of pixels from this first one."""
+        """Convert as the interface has it, of pixels from this first one."""
         moved = (np.asarray(axis) + first for axis, first in zip(pixels, self._first, strict=True))
         return self._wcs.pixel_to_world_values(*moved)
 

@@ -51,7 +51,7 @@ def _first_wrong(suffix: str, texts: list[str]) -> str | None:
 
 
 def _come_back(suffix: str, texts: list[str], *, names: bool = False) -> bool:
-    """Whether cells (or names of columns) with these texts are read back as they are."""
+    """Return whether cells (or names of columns) with these texts are read back as they are."""
     if not all(_is_unicode(text) and "\0" not in text for text in texts):
         return False
     if suffix == ".fits":

@@ -74,7 +74,7 @@ class Scaling:
         return values
 
     def _blank(self, stored: np.ndarray) -> np.ndarray | None:
-        """Where stored numbers are undefined, compared as integers; None where none is."""
+        """Return where stored numbers are undefined, compared as integers; None where none is."""
         blank = None
         for number in self.blanks:
             here = stored == number
@@ -118,7 +118,7 @@ class Asinh:
     offset: float
 
     def flux(self, values: np.ndarray) -> np.ndarray:
-        """Flux, float32, of asinh-scaled values; infinite where it is beyond float32."""
+        """Return flux, float32, of asinh-scaled values; infinite where it is beyond float32."""
         with np.errstate(over="ignore", invalid="ignore"):
             flux = self.offset + 2 * self.softening * np.sinh(np.asarray(values, dtype=np.float64) / POGSON)
             return flux.astype(np.float32)

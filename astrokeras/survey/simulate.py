@@ -5,7 +5,6 @@ catalogue has gaps. The same options give the same bytes.
 """
 
 import functools
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from astrokeras.config import SimulateConfig, as_dict
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import CannotWrite, write_json
 from astrokeras.survey.out import check_out_is_not_here
 from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure
 from astrokeras.survey.simulation.render import depth, render
@@ -62,7 +62,7 @@ def simulate(config: SimulateConfig, progress: Progress = iter) -> dict[str, int
         (partial / "images").mkdir(parents=True)
         counts = _write(config, partial, progress)
         partial.replace(out.absolute())
-    except OSError as error:
+    except (OSError, CannotWrite) as error:
         raise AstrokerasError(f"cannot write {out}: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -110,7 +110,7 @@ def _write(config: SimulateConfig, out: Path, progress: Progress) -> dict[str, i
             table[f"MAG_AUTO_{band}"][mine], table[f"MAGERR_AUTO_{band}"][mine] = measured
     table.write(out / "catalog.fits")
     options = {name: value for name, value in as_dict(config).items() if name != "out"}
-    (out / "simulate.json").write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "simulate.json", options)
     detected = np.any([table[f"MAG_AUTO_{band}"] != MISSING for band in config.bands], axis=0)
     return {
         "fields": config.fields,
@@ -128,7 +128,7 @@ def _rng(config: SimulateConfig, *stream: int) -> np.random.Generator:
 def _positions(
     rng: np.random.Generator, fields: list[Field], config: SimulateConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places spread evenly over the tiles, and `OFF_IMAGES` of them beside the tiles, at random rows."""
+    """Return places spread evenly over the tiles, and `OFF_IMAGES` of them beside the tiles, at random rows."""
     corners = np.concatenate([field.wcs.calc_footprint(axes=(config.size,) * 2) for field in fields])
     (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
     inside = np.empty((0, 2))

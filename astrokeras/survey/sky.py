@@ -36,7 +36,7 @@ _HARMLESS = frozenset((
 
 
 def to_sky(wcs: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ICRS degrees of pixel positions; NaN where the projection has no answer."""
+    """Return ICRS degrees of pixel positions; NaN where the projection has no answer."""
     longitude, latitude = native_to_sky(wcs, x, y)
     frame = _frame(wcs)
     if isinstance(frame, ICRS):
@@ -46,7 +46,7 @@ def to_sky(wcs: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def to_pixels(wcs: WCS, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel positions of ICRS degrees; NaN where the projection has no answer."""
+    """Return pixel positions of ICRS degrees; NaN where the projection has no answer."""
     frame = _frame(wcs)
     if not isinstance(frame, ICRS):
         place = SkyCoord(ra, dec, unit="deg").transform_to(frame).spherical
@@ -55,7 +55,7 @@ def to_pixels(wcs: WCS, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np
 
 
 def native_to_sky(wcs: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Degrees along the longitude and latitude that the WCS itself has."""
+    """Return degrees along the longitude and latitude that the WCS itself has."""
     with _quiet():
         world = wcs.all_pix2world(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64), 0)
     return np.asarray(world[wcs.wcs.lng]), np.asarray(world[wcs.wcs.lat])
@@ -127,7 +127,7 @@ class Astrometry:
         return any(map(claims_sky, self._headers))
 
     def same_text(self, other: "Astrometry") -> bool:
-        """Whether all that could have a part in the WCS is the same to the letter."""
+        """Return whether all that could have a part in the WCS is the same to the letter."""
         return self is other or (not self._in_tables and not other._in_tables and self._text == other._text)
 
     @functools.cached_property
@@ -242,7 +242,7 @@ def _said(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what astropy has to say about headers that break a standard."""
+    """Hold back what astropy has to say about headers that break a standard."""
     disabled, log.disabled = log.disabled, True
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -15,22 +15,22 @@ MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
 
 def window_start(position: np.ndarray, size: int) -> np.ndarray:
-    """First pixel of each window along one axis (0-based; may be negative at an edge)."""
+    """Return first pixel of each window along one axis (0-based; may be negative at an edge)."""
     return np.ceil(np.asarray(position, dtype=np.float64) - size / 2).astype(np.int64)
 
 
 def inside(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Whether each position lies on a pixel of an image of `shape` ``(height, width)``; NaN does not."""
+    """Return whether each position lies on a pixel of an image of `shape` ``(height, width)``; NaN does not."""
     return (x >= -0.5) & (y >= -0.5) & (x < shape[1] - 0.5) & (y < shape[0] - 0.5)
 
 
 def fits_inside(x: np.ndarray, y: np.ndarray, size: int, shape: tuple[int, int]) -> np.ndarray:
-    """Whether the whole window of each (finite) position lies on the image."""
+    """Return whether the whole window of each (finite) position lies on the image."""
     return windows_inside(window_start(x, size), window_start(y, size), size, shape)
 
 
 def windows_inside(x0: np.ndarray, y0: np.ndarray, size: int, shape: tuple[int, int]) -> np.ndarray:
-    """Whether each window, given by its first column and row, lies on the image as a whole."""
+    """Return whether each window, given by its first column and row, lies on the image as a whole."""
     return (x0 >= 0) & (y0 >= 0) & (x0 + size <= shape[1]) & (y0 + size <= shape[0])
 
 
@@ -112,7 +112,7 @@ def slabs(y0: np.ndarray, size: int, max_rows: int | None) -> Iterator[slice]:
 
 
 def sky_level_and_noise(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Robust sky of each stamp and band from its border, an eighth of the stamp wide.
+    """Return robust sky of each stamp and band from its border, an eighth of the stamp wide.
 
     Args:
         stamps: ``[N, H, W, B]``; NaN pixels are left out.
@@ -138,7 +138,7 @@ def sky_level_and_noise(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _median_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median and median absolute deviation along the last axis, which is sorted.
+    """Return median and median absolute deviation along the last axis, which is sorted.
 
     The k values nearest to the median stand side by side, so that the k-th smallest deviation is the least, over all
     runs of k values, of the larger deviation of a run's two ends.

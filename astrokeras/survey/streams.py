@@ -76,7 +76,7 @@ class _Careful:
             self.stop("unreadable_image", f"{said!r}, expected {expected}")
 
     def bytes_at(self, start: int, size: int) -> np.ndarray:
-        """Bytes of the file that are no header."""
+        """Return bytes of the file that are no header."""
         self.seek(start)
         parts = []
         while size > 0 and (part := super().read(size)):  # one read of a file gives 2 GiB at most

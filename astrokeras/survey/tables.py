@@ -8,6 +8,7 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.survey.fits_table import read_fits
 from astrokeras.survey.parquet_table import parquet_files, read_parquet
 from astrokeras.survey.text_table import read_text
@@ -90,7 +91,7 @@ def _starts_as_fits(path: Path) -> bool:
 
 
 def is_table(text: str) -> bool:
-    """Whether `text` is the name of a table, by its suffix."""
+    """Return whether `text` is the name of a table, by its suffix."""
     try:
         return bool(_kind(Path(text)))
     except UsageError:
@@ -98,7 +99,7 @@ def is_table(text: str) -> bool:
 
 
 def is_untyped(path: str | Path) -> bool:
-    """Whether a table's format knows no types, so that an integer and text that looks like one are the same."""
+    """Return whether a table's format knows no types, so that an integer and text that looks like one are the same."""
     return _kind(Path(path)) in ("csv", "tsv") or (_kind(Path(path)) == "text" and not _starts_as_fits(Path(path)))
 
 
@@ -109,19 +110,22 @@ def check_table_suffix(path: str | Path) -> None:
 
 
 def write_table(table: Table, path: str | Path) -> None:
-    """Write a table under a temporary name beside `path`, then rename; the suffix gives the format."""
+    """Write a table whole or not at all; the suffix gives the format, and directories are made.
+
+    Raises:
+        UsageError: the suffix is that of no format that can be written.
+        CannotWrite: `path` is as it was.
+
+    Example:
+        >>> write_table(Table({"id": ["a"], "z": [0.1]}), "/tmp/found/a.csv")  # doctest: +SKIP
+    """
     path = Path(path)
     check_table_suffix(path)
-    temporary = path.with_name(f".{path.name}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        table.write(temporary, overwrite=True, **_WRITERS[path.suffix.lower()])
-        temporary.replace(path)
     except OSError as error:
-        raise AstrokerasError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        if temporary.is_file():
-            temporary.unlink()
+        raise CannotWrite(path, error) from None
+    write_atomically(path, lambda temporary: table.write(temporary, overwrite=True, **_WRITERS[path.suffix.lower()]))
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

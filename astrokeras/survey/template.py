@@ -86,7 +86,7 @@ class ImageTemplate:
         return sorted(units)
 
     def has_files(self) -> bool:
-        """Whether there is any file of the first band."""
+        """Return whether there is any file of the first band."""
         return bool(self._discover_band(self.bands[0]))
 
     def _missing_directory(self, band: str) -> Path | None:

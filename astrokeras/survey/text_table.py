@@ -96,7 +96,7 @@ def _is_number(text: str) -> bool:
 
 
 def _without_comments(text: str, kind: str) -> str:
-    """`text` from the names of its columns on.
+    """Return `text` from the names of its columns on.
 
     Of the lines with # in front, the last holds the names if it has as many as the first line after it has cells,
     unless that one has to be the names itself: words, with numbers below them.
@@ -118,7 +118,10 @@ def _without_comments(text: str, kind: str) -> str:
 
 
 def _read_columns(text: str, text_columns: tuple[str, ...]) -> Table:
-    """Columns separated by white space: their names in the first line, with or without #, or in SExtractor's way."""
+    """Return columns separated by white space.
+
+    Their names in the first line, with or without #, or in SExtractor's way.
+    """
     kind = "ascii.sextractor" if re.match(r"#\s*\d+\s+\w", text) else "ascii.basic"
     text = (text if kind == "ascii.sextractor" else _without_comments(text, "text")).rstrip() + "\n"
     table = Table.read(text, format=kind, guess=False)

@@ -23,7 +23,7 @@ _UNCHECKED_BYTES = 64 << 20
 
 
 def table_bytes(table: fits.Header) -> int:
-    """Bytes of the table and heap that hold the tiles."""
+    """Return bytes of the table and heap that hold the tiles."""
     return table["NAXIS1"] * table["NAXIS2"] + table.get("PCOUNT", 0)
 
 
@@ -98,7 +98,7 @@ class HeldTiles:
         return tuple(self.table.header[keyword] for keyword in ("ZBLANK", "BLANK") if keyword in self.table.header)
 
     def read(self, index: tuple[int, ...], start: int, stop: int) -> np.ndarray:
-        """Rows `start` to `stop`, as they are stored, of the plane at `index` of the leading axes.
+        """Return rows `start` to `stop`, as they are stored, of the plane at `index` of the leading axes.
 
         Tiles are unpacked once they are known to be safe.
 
@@ -170,7 +170,7 @@ def _check_deflated(data: np.ndarray, limit: int) -> None:
 
 
 def _check_pixel_list(data: np.ndarray) -> None:
-    """Return the length that a PLIO line list gives for itself, in words, must be there (the decoder trusts it)."""
+    """Refuse a PLIO line list shorter than the length in words that it gives for itself: the decoder trusts it."""
     words = data[: len(data) // 2 * 2].view(">i2")
     if len(words) < 3 or (words[2] <= 0 and len(words) < 5):
         raise Damaged("a compressed tile is cut short")

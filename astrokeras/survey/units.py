@@ -66,7 +66,7 @@ class ZeroPoints:
 
 
 def _checked(zero_point: float, source: str) -> float:
-    """As `_scale`, where what is wrong rejects the image."""
+    """Do as `_scale`, where what is wrong rejects the image."""
     try:
         return _scale(zero_point)
     except ValueError as error:
@@ -74,14 +74,17 @@ def _checked(zero_point: float, source: str) -> float:
 
 
 def _scale(zero_point: float) -> float:
-    """One image unit in nJy; it has to be a number that float32 can hold."""
+    """Return one image unit in nJy; it has to be a number that float32 can hold."""
     if not LOWEST <= zero_point <= HIGHEST:
         raise ValueError(f"{zero_point} is no magnitude of one image unit, expected {LOWEST} to {HIGHEST}")
     return 10.0 ** (0.4 * (AB_ZERO_POINT_NJY - zero_point))
 
 
 def zero_point_of(unit: str) -> float:
-    """The magnitude of a flux of 1 in a records' unit: AB of a nanojansky; elsewhere 0, for instrumental magnitudes."""
+    """Return the magnitude of a flux of 1 in a records' unit.
+
+    AB of a nanojansky; elsewhere 0, for instrumental magnitudes.
+    """
     return AB_ZERO_POINT_NJY if unit == "nJy" else 0.0
 
 

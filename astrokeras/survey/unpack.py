@@ -37,7 +37,7 @@ def too_large(what: str, size: float, limit: int) -> ValueError:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether the file is packed by gzip or bzip2, by its suffix or its first bytes."""
+    """Return whether the file is packed by gzip or bzip2, by its suffix or its first bytes."""
     return path.suffix.lower() in COMPRESSIONS or _by_magic(path) is not None
 
 

@@ -30,14 +30,14 @@ _PLATE = ("PLTRAH", "AMDX1", "AMDY1")
 
 
 def claims_sky(header: fits.Header) -> bool:
-    """Whether a header says that its axes are on a sphere, or has a plate solution of the Digitized Sky Survey."""
+    """Return whether a header has axes on a sphere, or a plate solution of the Digitized Sky Survey."""
     if all(keyword in header for keyword in _PLATE):
         return True
     return any(_CELESTIAL.match(str(header.get(f"CTYPE{axis}", "")).strip().upper()) for axis in (1, 2))
 
 
 def needs_tables(header: fits.Header) -> bool:
-    """Whether the WCS of a header stands in other extensions too: lookup tables, or axes by table (-TAB)."""
+    """Return whether the WCS of a header stands in other extensions too: lookup tables, or axes by table (-TAB)."""
     names = ("CPDIS", "CQDIS", "D2IM", "AXISCORR")
     return any(
         keyword.startswith(names) or (keyword.startswith("CTYPE") and "-TAB" in str(header[keyword]))
@@ -60,7 +60,7 @@ def wcs_cards(header: fits.Header) -> fits.Header:
 
 
 def _matters(card: fits.Card) -> bool:
-    """Whether a card can have a part in a WCS.
+    """Return whether a card can have a part in a WCS.
 
     Raises:
         ValueError: with it none can be read.

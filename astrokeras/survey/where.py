@@ -90,7 +90,7 @@ class _Refused(Exception):
 
 
 def _parse(text: str) -> ast.expr:
-    """The syntax tree, with ``&`` and ``|`` read as ``and`` and ``or``, as `pandas.DataFrame.query` reads them."""
+    """Return the syntax tree, with ``&`` and ``|`` as ``and`` and ``or``, as `pandas.DataFrame.query` has them."""
     words = {"&": "and", "|": "or"}
     try:
         tokens = tokenize.generate_tokens(io.StringIO(" ".join(text.split("\n")).strip()).readline)

@@ -100,7 +100,7 @@ def linear_magnitudes(source: Source, split: str, usable: np.ndarray) -> tuple[n
 def linear_fit(
     source: Source, split: str, field: str, targets: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `targets` makes of a field, and a linear regression of it on `aperture_features` of all radii and bands.
+    """Return what `targets` makes of a field, and a linear regression of it on `aperture_features`.
 
     Fitted on the training split as in `linear_magnitudes`. NaN where nothing is known to fit.
 

@@ -1,14 +1,14 @@
 """Arrays that take long to make and depend on little, kept from run to run in the user's cache directory."""
 
 import contextlib
-import hashlib
 import os
-import uuid
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from astrokeras.files import CannotWrite, digest_of, write_atomically
 
 
 def cache_directory() -> Path:
@@ -28,7 +28,7 @@ def kept(kind: str, depends_on: Sequence[str], shape: tuple[int, ...], make: Cal
         shape: of the result.
         make: makes it.
     """
-    key = hashlib.sha256("\n".join(depends_on).encode()).hexdigest()[:40]
+    key = digest_of("\n".join(depends_on).encode())[:40]
     path = cache_directory() / f"{kind}-{key}.npz"
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
@@ -38,13 +38,7 @@ def kept(kind: str, depends_on: Sequence[str], shape: tuple[int, ...], make: Cal
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass
     made = make()
-    part = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.part")
-    try:
+    with contextlib.suppress(OSError, CannotWrite):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            np.savez(stream, values=made)
-        part.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        write_atomically(path, lambda temporary: np.savez(temporary, values=made))
     return made

@@ -78,7 +78,7 @@ def _measure(source: Source, split: str, report: Callable[[str], None]) -> np.nd
 
 
 def _reported(parts: Iterator[np.ndarray], count: int, report: Callable[[str], None]) -> Iterator[np.ndarray]:
-    """Return the parts as they are; a line each time another quarter of a large number of rows is done."""
+    """Yield the parts as they are; report a line each time another quarter of a large number of rows is done."""
     done, marks = 0, itertools.count(1)
     mark = next(marks)
     for part in parts:

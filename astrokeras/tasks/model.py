@@ -189,7 +189,10 @@ class TaskModel(keras.Model):
         sample_weight: None = None,
         training: bool = True,
     ) -> KerasTensor:
-        """The weighted sum of the tasks' mean losses, padding counting as 0; a replica's share of it under several."""
+        """Return the weighted sum of the tasks' mean losses, padding counting as 0.
+
+        A replica's share of it under several.
+        """
         total = 0.0
         for name, result in y_pred.items():
             loss = result["loss"] * x["weight"] if "weight" in x else result["loss"]

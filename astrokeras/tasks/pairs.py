@@ -105,7 +105,9 @@ def nt_xent(
     replicas: Replicas,
     group: KerasTensor | None = None,
 ) -> KerasTensor:
-    """The normalised temperature-scaled cross-entropy: each view has to find its other among all that are not its own.
+    """Return the normalised temperature-scaled cross-entropy.
+
+    Each view has to find its other among all that are not its own.
 
     Source: Chen et al. 2020 (arXiv 2002.05709), equation 1. With `group`, stamps of the same one are no negatives.
 
@@ -166,7 +168,10 @@ class Spread(keras.metrics.Metric):
         self.count.assign_add(ops.sum(weight))
 
     def result(self) -> KerasTensor:
-        """The spread; of vectors of length 1 the mean square is 1, so the variances sum to 1 less the mean's square."""
+        """Return the spread.
+
+        Of vectors of length 1 the mean square is 1, so the variances sum to 1 less the mean's square.
+        """
         mean = self.sums / self.count
         return ops.sqrt(ops.maximum(1.0 - ops.sum(mean**2), 0.0))
 

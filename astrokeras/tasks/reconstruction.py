@@ -29,7 +29,9 @@ def mean_error(target: Target, error: KerasTensor) -> KerasTensor:
 
 
 def gradients(pixels: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-    """The change a pixel along y and along x, by Sobel's operators, an eighth of whose sums it is; inner pixels alone.
+    """Return the change a pixel along y and along x, by Sobel's operators, an eighth of whose sums it is.
+
+    Inner pixels alone.
 
     Shapes:
         [N, S, S, C] -> two [N, S - 2, S - 2, C]
@@ -46,7 +48,10 @@ def gradients(pixels: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
 
 
 def gradient_error(target: Target, prediction: KerasTensor) -> KerasTensor:
-    """The mean absolute error of `gradients`, summed over both directions, where all of the 3x3 pixels count; [N]."""
+    """Return the mean absolute error of `gradients`, summed over both directions, where all of the 3x3 pixels count.
+
+    [N].
+    """
     weight = -ops.max_pool(-target["weight"], 3, strides=1, padding="valid")
     rows, columns = gradients(target["pixels"] - prediction)
     return mean_error({"weight": weight}, ops.abs(rows) + ops.abs(columns))

@@ -15,7 +15,9 @@ class Replicas:
     count = 1
 
     def gather(self, values: KerasTensor) -> KerasTensor:
-        """The values of all replicas, in the order of the whole batch; gradients flow back to where each came from.
+        """Return the values of all replicas, in the order of the whole batch.
+
+        Gradients flow back to where each came from.
 
         Shapes:
             [n, ...] -> [count * n, ...]

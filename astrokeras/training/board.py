@@ -13,16 +13,16 @@ class Board:
     """Takes what `TensorBoard` takes, where there is none."""
 
     def scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
-        """One point of each named curve."""
+        """Add one point of each named curve."""
 
     def options(self, run: str, config: Any) -> None:
-        """Return the options as text."""
+        """Show the options as text."""
 
     def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
-        """Return some stamps in colour; flux [N, H, W, B]."""
+        """Show some stamps in colour; flux [N, H, W, B]."""
 
     def graph(self, run: str, model: keras.Model) -> None:
-        """Return the operations of a model."""
+        """Show the operations of a model."""
 
     def trial(self, run: str, values: Mapping[str, Any]) -> None:
         """Say of which trial the scalars of a run are, by the values of its options."""
@@ -31,4 +31,4 @@ class Board:
         """Write what is pending."""
 
     def close(self) -> None:
-        """Return the end."""
+        """Close the files."""

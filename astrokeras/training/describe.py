@@ -17,7 +17,7 @@ _BETTER = "*"
 
 
 def describe(result: dict[str, Any]) -> str:
-    """Markdown: the network's validation metrics above those of the baselines on the same objects.
+    """Return Markdown: the network's validation metrics above those of the baselines on the same objects.
 
     Where a baseline is better it is marked, and named below. Where the bias and the scatter of predicted magnitudes are
     known, a second table has them by band.

@@ -125,7 +125,7 @@ def _look(error: NonFinite, trainer: Trainer) -> _Suspects:
 
 
 def not_finite(model: TaskModel, batch: Batch) -> np.ndarray:
-    """Which examples of a batch have, by themselves, an embedding that is not finite, or if there are none, a loss.
+    """Return which examples of a batch have an embedding that is not finite, or if there are none, a loss.
 
     Shapes:
         [N] bool

@@ -51,7 +51,7 @@ class Place:
             lock.__exit__(None, None, None)
 
     def _lock_file(self) -> Path:
-        """Beside the directory, which may be renamed; within it where nothing can be written beside it."""
+        """Return a path beside the directory, which may be renamed, or within it if nothing can be written there."""
         parent = self.out.parent
         alone = parent.is_dir() and not os.access(parent, os.W_OK)
         return self.out / LOCK if alone else beside(self.named, "lock")
@@ -108,7 +108,7 @@ class Place:
 
     @contextlib.contextmanager
     def telling(self, report: Callable[[str], None]) -> Iterator[None]:
-        """Says at the beginning, and if the block fails, where the old and the new run are."""
+        """Say at the beginning, and if the block fails, where the old and the new run are."""
         if not self.replacing:
             yield
             return
@@ -125,7 +125,7 @@ class Place:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def publish(self) -> None:
-        """Lets the new run take the place of the old one.
+        """Let the new run take the place of the old one.
 
         Raises:
             AstrokerasError: it can't; it stays whole where it is.

@@ -38,7 +38,10 @@ def check_precision(asked: str) -> None:
 
 
 def half_precision() -> str:
-    """The half precision that the device computes in: bfloat16, or float16 on GPUs before compute capability 8."""
+    """Return the half precision that the device computes in.
+
+    Bfloat16, or float16 on GPUs before compute capability 8.
+    """
     return "float16" if _capability() < 8 else "bfloat16"
 
 
@@ -118,7 +121,7 @@ def seconds_per_step(fits: Mapping[str, Fit], clock: Callable[[], float] = time.
 
 @contextlib.contextmanager
 def _randomness_kept() -> Iterator[None]:
-    """Afterwards, everything random goes on as if nothing had been drawn in between."""
+    """Let everything random go on after the block as if nothing had been drawn in it."""
     python, numpy = random.getstate(), np.random.get_state()
     # Keras makes its own when it first needs it, from Python's.
     generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)

@@ -82,14 +82,14 @@ def _begin(
     place: Place, config: PretrainConfig, earlier: dict[str, Any] | None, held: contextlib.ExitStack,
     report: Callable[[str], None],
 ) -> str:  # fmt: skip
-    """Where to write."""
+    """Return where to write."""
     path = place.path if earlier else place.begin(overwrite=config.overwrite, inputs=_inputs(config))
     held.enter_context(place.telling(report))
     return str(path)
 
 
 def _say_nothing(line: str) -> None:
-    """Return what the workers after the first report."""
+    """Report nothing, as the workers after the first do."""
 
 
 def _inputs(config: PretrainConfig) -> list[str]:
@@ -99,7 +99,7 @@ def _inputs(config: PretrainConfig) -> list[str]:
 
 
 def _check(config: PretrainConfig, source: Source) -> None:
-    """Refuses records and options that can't be meant, before any work is done."""
+    """Refuse records and options that can't be meant, before any work is done."""
     if source.records.counts.get("train", 0) == 0:
         raise AstrokerasError(f"no records to train on in the training split of {source.records.path}")
     check_options(config, config.epochs * source.steps(config.batch_size))
@@ -132,7 +132,7 @@ def _changed(earlier: dict[str, Any] | None, config: PretrainConfig, moment: Mom
 
 
 def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = no_bar) -> dict[str, Any]:
-    """Pre-trains an encoder and writes the run directory.
+    """Return Pre-train an encoder and writes the run directory.
 
     Writes ``run.json``, ``encoder.keras``, ``model.keras``, ``history.csv``, ``checkpoints/`` and
     ``tensorboard/``. The weights are those after the last epoch, or with ``patience`` those of the best; with
@@ -173,7 +173,7 @@ def _restored(
     checkpoints: Checkpoints, model: TaskModel, config: PretrainConfig, source: Source,
     report: Callable[[str], None],
 ) -> Moment | None:  # fmt: skip
-    """Where the last whole checkpoint was written, to which the model goes back; None if there is none.
+    """Return where the last whole checkpoint was written, to which the model goes back; None if there is none.
 
     Raises:
         AstrokerasError: its manifest, which may be anybody's, is not one of such a run.
@@ -329,7 +329,7 @@ def _train(
     trainer: Trainer, engine: Engine, moment: Moment, board: Board, simple: dict[str, Scores], path: Path,
     report: Callable[[str], None],
 ) -> History:  # fmt: skip
-    """All epochs from a moment on; the history of all there are."""
+    """Return all epochs from a moment on; the history of all there are."""
     model, config = trainer.model, trainer.config
     workers = trainer.workers
     if moment.history and workers.first:  # the file may lack the last epoch

@@ -14,7 +14,7 @@ from astrokeras.training.trainer import SPEEDS
 
 
 def write_history(path: Path, history: History) -> None:
-    """One row an epoch, as CSV."""
+    """Write the history as CSV, one row an epoch."""
     names = list(dict.fromkeys(name for row in history for name in row))
 
     def write(temporary: Path) -> None:
@@ -37,7 +37,7 @@ def head(scores: tuple[str, ...], baselines: dict[str, Scores]) -> list[str]:
 
 
 def line(row: dict[str, Any], epochs: int, scores: tuple[str, ...]) -> str:
-    """One epoch for the terminal, to stand under `head`."""
+    """Return one epoch for the terminal, to stand under `head`."""
     validation = {name: f"{row[f'val_{name}']:.3f}" if f"val_{name}" in row else "" for name in scores}
     val_loss = f"{row['val_loss']:.4f}" if "val_loss" in row else ""
     speed = f"{row['images_per_second']:.0f}"
@@ -52,7 +52,7 @@ def _cells(epoch: str, loss: str, val_loss: str, scores: dict[str, str], speed: 
 
 
 def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) -> None:
-    """Return the points of one epoch; a baseline is a constant curve in the charts of the validation."""
+    """Show the points of one epoch; a baseline is a constant curve in the charts of the validation."""
     values = {name: value for name, value in row.items() if name != "epoch"}
     validation = {k.removeprefix("val_"): v for k, v in values.items() if k.startswith("val_")}
     board.scalars("train", {k: v for k, v in values.items() if not k.startswith("val_")}, row["epoch"])
@@ -63,7 +63,7 @@ def show_epoch(board: Board, row: dict[str, Any], baselines: dict[str, Scores]) 
 
 
 def show_closer(board: Board, looked: dict[str, tuple[Scores, Curves]], epoch: int) -> None:
-    """What is known of all predictions: this network's scores, and curves over the magnitude instead of the epoch."""
+    """Show what is known of all predictions: scores, and curves over the magnitude instead of the epoch."""
     for method, (scores, curves) in looked.items():
         run = "validation" if method == "val" else method.replace("_", "-")
         if method == "val":  # those of the baselines stand in every epoch

@@ -63,7 +63,7 @@ def read_run(file: Path) -> dict[str, Any]:
 
 
 def _check_what_came_of_it(run: dict[str, Any]) -> None:
-    """Return the parts that other runs look at."""
+    """Check the parts that other runs look at."""
     if run.get("init") is not None:
         _check_start(run["init"], "init")
     resolved = run.get("resolved", {})
@@ -88,7 +88,7 @@ def _check_what_came_of_it(run: dict[str, Any]) -> None:
 
 
 def _check_start(start: Any, where: str) -> None:
-    """Return a start, and all that it goes back to."""
+    """Check a start, and all that it goes back to."""
     while start is not None:
         _check(start, {"kind": str}, where)
         if start["kind"] not in _START:
@@ -98,7 +98,7 @@ def _check_start(start: Any, where: str) -> None:
 
 
 def _check_options(options: Mapping[str, Any], kind: type, where: str) -> None:
-    """Options that are known are of their types."""
+    """Make sure that options that are known are of their types."""
     hints = typing.get_type_hints(kind)
     for name, value in options.items():
         if name in hints:
@@ -156,7 +156,7 @@ def _as_json(defaults: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_depth(value: Any) -> None:
-    """Return what is nested deeper than we write it could not be written again."""
+    """Refuse what is nested deeper than we write it: it could not be written again."""
     level = [value]
     for _ in range(_DEEPEST):
         level = [

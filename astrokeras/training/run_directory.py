@@ -47,13 +47,13 @@ def versions() -> dict[str, str]:
 
 
 def beside(out: str | Path, what: str) -> Path:
-    """``.OUT.what``: what is kept beside a run directory while another run is to take its place."""
+    """Return ``.OUT.what``: what is kept beside a run directory while another run is to take its place."""
     named, real = Path(out), Path(out).resolve()
     return (real if named.is_symlink() or named.name != real.name else named).with_name(f".{real.name}.{what}")
 
 
 def is_empty(path: Path) -> bool:
-    """Whether nothing is there, or a directory with nothing in it."""
+    """Return whether nothing is there, or a directory with nothing in it."""
     if not path.is_dir():
         return not path.exists()
     return not any(entry.name != LOCK for entry in path.iterdir())

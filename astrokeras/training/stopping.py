@@ -34,7 +34,7 @@ def best_epoch(history: History) -> int:
 
 
 def is_over(history: History, patience: int | None) -> bool:
-    """Whether the validation loss has not fallen for that many epochs."""
+    """Return whether the validation loss has not fallen for that many epochs."""
     return patience is not None and bool(history) and len(history) - best_epoch(history) >= patience
 
 

@@ -40,25 +40,25 @@ class TensorBoard(Board):
         return self._writers[run]
 
     def scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
-        """One point of each named curve."""
+        """Add one point of each named curve."""
         with self._writing(), self.writer(run).as_default(step):
             for tag, value in values.items():
                 tf.summary.scalar(tag, value)
 
     def options(self, run: str, config: Any) -> None:
-        """Return the options as text."""
+        """Show the options as text."""
         text = json.dumps(finite(as_dict(config)), indent=4)
         with self._writing(), self.writer(run).as_default(0):
             # Indented by four, Markdown shows it as it is.
             tf.summary.text("options", "    " + text.replace("\n", "\n    "))
 
     def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
-        """Return some stamps in colour; flux [N, H, W, B]."""
+        """Show some stamps in colour; flux [N, H, W, B]."""
         with self._writing(), self.writer(run).as_default(0):
             tf.summary.image(tag, rgb(flux, records), max_outputs=len(flux))
 
     def graph(self, run: str, model: keras.Model) -> None:
-        """Return the operations of a model."""
+        """Show the operations of a model."""
         spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="flux")
         traced = tf.function(lambda flux: model(flux, training=False)).get_concrete_function(spec)
         with self._writing(), self.writer(run).as_default(0):

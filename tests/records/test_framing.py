@@ -7,10 +7,10 @@ import pytest
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.dataset import evaluation_batches, load_arrays, read_columns, training_batches
-from astrokeras.pipeline.lookup import Lookup
 from astrokeras.records import framing
 from astrokeras.records.directory import Records
 from astrokeras.records.framing import check_framing
+from astrokeras.records.reader import Reader
 from astrokeras.records.tfrecord import _masked, offsets, write
 from tests.synthetic import write_records
 from tests.tampering import tamper
@@ -37,7 +37,7 @@ READERS = {
     "evaluation": lambda records: evaluation_batches(records, "train", 4),
     "columns": lambda records: read_columns(records, "train", ("label",)),
     "stamps": lambda records: load_arrays(records, "train"),
-    "lookup": lambda records: Lookup(records, "train"),
+    "by place": lambda records: Reader(records).look_up("train"),
     "without TensorFlow": lambda records: Arrays.load(records, ["train"], ["label"]),
 }
 

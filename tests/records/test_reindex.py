@@ -8,9 +8,10 @@ import pytest
 from astropy.table import Table
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import write_json
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
-from astrokeras.records.metadata import signed, write_json
+from astrokeras.records.metadata import signed
 from astrokeras.records.objects import OBJECTS
 from astrokeras.records.reindex import reindex
 from astrokeras.records.verify import verify

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import write_json
 from astrokeras.records import metadata
 from astrokeras.records.directory import Records
 from astrokeras.records.tfrecord import _masked
@@ -77,7 +78,7 @@ def test_rows_that_do_not_add_up_are_found(copy: Path, what: str):
         content["rows"] += 1
     else:
         content["splits"]["val"]["shards"][0]["records"] += 1
-    metadata.write_json(copy / metadata.CONVERT_JSON, metadata.signed(content))
+    write_json(copy / metadata.CONVERT_JSON, metadata.signed(content))
     with pytest.raises(AstrokerasError, match="rows went in"):
         verify(Records.load(copy))
 

@@ -111,7 +111,7 @@ class RecordsObjects:
             raise self._other()
 
     def rejects(self, out: Path, report: Callable[[str], None]) -> int:
-        """Records have none."""
+        """Return records have none."""
         return 0
 
     def _other(self) -> AstrokerasError:

@@ -19,7 +19,7 @@ def _convolution(x: KerasTensor, width: int, stride: int = 1) -> KerasTensor:
 
 @BACKBONES.register("compact")
 def compact(input_shape: tuple[int, int, int]) -> keras.Model:
-    """Four stages of a 3x3 convolution of stride 2, each but the last followed by a residual block.
+    """Return four stages of a 3x3 convolution of stride 2, each but the last followed by a residual block.
 
     Shapes:
         [N, H, W, B] -> [N, H/16, W/16, 128]

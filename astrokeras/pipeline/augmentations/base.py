@@ -98,7 +98,7 @@ class Augmentation(abc.ABC):
         """How many uniform numbers it takes an example."""
 
     def reach(self, side: int) -> int:
-        """Side of the stamp that it would need to know all of `side` pixels, larger by an even number."""
+        """Return side of the stamp that it would need to know all of `side` pixels, larger by an even number."""
         return side
 
     @abc.abstractmethod
@@ -119,7 +119,7 @@ AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation", "astroker
 
 
 def per_example(draw: KerasTensor) -> KerasTensor:
-    """[N] as [N, 1, 1, 1], to go with stamps."""
+    """Return [N] as [N, 1, 1, 1], to go with stamps."""
     return ops.reshape(draw, (-1, 1, 1, 1))
 
 

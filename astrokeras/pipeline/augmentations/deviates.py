@@ -20,7 +20,7 @@ def _word(value: int) -> np.ndarray:
 
 
 def pcg3d(x: KerasTensor, y: KerasTensor, z: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
-    """Three hashed words of three words, uint32 in and out, any shapes that go together."""
+    """Return three hashed words of three words, uint32 in and out, any shapes that go together."""
     x, y, z = (word * _word(1664525) + _word(1013904223) for word in (x, y, z))
     for stage in range(2):
         x = x + y * z

@@ -56,7 +56,7 @@ class Geometry(Augmentation):
         return ops.zeros_like(draws[:, :1]) + np.zeros(2, np.float32)
 
     def gain(self, draws: KerasTensor) -> KerasTensor | None:
-        """By what the flux above the sky is multiplied, [N]; None for nothing."""
+        """Return by what the flux above the sky is multiplied, [N]; None for nothing."""
         return None
 
     def apply(self, flux: KerasTensor, draws: KerasTensor, size: int) -> KerasTensor:
@@ -65,7 +65,7 @@ class Geometry(Augmentation):
 
 
 def plan(steps: Sequence[Augmentation]) -> list[tuple[int, int]]:
-    """First and last (exclusive) of the steps that are done at once."""
+    """Return first and last (exclusive) of the steps that are done at once."""
     runs: list[tuple[int, int]] = []
     for i in range(len(steps)):
         if runs and _fit_together(steps[runs[-1][0] : i + 1]):
@@ -76,7 +76,7 @@ def plan(steps: Sequence[Augmentation]) -> list[tuple[int, int]]:
 
 
 def _fit_together(steps: Sequence[Augmentation]) -> bool:
-    """Whether one interpolation does them all: they turn and shift, or scale and shift."""
+    """Return whether one interpolation does them all: they turn and shift, or scale and shift."""
     moves = [step for step in steps if isinstance(step, Geometry)]
     both = any(step.turns for step in moves) and any(step.scales for step in moves)
     return len(moves) == len(steps) and not both
@@ -103,7 +103,7 @@ def move(flux: KerasTensor, draws: KerasTensor, steps: Sequence[Geometry], side:
 
 
 def _rigid(own: list[tuple[Geometry, KerasTensor]]) -> Parts:
-    """Matrix and offset of steps that turn and shift, one after the other."""
+    """Return matrix and offset of steps that turn and shift, one after the other."""
     matrix, offset = own[0][0].matrix(own[0][1]), own[0][0].offset(own[0][1])
     for step, numbers in own[1:]:
         offset = ops.matmul(matrix, step.offset(numbers)[..., None])[..., 0] + offset
@@ -112,7 +112,9 @@ def _rigid(own: list[tuple[Geometry, KerasTensor]]) -> Parts:
 
 
 def _turn_and_shift(flux: KerasTensor, own: list[tuple[Geometry, KerasTensor]], side: int) -> KerasTensor:
-    """What steps that turn by quarters, flip and shift make of the stamps: the turns first, which is exact and cheap.
+    """Return what steps that turn by quarters, flip and shift make of the stamps.
+
+    The turns first, which is exact and cheap.
 
     The stamp at ``matrix @ p + offset`` is the turned stamp at ``p + matrixᵀ @ offset``.
     """
@@ -159,7 +161,7 @@ _MATRICES = np.stack(
 
 
 def _dihedral_table(size: int) -> np.ndarray:
-    """Where each pixel of a turned stamp comes from, [8, size * size], for the eight symmetries of a square."""
+    """Return where each pixel of a turned stamp comes from, [8, size * size], for the eight symmetries of a square."""
     places = np.arange(size * size, dtype=np.int32).reshape(size, size)
     turns = [np.rot90(places, quarter) for quarter in range(4)]
     return np.stack([turn.ravel() for turn in (*turns, *(np.flipud(turn) for turn in turns))])

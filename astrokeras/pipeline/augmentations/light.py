@@ -22,7 +22,7 @@ _SAME = {"Z": "z", "Y": "y", "Ks": "K", "j": "J", "h": "H", "k": "K", "ks": "K"}
 
 
 def extinction_coefficients(bands: tuple[str, ...], given: dict[str, float], written: str) -> np.ndarray:
-    """A_b / E(B-V) of each band: as given, or from the table by name.
+    """Return A_b / E(B-V) of each band: as given, or from the table by name.
 
     Raises:
         UsageError: a band is in neither, or one that is given does not exist.

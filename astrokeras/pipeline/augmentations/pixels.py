@@ -40,7 +40,7 @@ def _cosines(size: int) -> np.ndarray:
 
 
 def gaussian_matrix(variance: KerasTensor, size: int) -> KerasTensor:
-    """Matrices that blur rows of `size` pixels by a Gaussian, as if mirrors stood at both ends.
+    """Return matrices that blur rows of `size` pixels by a Gaussian, as if mirrors stood at both ends.
 
     The Gaussian is applied in the space of frequencies, where it is exact for what the pixels sample well however
     narrow it is: blurring twice adds variances, and the sum of the pixels is conserved. On a lone bright pixel it
@@ -79,7 +79,10 @@ class Blur(Augmentation):
 
 
 def _without(flux: KerasTensor, gone: KerasTensor) -> KerasTensor:
-    """NaN where pixels are gone, given in any shape that goes with [N, S, S, B]; `ops.where` on all takes longer."""
+    """Return NaN where pixels are gone, given in any shape that goes with [N, S, S, B].
+
+    `ops.where` on all takes longer.
+    """
     return flux + ops.cast(ops.where(gone, float("nan"), 0.0), flux.dtype)
 
 

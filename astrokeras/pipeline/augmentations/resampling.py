@@ -45,7 +45,7 @@ def _cubic_step(distance: KerasTensor) -> KerasTensor:
 
 
 def _four(fraction: KerasTensor) -> list[KerasTensor]:
-    """Weights of the four pixels around places that lie a `fraction` of 0 to 1 behind the second of them."""
+    """Return weights of the four pixels around places that lie a `fraction` of 0 to 1 behind the second of them."""
     return [_far(1.0 + fraction), _near(fraction), _near(1.0 - fraction), _far(2.0 - fraction)]
 
 
@@ -57,7 +57,7 @@ def _add(sums: Sums | None, pixels: KerasTensor, weight: KerasTensor) -> Sums:
 
 
 def _mean(sums: Sums) -> KerasTensor:
-    """Mean of the pixels that are there; NaN where they have less than half of the weight."""
+    """Return mean of the pixels that are there; NaN where they have less than half of the weight."""
     total, weight = sums
     return ops.where(weight >= 0.5, total / weight, float("nan"))
 
@@ -69,7 +69,7 @@ def _framed(flux: KerasTensor, width: int) -> KerasTensor:
 
 
 def _starts(count: KerasTensor, step: int) -> KerasTensor:
-    """Where each example begins, when `step` indices are one example: [count, 1]."""
+    """Return where each example begins, when `step` indices are one example: [count, 1]."""
     return (ops.arange(count, dtype="int32") * step)[:, None]
 
 
@@ -79,7 +79,7 @@ def _middle(source: int, side: int) -> float:
 
 
 def resample(flux: KerasTensor, matrix: KerasTensor, offset: KerasTensor, side: int) -> KerasTensor:
-    """The stamps at ``matrix @ (y, x) + offset`` from their centre, for the `side` × `side` pixels of the result.
+    """Return the stamps at ``matrix @ (y, x) + offset`` from their centre, for `side` × `side` pixels.
 
     For matrices that turn or mirror but don't scale.
 
@@ -105,7 +105,7 @@ def resample(flux: KerasTensor, matrix: KerasTensor, offset: KerasTensor, side: 
 
 
 def window(flux: KerasTensor, first: KerasTensor, side: int) -> KerasTensor:
-    """`side` × `side` pixels of the stamps from the one at `first`, (y, x), in float32; NaN off the stamp.
+    """Return `side` × `side` pixels of the stamps from the one at `first`, (y, x), in float32; NaN off the stamp.
 
     Shapes:
         flux [N, S, S, B], first [N, 2] int32 -> [N, side, side, B]

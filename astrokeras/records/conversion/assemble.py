@@ -11,6 +11,7 @@ import numpy as np
 from astropy.table import Column
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import write_json
 from astrokeras.records.conversion.detected_catalog import DETECTED
 from astrokeras.records.conversion.plan import Plan
 from astrokeras.records.conversion.result import ShardInfo, TaskResult
@@ -21,9 +22,8 @@ from astrokeras.records.metadata import (
     RECORDS_FORMAT,
     REJECTS,
     describe_small_file,
-    fingerprint,
+    fingerprint_of_shards,
     signed,
-    write_json,
     write_tfds_files,
 )
 from astrokeras.records.objects import OBJECTS
@@ -60,7 +60,7 @@ class Tally:
         }
 
     def rows(self, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The rows of the catalogue in each of a split's parts, and what was measured of them, as in `TaskResult`."""
+        """Yield the rows of the catalogue in each of a split's parts, and what was measured of them."""
         index = list(self._plan.shares).index(split)
         for done in self._in_order:
             if split in done.parts:
@@ -81,7 +81,7 @@ class Tally:
         return [entry for done in self._in_order for entry in done.inputs]
 
     def check(self) -> None:
-        """Every row is written once, or rejected once."""
+        """Make sure that every row is written once, or rejected once."""
         rejected = self._plan.rejects.mask
         counted = sum(part.shard.records for parts in self.parts.values() for part in parts)
         if np.any(self._written + rejected != 1) or counted != np.count_nonzero(self._written):
@@ -96,7 +96,10 @@ class Tally:
         return int(np.count_nonzero(self._written))
 
     def sky_and_noise(self) -> tuple[list[float], list[float]]:
-        """Median sky level and noise of each band over the training stamps; 1 for a noise that cannot be measured."""
+        """Return median sky level and noise of each band over the training stamps.
+
+        1 for a noise that cannot be measured.
+        """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
             level = np.nanmedian(np.concatenate([done.sky for done in self._in_order]), axis=0)
@@ -155,7 +158,9 @@ def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, An
             "rejects": plan.rejects.counts(),
             "split_by": plan.split_description,
             "splits": splits,
-            "fingerprint": fingerprint(shard["crc32c"] for split in splits.values() for shard in split["shards"]),
+            "fingerprint": fingerprint_of_shards(
+                shard["crc32c"] for split in splits.values() for shard in split["shards"]
+            ),
             "catalog_columns": plan.catalog.used,
             "magnitudes_from": _magnitudes_from(plan),
             "options": asked["options"],
@@ -183,7 +188,7 @@ def _write_detected(plan: Plan, tally: Tally, path: Path) -> None:
 
 
 def _magnitudes_from(plan: Plan) -> dict[str, Any]:
-    """Where the records' magnitudes come from."""
+    """Return where the records' magnitudes come from."""
     if plan.config.measure:
         zero_point = zero_point_of(plan.cutting.unit)
         return {

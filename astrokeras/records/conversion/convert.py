@@ -8,6 +8,7 @@ from typing import Any
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import CannotWrite
 from astrokeras.parallel.dask_cluster import DaskCluster
 from astrokeras.parallel.processes import ATTEMPTS, Executor, Pool, SerialExecutor, WorkersLost
 from astrokeras.records.conversion.assemble import Tally, assemble, write_rejects
@@ -100,7 +101,7 @@ def convert(
             raise AstrokerasError(
                 f"not enough memory; try again with fewer --workers{_kept(workspace, plan)}"
             ) from None
-        except OSError as error:
+        except (OSError, CannotWrite) as error:
             raise AstrokerasError(f"cannot write {out}: {error.strerror or error}{_kept(workspace, plan)}") from None
     return content
 
@@ -108,7 +109,7 @@ def convert(
 def _compare_inputs(
     config: ConvertConfig, content: dict[str, Any], workspace: Workspace, report: Report, progress: Progress
 ) -> None:
-    """With ``--resume``, read the images of a finished conversion again.
+    """Read the images of a finished conversion again, with ``--resume``.
 
     Raises:
         AstrokerasError: one has changed, is gone or has come.
@@ -155,7 +156,7 @@ def find_objects(
         raise AstrokerasError(
             f"{fields}: not enough memory to find the objects, it seems; try again with fewer --workers"
         ) from None
-    except OSError as error:
+    except (OSError, CannotWrite) as error:
         raise AstrokerasError(f"cannot write beside {config.out}: {error.strerror or error}") from None
 
 
@@ -226,7 +227,7 @@ def _work_through(
 
 
 def _executor(config: ConvertConfig, n_works: int, *, alone: bool) -> Executor:
-    """Where to run works.
+    """Return where to run works.
 
     A single one is not worth a process, unless it is what is left of a run that may have been killed by it.
     """
@@ -259,7 +260,7 @@ def task_input_of(plan: Plan, task: ConversionTask, directory: Path | None = Non
 
 
 def _check_outcome(plan: Plan, tally: Tally, workspace: Workspace, report: Report) -> None:
-    """Every row has come out once; enough of them in the shards."""
+    """Make sure that every row has come out once, and enough of them in the shards."""
     tally.check()
     counts = plan.rejects.counts()
     filtered = counts.pop(FILTERED, 0)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from astropy.table import MaskedColumn, Table
 from astrokeras import __version__
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.files import write_atomically
 from astrokeras.records.conversion.result import look_at
 from astrokeras.records.fingerprint import fingerprint
 from astrokeras.survey.columns import as_text
@@ -88,7 +87,7 @@ def check_detection(config: ConvertConfig) -> ConvertConfig:
 
 
 def with_detected(config: ConvertConfig, table: Path) -> ConvertConfig:
-    """`config` with the table that `detect` made as its catalogue."""
+    """Return `config` with the table that `detect` made as its catalogue."""
     columns = {"id_column": "ID", "x_column": "X", "y_column": "Y", "field_column": "FIELD", "origin": 0}
     return dataclasses.replace(config, catalog=str(table), **columns)
 
@@ -147,7 +146,7 @@ def search_and_keep(search: Search) -> Found:
     """Find the objects of one field and leave them for a rerun.
 
     Raises:
-        OSError: the result cannot be written.
+        CannotWrite: the result cannot be written.
         AstrokerasError: this process runs another version of astrokeras.
     """
     if search.version != __version__:
@@ -176,12 +175,8 @@ def _paths(search: Search) -> list[Path]:
 def _save(search: Search, found: Found) -> None:
     """Write what was found, whole or not at all."""
     rest = {"fingerprint": search.fingerprint, "problem": found.problem, "seen": found.seen}
-    temporary = search.result.with_name(f".{search.result.stem}-{uuid.uuid4().hex}.tmp")
-    with temporary.open("wb") as stream:
-        np.savez(stream, json=np.frombuffer(json.dumps(rest).encode(), dtype=np.uint8), **found.objects)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(search.result)
+    text = np.frombuffer(json.dumps(rest).encode(), np.uint8)
+    write_atomically(search.result, lambda temporary: np.savez(temporary, json=text, **found.objects))
 
 
 def _load(search: Search) -> Found | None:
@@ -198,7 +193,10 @@ def _load(search: Search) -> Found | None:
 
 
 def _table(found: list[Found]) -> Table:
-    """The objects of all fields in one table. Text is UTF-8, since FITS knows ASCII alone and fields have any name."""
+    """Return the objects of all fields in one table.
+
+    Text is UTF-8, since FITS knows ASCII alone and fields have any name.
+    """
     counts = [len(one.objects["X"]) for one in found]
     columns = {name: np.concatenate([one.objects[name] for one in found]) for name in COLUMNS}
     names = [one.field or "object" for one in found]
@@ -214,12 +212,12 @@ def _table(found: list[Found]) -> Table:
 
 
 def is_duplicate(path: str | Path) -> np.ndarray:
-    """Of each row of the table that `detect` wrote, whether another row is the same object, bool ``[N]``."""
+    """Return, of each row of the table that `detect` wrote, whether another is the same object, bool ``[N]``."""
     return as_text(MaskedColumn(read_table(path)["DUPLICATE_OF"])) != ""
 
 
 def find_duplicates(field: np.ndarray, ra: np.ndarray, dec: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """For each object the one of another field that it is the same as, -1 where there is none or it lies deeper itself.
+    """Return for each object the one of another field that it is the same as, -1 where it stands for itself.
 
     Objects are taken by their depth, deepest first; each stands for those within `MATCH_RADIUS` in other fields that
     no other stands for yet.

@@ -32,7 +32,7 @@ class Places:
 
 
 def places_of_files(catalog: Catalog) -> Places:
-    """Of stamps that have files of their own: what the catalogue says."""
+    """Return what the catalogue says, of stamps that have files of their own."""
     nowhere = np.full(len(catalog), np.nan)
     return Places(*_catalogued(catalog), nowhere, nowhere, [], np.full(len(catalog), -1))
 
@@ -40,7 +40,7 @@ def places_of_files(catalog: Catalog) -> Places:
 def places_on_fields(
     catalog: Catalog, fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray, rows: np.ndarray
 ) -> Places:
-    """Of stamps that are cut from fields; where the catalogue has no ra and dec, by the field's WCS.
+    """Return the places of stamps cut from fields; by the field's WCS where the catalogue has no ra and dec.
 
     Args:
         catalog: of N rows.

@@ -65,7 +65,7 @@ class Plan:
         self.rejects.add(rows, reason, detail)
 
     def open_rows(self) -> np.ndarray:
-        """Rows not rejected so far."""
+        """Return rows not rejected so far."""
         return np.flatnonzero(~self.rejects.mask)
 
 
@@ -123,7 +123,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
 
 
 def _describe_splits(splitting: Splitting, splits: str) -> str | None:
-    """One line if the splits are other than what is asked for says by itself."""
+    """Return one line if the splits are other than what is asked for says by itself."""
     if splitting.source:
         return f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {splits}"
     return describe_scaling(splits)
@@ -288,7 +288,9 @@ def _split_by_sky(
 
 
 def _on_one_sky(rows: np.ndarray, fields: list[Field], field_of: np.ndarray) -> tuple[list[Field], np.ndarray]:
-    """Fields that are all on the sky, or all not, and the index of each row's; those without rows and WCS are left out.
+    """Return fields that are all on the sky, or all not, and the index of each row's.
+
+    Those without rows and WCS are left out.
 
     Raises:
         UsageError: rows are on fields of both kinds, whose areas cannot be told apart.

@@ -22,7 +22,7 @@ _NAMED = 3  # fields that a line names, of those with the same to be said of the
 
 
 def by_field(field_of: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Return the fields that have any of `rows`, each with its own, in one pass however many fields there are."""
+    """Yield the fields that have any of `rows`, each with its own, in one pass however many fields there are."""
     if not len(rows):
         return
     rows = rows[np.argsort(field_of[rows], kind="stable")]
@@ -56,7 +56,7 @@ def read_fields(plan: "Plan", names: list[str], report: Report) -> tuple[list[Fi
 
 
 def find_fields(plan: "Plan", fields: list[Field], broken: dict[str, ImageError], report: Report) -> np.ndarray:
-    """Index of each row's field; rows without one are rejected.
+    """Return index of each row's field; rows without one are rejected.
 
     Raises:
         UsageError: nothing says which field a row is in.
@@ -97,7 +97,7 @@ def find_fields(plan: "Plan", fields: list[Field], broken: dict[str, ImageError]
 def find_positions(
     plan: "Plan", fields: list[Field], field_of: np.ndarray, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
-    """0-based pixel positions, ``[N]`` each, from ra and dec on fields with a WCS, otherwise from x and y.
+    """Return 0-based pixel positions, ``[N]`` each, from ra and dec on fields with a WCS, otherwise from x and y.
 
     Where there is a WCS, x and y count instead of ra and dec only if they are named by options and those are not.
 

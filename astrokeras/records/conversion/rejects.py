@@ -39,13 +39,13 @@ class Rejects:
         return self._code >= 0
 
     def items(self) -> Iterator[tuple[int, tuple[str, str]]]:
-        """Row number, reason and detail of all that is left out, in the order of rows."""
+        """Yield row number, reason and detail of all that is left out, in the order of rows."""
         why = list(self._why)
         for row in np.flatnonzero(self.mask):
             yield int(row), why[self._code[row]]
 
     def coded(self) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
-        """Rows that are left out, the number of each one's reason, and the (reason, detail) of each number."""
+        """Return rows that are left out, the number of each one's reason, and the (reason, detail) of each number."""
         rows = np.flatnonzero(self.mask)
         return rows, self._code[rows], list(self._why)
 
@@ -58,13 +58,13 @@ class Rejects:
         return dict(sorted(counts.items()))
 
     def summary(self) -> str:
-        """Reasons and numbers, most frequent first, with one example of what is behind each."""
+        """Return reasons and numbers, most frequent first, with one example of what is behind each."""
         counts = self.counts()
         examples = {reason: detail for reason, detail in reversed(self._why)}
         return "; ".join(f"{counts[r]} {r} ({examples[r]})" for r in sorted(counts, key=lambda r: -counts[r]))
 
     def table(self, ids: np.ndarray) -> "Table":
-        """``id``, ``reason`` and ``detail`` of all that is left out, in the order of rows."""
+        """Return ``id``, ``reason`` and ``detail`` of all that is left out, in the order of rows."""
         from astropy.table import Table  # noqa: PLC0415 - workers, which need none, start twice as fast without it
 
         rows = np.flatnonzero(self.mask)

@@ -2,15 +2,13 @@
 
 import dataclasses
 import json
-import os
-import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from astrokeras.files import sync
+from astrokeras.files import sync, write_atomically
 from astrokeras.records.tfrecord import Shard
 
 _ARRAYS = ("kept", "measured", "rejected", "codes", "sky", "noise")
@@ -69,7 +67,7 @@ class TaskResult:
 
 
 def look_at(path: str | Path) -> list[int] | None:
-    """Size and times of the last change of a file and of what is known about it; None where there is none.
+    """Return size and times of the last change of a file and of what is known about it; None where there is none.
 
     The second time is not set back with the first by what edits a file in place.
     """
@@ -85,14 +83,9 @@ def save(done: TaskResult, path: Path, fingerprint: str) -> None:
     rest = {name: value for name, value in _as_dict(done).items() if name not in _ARRAYS}
     text = json.dumps({"fingerprint": fingerprint, **rest}).encode()
     arrays = {name: getattr(done, name) for name in _ARRAYS}
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.tmp")
-    with temporary.open("wb") as stream:
-        np.savez(stream, json=np.frombuffer(text, dtype=np.uint8), **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    for directory in (path.parent, path.parents[1] / "parts"):
-        sync(directory)
+    # The parts first, since a result says that they are there.
+    sync(path.parents[1] / "parts")
+    write_atomically(path, lambda temporary: np.savez(temporary, json=np.frombuffer(text, np.uint8), **arrays))
 
 
 def load(path: Path, fingerprint: str) -> TaskResult | None:

@@ -1,6 +1,5 @@
 """Say whether what is there already, finished or not, is the conversion that is asked for."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from astrokeras import __version__
 from astrokeras.config import ConvertConfig, as_dict, describe_changes
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import digest, digest_of
 from astrokeras.records.conversion.workspace import Workspace
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import CONVERT_JSON
@@ -25,7 +25,10 @@ def recorded_options(config: ConvertConfig) -> dict[str, Any]:
 
 
 def what_is_asked(config: ConvertConfig) -> dict[str, Any]:
-    """All that decides what a conversion makes of the same images: version, options, catalogue and other tables."""
+    """Return all that decides what a conversion makes of the same images.
+
+    Version, options, catalogue and other tables.
+    """
     options = recorded_options(config)
     return {
         "astrokeras": __version__,
@@ -51,15 +54,13 @@ def _describe_table(name: str) -> dict[str, Any] | None:
     if not path.is_file():  # a pipe would never end
         return None
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return {"path": name, "bytes": path.stat().st_size, "sha256": digest}
+        return {"path": name, "bytes": path.stat().st_size, "sha256": digest(path)}
     except OSError:  # reading it will say what is wrong
         return None
 
 
 def _describe_directory(path: Path) -> dict[str, Any] | None:
-    """All files of a data set together, as the stamps of a survey of objects."""
+    """Return all files of a data set together, as the stamps of a survey of objects."""
     found = [one for file in sorted(parquet_files(path)) if (one := _describe_table(str(file)))]
     if not found:
         return None
@@ -68,7 +69,7 @@ def _describe_directory(path: Path) -> dict[str, Any] | None:
         "path": str(path),
         "files": len(found),
         "bytes": sum(one["bytes"] for one in found),
-        "sha256": hashlib.sha256(together.encode(errors="surrogateescape")).hexdigest(),
+        "sha256": digest_of(together.encode(errors="surrogateescape")),
     }
 
 
@@ -118,7 +119,7 @@ def _what_made(out: Path) -> dict[str, Any] | None:
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """In words, what is not as it was."""
+    """Return in words what is not as it was."""
     said = []
     if before["astrokeras"] != now["astrokeras"]:
         said.append(f"astrokeras was {before['astrokeras']} and is {now['astrokeras']}")

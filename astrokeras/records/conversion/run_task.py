@@ -1,7 +1,6 @@
 """What one task does: its rows to one shard a split. A pure function, the same in any process."""
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from astrokeras import __version__
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import digest_of
 from astrokeras.records.conversion.rejects import Rejects
 from astrokeras.records.conversion.result import TaskResult, look_at, save
 from astrokeras.records.conversion.shard_writer import ShardWriters
@@ -155,7 +155,7 @@ class _Sky:
             self._found.append(sky_level_and_noise(stamps[chosen]))
 
     def measured(self) -> tuple[np.ndarray, np.ndarray]:
-        """Level and noise, ``[N, B]`` each."""
+        """Return level and noise, ``[N, B]`` each."""
         if not self._found:
             return self._nothing, self._nothing
         level, noise = (np.concatenate(pieces) for pieces in zip(*self._found, strict=True))
@@ -180,25 +180,25 @@ def _all_paths(task_input: TaskInput) -> list[Path]:
 
 
 def inputs_of(task_input: TaskInput) -> list[dict]:
-    """`TaskResult.inputs` of a task as its images are now."""
+    """Return `TaskResult.inputs` of a task as its images are now."""
     return _inputs(task_input, [path for path in _all_paths(task_input) if look_at(path)])
 
 
 def _inputs(task_input: TaskInput, files: list[Path]) -> list[dict]:
-    """Size and checksum of the image files; of an object survey, one line for all of a task's files."""
+    """Return size and checksum of the image files; of an object survey, one line for all of a task's files."""
     template = task_input.cutting.template
     if not (template.per_object or task_input.task.hash_inputs):
         return []
     sums = [entry for path in files if (entry := describe_input(path))]
     if not (template.per_object and sums):
         return sums
-    together = hashlib.sha256("".join(entry["crc32c"] for entry in sums).encode()).hexdigest()
+    together = digest_of("".join(entry["crc32c"] for entry in sums).encode())
     total = sum(entry["bytes"] for entry in sums)
     return [{"path": template.text, "files": len(sums), "bytes": total, "sha256": together}]
 
 
 def describe_input(path: str | Path) -> dict | None:
-    """Path, size and checksum of an image; None where it cannot be read, which rejects the rows that need it."""
+    """Return path, size and checksum of an image; None where it cannot be read, which rejects the rows that need it."""
     try:
         return {"path": str(path), "bytes": Path(path).stat().st_size, "crc32c": checksum(Path(path))}
     except OSError:

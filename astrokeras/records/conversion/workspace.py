@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.files import sync
+from astrokeras.files import remove_unfinished, sync, write_json
 from astrokeras.locking import take_lock
 from astrokeras.records.conversion.result import TaskResult, load
 from astrokeras.records.conversion.run_task import result_path
 from astrokeras.records.conversion.shard_writer import part_path
 from astrokeras.records.conversion.task import TaskInput
-from astrokeras.records.metadata import write_json
 from astrokeras.records.tfrecord import checksum
 
 
@@ -75,12 +74,12 @@ class Workspace:
     @property
     def searched(self) -> int:
         """Number of fields whose objects have been found."""
-        return sum(1 for _ in self.detected.glob("*.npz"))
+        return sum(1 for _ in self.detected.glob("[!.]*.npz"))
 
     @property
     def kept(self) -> int:
         """Number of finished tasks."""
-        return sum(1 for _ in self.path.glob("results/*.npz"))
+        return sum(1 for _ in self.path.glob("results/[!.]*.npz"))
 
     def clear(self) -> None:
         """Drop all that has been done, but for what was detected, which knows by itself what it is good for."""
@@ -115,9 +114,10 @@ class Workspace:
     def drop_strays(self, parts: set[str], n_tasks: int) -> None:
         """Delete the files that no finished task knows: what a killed run left half-written, or another plan."""
         strays = [path for path in self.path.glob("parts/*") if path.name not in parts]
-        strays += [path for path in self.path.glob("results/*.npz") if int(path.stem) >= n_tasks]
-        for path in [*strays, *self.path.glob("results/.*.tmp")]:
+        strays += [path for path in self.path.glob("results/[!.]*.npz") if int(path.stem) >= n_tasks]
+        for path in strays:
             path.unlink(missing_ok=True)
+        remove_unfinished(self.path / "results")
 
     def move(self, moves: Mapping[str, str]) -> None:
         """Give parts their final names in the directory to be."""
@@ -162,5 +162,5 @@ class Workspace:
 
 
 def workspace_path(out: Path) -> Path:
-    """Where an unfinished conversion to `out` is kept."""
+    """Return where an unfinished conversion to `out` is kept."""
     return out.with_name(f".{out.name}.partial")

@@ -1,7 +1,6 @@
 """How a conversion was split, kept beside its shards so that a later one can go on with it."""
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 
 from astrokeras.config import DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.metadata import write_json
+from astrokeras.files import digest_of, write_json
 from astrokeras.records.splitting.shares import parse_splits, split_groups, split_objects
 
 SPLITS_JSON = "splits.json"
@@ -146,7 +145,7 @@ def load_splitting(records: str) -> Splitting:
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return digest_of(json.dumps(content, sort_keys=True).encode())
 
 
 def choose_splitting(config: ConvertConfig) -> tuple[Splitting, ConvertConfig]:

@@ -41,7 +41,10 @@ def _given(text: str) -> dict[str, float]:
 
 
 def hashes(names: np.ndarray, seed: int | str) -> np.ndarray:
-    """A number of 64 bits for each name: random to look at, but the same wherever and whenever the name comes up."""
+    """Return a number of 64 bits for each name.
+
+    Random to look at, but the same wherever and whenever the name comes up.
+    """
     prefix = f"{seed}:".encode()
     digests = b"".join(hashlib.sha256(prefix + name.encode()).digest()[:8] for name in names.tolist())
     return np.frombuffer(digests, dtype=">u8").astype(np.uint64)

@@ -12,7 +12,7 @@ _SKY_GAP, _SKY_WIDTH = 4, 6  # pixels
 
 
 def aperture_radius(half_light: NDArray[np.float64], fwhm: float) -> NDArray[np.float64]:
-    """2.5 half-light radii of the blurred object, roughly: 96 % of a disc, 98 % of a star. Any one unit."""
+    """Return 2.5 half-light radii of the blurred object, roughly: 96 % of a disc, 98 % of a star. Any one unit."""
     return 2.5 * np.hypot(half_light, 0.9 * fwhm)
 
 
@@ -23,7 +23,7 @@ def measure(
     radius: NDArray[np.float64],
     noise: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Flux and its error in circular apertures, above the sky around each.
+    """Return flux and its error in circular apertures, above the sky around each.
 
     Both are NaN where the aperture touches the image's edge, a bad or saturated pixel, or where the sky cannot be
     seen, and where the object is below two sigma.
@@ -50,7 +50,7 @@ def measure(
 
 
 def _sky(values: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
-    """Those of `values` that are sky: no bad pixels, no neighbours."""
+    """Return those of `values` that are sky: no bad pixels, no neighbours."""
     values = values[np.isfinite(values)]
     return values[np.abs(values - np.median(values)) < 3 * noise] if values.size else values
 
@@ -58,7 +58,7 @@ def _sky(values: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
 def magnitudes(
     flux: NDArray[np.float64], error: NDArray[np.float64], zero_point: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Magnitudes and their errors to four decimals, `MISSING` where the flux is NaN."""
+    """Return magnitudes and their errors to four decimals, `MISSING` where the flux is NaN."""
     magnitude = zero_point - 2.5 * np.log10(flux)
     magnitude_error = 2.5 / np.log(10) * error / flux
     return tuple(np.nan_to_num(values, nan=MISSING).round(4) for values in (magnitude, magnitude_error))

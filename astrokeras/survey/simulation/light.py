@@ -21,7 +21,7 @@ Image = NDArray[np.float64]
 
 
 def half_size(kind: str, radius: float, fwhm: float) -> int:
-    """Half the side of a galaxy's stamp in pixels, one of few values so that transfer functions are shared."""
+    """Return half the side of a galaxy's stamp in pixels, one of few values so that transfer functions are shared."""
     return 8 * math.ceil((_EXTENT[kind] * radius + 3 * fwhm) / 8)
 
 
@@ -31,7 +31,7 @@ def oversampling(half: int) -> int:
 
 
 def sample_offsets(half: int, oversample: int) -> tuple[Image, Image]:
-    """Offsets (dx, dy) in pixels of the samples of a stamp from its centre, a corner of four samples."""
+    """Return offsets (dx, dy) in pixels of the samples of a stamp from its centre, a corner of four samples."""
     axis = (np.arange(2 * half * oversample) + 0.5) / oversample - half
     return np.meshgrid(axis, axis)
 
@@ -101,7 +101,7 @@ _GALAXIES: dict[str, Callable[..., tuple[Image, Image]]] = {
 
 
 def half_light_radius(image: Image, distance: Image, step: float) -> float:
-    """Radius of the circle that holds half of the light of `image`, in the unit of `distance`.
+    """Return radius of the circle that holds half of the light of `image`, in the unit of `distance`.
 
     Light is summed in rings of width `step`, at least the distance of two samples.
     """
@@ -111,13 +111,13 @@ def half_light_radius(image: Image, distance: Image, step: float) -> float:
 
 
 def _moffat(fwhm: float, dx: Image, dy: Image) -> Image:
-    """Moffat profile of unit flux per square pixel; `fwhm` and the offsets in pixels."""
+    """Return Moffat profile of unit flux per square pixel; `fwhm` and the offsets in pixels."""
     alpha = fwhm / (2 * math.sqrt(2 ** (1 / MOFFAT_BETA) - 1))
     return MoffatPSF(flux=1.0, alpha=alpha, beta=MOFFAT_BETA)(dx, dy)
 
 
 def transfer(half: int, fwhm: float) -> NDArray[np.complex128]:
-    """Fourier transform of the PSF on the samples of a stamp, for `convolve`."""
+    """Return Fourier transform of the PSF on the samples of a stamp, for `convolve`."""
     n, oversample = 2 * half * oversampling(half), oversampling(half)
     axis = np.fft.fftfreq(n, 1 / n) / oversample
     psf = _moffat(fwhm, *np.meshgrid(axis, axis))
@@ -125,7 +125,7 @@ def transfer(half: int, fwhm: float) -> NDArray[np.complex128]:
 
 
 def convolve(samples: Image, flux: Image, transfers: NDArray, shift: tuple[float, float], oversample: int) -> Image:
-    """Pixels of a galaxy in every band.
+    """Return pixels of a galaxy in every band.
 
     Args:
         samples: Unit components on the samples, [2, n, n].
@@ -148,7 +148,7 @@ def convolve(samples: Image, flux: Image, transfers: NDArray, shift: tuple[float
 
 
 def star_half_size(flux: float, fwhm: float, faintest: float) -> int:
-    """Half a star's stamp in pixels: as far as its wings are brighter than `faintest` a pixel."""
+    """Return half a star's stamp in pixels: as far as its wings are brighter than `faintest` a pixel."""
     alpha = fwhm / (2 * math.sqrt(2 ** (1 / MOFFAT_BETA) - 1))
     peak = flux * (MOFFAT_BETA - 1) / (math.pi * alpha**2)
     wings = alpha * math.sqrt(max(peak / faintest, 1) ** (1 / MOFFAT_BETA) - 1)

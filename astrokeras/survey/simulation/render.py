@@ -15,7 +15,7 @@ Image = NDArray[np.float64]
 
 
 def depth(x: NDArray[np.float64], y: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """How far inside a tile a position lies, in pixels; negative outside."""
+    """Return how far inside a tile a position lies, in pixels; negative outside."""
     return np.minimum(np.minimum(x, y), np.minimum(size - 1 - x, size - 1 - y)) + 0.5
 
 

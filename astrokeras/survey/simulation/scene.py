@@ -60,7 +60,7 @@ class Scene:
 
 
 def wavelengths(bands: Sequence[str]) -> NDArray[np.float64]:
-    """Effective wavelength of every band in micrometres.
+    """Return effective wavelength of every band in micrometres.
 
     A band that is not a well-known one gets its place from its neighbours in the list, which is taken to
     run from blue to red.
@@ -123,7 +123,7 @@ def _magnitudes(uniform: NDArray[np.float64], kind: NDArray[np.str_]) -> NDArray
 
 
 def _second_fraction(uniform: NDArray[np.float64], kind: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Share of the light at r in the second component."""
+    """Return share of the light at r in the second component."""
     low, high = (
         np.select([kind == "elliptical", kind == "spiral", kind == "irregular"], limits, 0.0)
         for limits in ([0.0, 0.65, 0.25], [0.15, 0.95, 0.55])

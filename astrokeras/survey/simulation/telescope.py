@@ -74,7 +74,7 @@ class Field:
 
 
 def lay_out(rngs: Sequence[np.random.Generator], size: int, bands: Sequence[str]) -> list[Field]:
-    """One field for each generator, on a grid of overlapping tiles around `CENTRE`."""
+    """Return one field for each generator, on a grid of overlapping tiles around `CENTRE`."""
     plan = _tan(CENTRE, 0.0, size)
     columns = math.ceil(math.sqrt(len(rngs)))
     rows = math.ceil(len(rngs) / columns)
@@ -117,7 +117,7 @@ def _observe(
 
 
 def _rotation(angle: float) -> NDArray[np.float64]:
-    """(dx, dy) of a pixel frame to (east, north): x runs west before the frame is turned by `angle`."""
+    """Return (dx, dy) of a pixel frame to (east, north): x runs west before the frame is turned by `angle`."""
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[-c, s], [s, c]])
 
@@ -158,7 +158,7 @@ def expose(signal: NDArray[np.float64], field: Field, index: int, rng: np.random
 
 
 def _bleed(pixels: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where charge above `SATURATE` runs along the columns: a pixel lost for every full well of it."""
+    """Return where charge above `SATURATE` runs along the columns: a pixel lost for every full well of it."""
     lost = np.zeros(pixels.shape, bool)
     excess = np.maximum(pixels - SATURATE, 0)
     for column in np.flatnonzero(excess.any(axis=0)):

@@ -102,7 +102,7 @@ class Colorize(Task):
         return [self.stretch]
 
     def loss(self, target: Target, prediction: KerasTensor) -> KerasTensor:
-        """The mean absolute error over the pixels of each example, and that of the gradients times its weight."""
+        """Return the mean absolute error over each example's pixels, and that of the gradients times its weight."""
         error = mean_error(target, ops.abs(target["pixels"] - prediction))
         return error + self.sobel * gradient_error(target, prediction) if self.sobel else error
 

@@ -53,7 +53,10 @@ class Contrastive(Task):
         return [project(embedding) for embedding in embeddings]
 
     def loss(self, target: KerasTensor, prediction: list[KerasTensor]) -> KerasTensor:
-        """The mean of the losses of both views: each has to find the other among the 2 N - 2 views of other stamps."""
+        """Return the mean of the losses of both views.
+
+        Each has to find the other among the 2 N - 2 views of other stamps.
+        """
         first, second = (
             nt_xent(*views, target, self.temperature, self.replicas) for views in (prediction, prediction[::-1])
         )

@@ -33,7 +33,9 @@ Target = dict[str, KerasTensor]
 
 
 def group_epochs(objects: np.ndarray) -> np.ndarray:
-    """A number for each object: from 0 for those with several epochs, below 0 for stamps with none but themselves.
+    """Return a number for each object.
+
+    From 0 for those with several epochs, below 0 for stamps with none but themselves.
 
     Shapes:
         objects [N], NaN where a stamp is of no object that has a name -> [N] int32
@@ -92,7 +94,7 @@ class Epochs(Task):
 
     @classmethod
     def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
-        """Return groups the stamps by object.
+        """Group the stamps by object.
 
         Raises:
             AstrokerasError: the records don't say what object a stamp is of.
@@ -123,7 +125,7 @@ class Epochs(Task):
         return [f"epochs: {self.share:.1%} of the training stamps have another epoch"]
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Target]:
-        """The stamp as it is, and another epoch of the object (the same where there is none), flipped and turned."""
+        """Return the stamp, and another epoch of the object (the same where there is none), flipped and turned."""
         group = ops.cast(fields[_FIELD], "int32")
         target = {"group": group, "paired": ops.cast(group >= 0, "float32"), "weight": fields["weight"]}
         return [flux, self.turn(ops.cast(fields[PARTNER], flux.dtype), draws)], target

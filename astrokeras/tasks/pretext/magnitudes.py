@@ -172,7 +172,7 @@ class Magnitudes(Task):
         )
 
     def loss(self, target: Fields, prediction: KerasTensor) -> KerasTensor:
-        """The error over the known magnitudes in standard deviations, summed, divided by the number of all bands."""
+        """Return the error of known magnitudes in standard deviations, summed, over the number of all bands."""
         error, known = _absolute_error(target["magnitudes"], prediction)
         if self.huber:
             error = _huber(error)

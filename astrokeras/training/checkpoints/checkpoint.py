@@ -221,7 +221,10 @@ def _numbers(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shapes(state: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]] | None:
-    """What the arrays of a state claim to be, of which nothing is put into memory; None if it holds anything else."""
+    """Return what the arrays of a state claim to be, of which nothing is put into memory.
+
+    None if it holds anything else.
+    """
     shapes = {}
     try:
         with zipfile.ZipFile(state) as archive:

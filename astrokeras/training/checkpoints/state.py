@@ -12,7 +12,10 @@ State = dict[str, np.ndarray]
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Every variable of a compiled model by its group and number: the same in every process that builds it alike."""
+    """Return every variable of a compiled model by its group and number.
+
+    The same in every process that builds it alike.
+    """
     groups = {
         "model": model.variables,
         "optimizer": model.optimizer.variables,
@@ -29,7 +32,7 @@ def take(model: keras.Model) -> State:
 
 
 def blank(model: keras.Model) -> State:
-    """Arrays like those of `take`, without the values."""
+    """Return arrays like those of `take`, without the values."""
     return {
         name: np.zeros(tuple(one.shape), keras.backend.standardize_dtype(one.dtype))
         for name, one in _variables(model).items()
@@ -59,5 +62,5 @@ def put(model: keras.Model, state: State) -> None:
 
 
 def is_finite(state: State) -> bool:
-    """Whether there is no NaN or infinity in it."""
+    """Return whether there is no NaN or infinity in it."""
     return all(np.isfinite(value).all() for value in state.values() if np.issubdtype(value.dtype, np.inexact))

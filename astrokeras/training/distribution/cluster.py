@@ -163,7 +163,7 @@ def _no_host_list(text: str) -> UsageError:
 
 
 def _expand_ranges(text: str, whole: str) -> Iterator[str]:
-    """Return what stands in brackets: numbers and ranges, whose width is that of their first."""
+    """Yield what stands in brackets: numbers and ranges, whose width is that of their first."""
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if found is None:

@@ -78,7 +78,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _own_gpus(cluster: Cluster) -> int:
-    """How many GPUs this worker uses; from here on it sees no others."""
+    """Return how many GPUs this worker uses; from here on it sees no others."""
     gpus = tf.config.list_physical_devices("GPU")
     place, count = cluster.on_this_host
     on_node = os.environ.get("SLURM_GPUS_ON_NODE", "")
@@ -178,7 +178,7 @@ class ClusterWorkers(Workers):
             ) from error
 
     def _lost(self, message: str) -> str:
-        """Who it was, as far as the message says."""
+        """Return who it was, as far as the message says."""
         named = {int(index) for index in re.findall(r"/task:(\d+)", message)} - {self.cluster.index}
         known = sorted(index for index in named if index < len(self.cluster.workers))
         return self.cluster.name(known[0]) if len(known) == 1 else "another worker"

@@ -19,7 +19,7 @@ Message = dict[str, Any]
 
 
 def meet(cluster: Cluster, facts: Mapping[str, Any], patience: float) -> None:
-    """Return when all workers are there, at the first one's address, and found to be alike.
+    """Wait until all workers are there, at the first one's address, and found to be alike.
 
     Args:
         cluster: the workers.
@@ -47,7 +47,7 @@ def _send(connection: socket.socket, message: Message) -> None:
 
 
 def _receive(connection: socket.socket, deadline: float) -> Message:
-    """One message.
+    """Return one message.
 
     Raises:
         OSError: there is none, or not in time.
@@ -115,7 +115,7 @@ def _difference(name: str, facts: Message, theirs: Message) -> str:
 
 
 def _visit(cluster: Cluster, facts: Message, deadline: float) -> Message:
-    """Another worker goes to the first one and waits for what it says."""
+    """Go to the first worker, as another, and wait for what it says."""
     host, _, port = cluster.workers[0].rpartition(":")
     reason = "it did not answer"
     while time.monotonic() < deadline:

@@ -32,6 +32,6 @@ class LossScale(keras.optimizers.LossScaleOptimizer):
     """Skips a step where any replica's gradients are infinite, not the first one's alone."""
 
     def check_finite(self, grads: list[Any]) -> tf.Tensor:
-        """Whether the gradients of all replicas are finite."""
+        """Return whether the gradients of all replicas are finite."""
         bad = tf.where(super().check_finite(grads), 0.0, 1.0)
         return tf.equal(_sum_over_replicas([bad])[0], 0.0)

@@ -51,7 +51,7 @@ def patience(seconds: float, others: Mapping[str, str]) -> Iterator[None]:
 
 
 def _silent(others: Mapping[str, str]) -> list[str]:
-    """Who does not listen at its address."""
+    """Return who does not listen at its address."""
     answered = set()
 
     def call(name: str, address: str) -> None:

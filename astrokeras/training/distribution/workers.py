@@ -24,7 +24,7 @@ class Workers:
     first = True
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set on any worker."""
+        """Return whether the flag is set on any worker."""
         return flag
 
     def most(self, value: float) -> float:
@@ -44,5 +44,5 @@ class Workers:
         return values
 
     def guard(self) -> AbstractContextManager[None]:
-        """Within it the loss of another worker is an `AstrokerasError`."""
+        """Make the loss of another worker an `AstrokerasError` within a block."""
         return contextlib.nullcontext()

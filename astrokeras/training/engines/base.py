@@ -51,7 +51,7 @@ class Engine(Protocol):
     exhausted: tuple[type[Exception], ...]
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Where variables have to be made."""
+        """Return where variables have to be made."""
 
     def source(
         self, records: Records, size: int | None, augment: Chain | None, fields: Sequence[str],

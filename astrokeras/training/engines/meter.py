@@ -40,11 +40,11 @@ class BetweenSteps(keras.callbacks.Callback):
         return [self]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Return the first batches are fetched from here on."""
+        """Note that the first batches are fetched from here on."""
         self._idle_since = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """They are there."""
+        """Note that the first batches are there."""
         self.waited += time.perf_counter() - self._idle_since
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

@@ -20,7 +20,7 @@ Clock = Callable[[], tf.Tensor]
 
 
 def _python_clock() -> tf.Tensor:
-    """Seconds; for deterministic runs, in which TensorFlow refuses its own clock."""
+    """Return seconds; for deterministic runs, in which TensorFlow refuses its own clock."""
     return tf.ensure_shape(tf.numpy_function(lambda: np.float64(time.perf_counter()), [], tf.float64), [])
 
 

@@ -20,10 +20,10 @@ class Lamb(keras.optimizers.Lamb):
     """
 
     def _apply_weight_decay(self, variables: list) -> None:
-        """Nothing: it is part of `update_step`."""
+        """Do nothing, since it is part of `update_step`."""
 
     def update_step(self, gradient: KerasTensor, variable: keras.Variable, learning_rate: KerasTensor) -> None:
-        """One step of one variable."""
+        """Take one step of one variable."""
         dtype = variable.dtype
         gradient, rate = ops.cast(gradient, dtype), ops.cast(learning_rate, dtype)
         index = self._get_variable_index(variable)

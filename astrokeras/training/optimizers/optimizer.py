@@ -17,7 +17,9 @@ _LOWEST = {"cosine": 0.0, "constant": 1.0}  # what is left of the rate in the en
 
 
 def warm_up_steps(warm_up: float, steps: int) -> int:
-    """How many of a run's steps the learning rate takes to rise: a share of them below 1, otherwise their number.
+    """Return how many of a run's steps the learning rate takes to rise.
+
+    A share of them below 1, otherwise their number.
 
     Raises:
         UsageError: neither, or more than there are.
@@ -131,7 +133,7 @@ def make_optimizer(config: TrainingOptions, rate: Rate, *, replicas: int = 1) ->
 
 
 def scaled(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The optimizer behind a loss that is scaled up, so that float16 can hold its gradients, by as much as they allow.
+    """Return the optimizer behind a loss that is scaled up by as much as its float16 gradients allow.
 
     Source: Micikevicius et al. 2018, arXiv 1710.03740.
     """

@@ -16,10 +16,11 @@ from pyarrow import parquet
 
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import AstrokerasError
+from astrokeras.files import write_json
 from astrokeras.records import objects
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
-from astrokeras.records.metadata import describe_small_file, signed, write_json
+from astrokeras.records.metadata import describe_small_file, signed
 from astrokeras.records.tfrecord import read
 from astrokeras.records.verify import verify
 from tests.records.tasks import contents, quiet, small_tasks
