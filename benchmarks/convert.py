@@ -72,6 +72,7 @@ def options(survey: Path, bands: int, size: int, out: Path) -> ConvertConfig:
     return ConvertConfig(
         images=str(survey / "{field}_{band}.fits"), bands=BANDS[:bands], out=str(out), workers=PROCESSES, label="class",
         catalog=str(survey / "catalog.fits"), magnitudes="mag_{band}", zero_point="25", size=size, x_column="x",
+        split_by="id",
     )  # fmt: skip
 
 

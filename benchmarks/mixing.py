@@ -35,7 +35,7 @@ def make_records(directory: Path, fields: int, objects: int) -> Records:
         directory / "catalog.fits"
     )
     plan.STAMP_BYTES_PER_TASK = plan.STAMP_BYTES_PER_TASK * SIZE**2 * 4 // STAMP_BYTES
-    options = {"columns": ("number",), "size": SIZE, "splits": "train=1", "workers": 1}
+    options = {"columns": ("number",), "size": SIZE, "splits": "train=1", "split_by": "id", "workers": 1}
     images, catalog = str(directory / "{field}_r.fits"), str(directory / "catalog.fits")
     convert(
         ConvertConfig(images, ("r",), str(directory / "records"), catalog=catalog, **options), report=lambda line: None

@@ -69,6 +69,7 @@ def sample_config(sample_survey: Path) -> ConvertConfig:
         label="CLASS",
         columns=("MAG_TRUE_r",),
         size=32,
+        split_by="id",
         workers=1,
     )
 

@@ -68,6 +68,8 @@ def config_for(directory: Path, **options) -> ConvertConfig:
         "catalog": str(directory / "catalog.fits"),
         "size": 16,
         "workers": 1,
+        # Too small for areas of sky.
+        **({} if options.keys() & {"split_column", "splits_from"} else {"split_by": "id"}),
     }
     return ConvertConfig(**{**defaults, **options})
 

@@ -6,7 +6,7 @@ are both made from them, so that an option stands in one place.
 
 from astrokeras.config.anomalies import AnomaliesConfig
 from astrokeras.config.cluster import ClusterConfig
-from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
+from astrokeras.config.convert import DEFAULT_SIZE, DEFAULT_SPLITS, ConvertConfig
 from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_MODEL_BYTES, MAX_SEED, Option, declared, option
 from astrokeras.config.embed import EmbedConfig
 from astrokeras.config.export import ExportConfig
@@ -26,7 +26,6 @@ __all__ = [
     "DEFAULT_IMAGENET_BACKBONE",
     "DEFAULT_SIZE",
     "DEFAULT_SPLITS",
-    "DEFAULT_SPLIT_BY",
     "MAX_CATALOG_BYTES",
     "MAX_MODEL_BYTES",
     "MAX_SEED",

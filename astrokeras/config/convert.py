@@ -6,7 +6,6 @@ from astrokeras.config.declare import MAX_CATALOG_BYTES, MAX_SEED, option
 
 DEFAULT_SIZE = 64
 DEFAULT_SPLITS = "train=0.8,val=0.1,test=0.1"
-DEFAULT_SPLIT_BY = "id"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +140,13 @@ class ConvertConfig:
         None, "Shares of the splits, scaled to add up to 1.  [default: train=0.8,val=0.1,test=0.1]", group="Splits"
     )
     split_by: str | None = option(
-        None, "id, field, sky (areas of sky that share no pixel) or a column.  [default: id]", group="Splits"
+        None,
+        "id, field, sky (areas of sky that share no pixel) or a column.  [default: sky for objects cut from tiles, id "
+        "for one file an object]",
+        group="Splits",
+    )
+    split_column: str | None = option(
+        None, "Column that says of each object whether it is in train, val or test.", group="Splits"
     )
     cell_size: float | None = option(
         None,

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from astrokeras.records.splitting.overlap import overlap_lines
+
 
 def describe(content: dict[str, Any]) -> str:
     """Return tables of splits, bands and rejects from the content of ``convert.json``."""
@@ -40,6 +42,7 @@ def describe(content: dict[str, Any]) -> str:
             ],
         ),
         "",
+        *overlap_lines(content.get("overlaps", {}), content["split_by"]),
         f"{sum(content['rejects'].values())} of {content['rows']} catalogue rows rejected"
         + "".join(f", {count} {reason}" for reason, count in content["rejects"].items()),
     ]

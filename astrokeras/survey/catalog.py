@@ -60,7 +60,7 @@ class Catalog:
         classes: names of the classes.
         columns: the extra columns to carry, float64 ``[N]`` each, NaN where missing, or int64 where float64 would not
             hold every digit; among them `OBJECT`, a number for each object, if `objects` are known.
-        split_values: text, ``[N]``, the column named by ``--split-by``; None otherwise.
+        split_values: text, ``[N]``, the column named by ``--split-by`` or ``--split-column``; None otherwise.
         objects: text, ``[N]``, which object a row shows, "" where it is in no other; None without ``--object-column``.
         left_out: bool, ``[N]``, the rows that ``--where`` does not choose.
         used: which catalogue column serves for what.
@@ -122,7 +122,9 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         raise UsageError("--label-names: there is no --label that they name")
     magnitudes, errors, used_photometry = _photometry(columns, config)
     used |= used_photometry
-    by_column = config.split_by not in (None, "id", "field", "sky")
+    split_by, split_option = config.split_column, "--split-column"
+    if split_by is None and config.split_by not in (None, "id", "field", "sky"):
+        split_by, split_option = config.split_by, "--split-by"
     carried = {name: columns.carried(columns.existing(name, "--columns"), ~left_out) for name in config.columns}
     objects = None
     if config.object_column:
@@ -141,7 +143,7 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         labels=labels,
         classes=classes,
         columns=carried,
-        split_values=as_text(columns.masked(config.split_by, "--split-by")) if by_column else None,
+        split_values=as_text(columns.masked(split_by, split_option)) if split_by is not None else None,
         objects=objects,
         left_out=left_out,
         used=used,

@@ -73,5 +73,5 @@ def command_for(survey: Path) -> list:
     script.write_text(_COMMAND)
     return [
         sys.executable, script, "convert", "--images", survey / "{field}_{band}.fits", "--bands", "g,r", "--size", "16",
-        "--catalog", survey / "catalog.fits", "--label", "class", "--out",
+        "--catalog", survey / "catalog.fits", "--label", "class", "--split-by", "id", "--out",
     ]  # fmt: skip

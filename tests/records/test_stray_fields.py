@@ -63,8 +63,9 @@ def test_where_no_image_has_a_wcs_the_first_is_named(tmp_path: Path):
         convert(config_for(tmp_path, splits="train=1"), report=lambda line: None)
 
 
-def test_a_split_by_sky_takes_no_fields_without_wcs_unless_they_have_no_rows(tmp_path: Path):
-    survey(tmp_path / "a", pixels=False, split_by="sky")
+def test_a_split_by_sky_divides_fields_without_wcs_in_blocks_of_their_own(tmp_path: Path):
+    lines = survey(tmp_path / "a", pixels=False, split_by="sky")
     assert "HEALPix" in (tmp_path / "a" / "records" / "convert.json").read_text()
-    with pytest.raises(UsageError, match=r"C_g\.fits has no WCS"):
-        survey(tmp_path / "b", pixels=True, split_by="sky")
+    assert not any("no WCS" in line and "blocks" in line for line in lines)  # it has no rows
+    lines = survey(tmp_path / "b", pixels=True, split_by="sky")
+    assert any("1 of 3 fields have no WCS" in line and "blocks of its own pixels" in line for line in lines)

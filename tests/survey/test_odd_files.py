@@ -91,7 +91,7 @@ def test_swapped_axes_change_neither_splits_nor_stamps_nor_what_is_detected(tmp_
         found[name] = examples, rejects, np.sort(np.round(np.asarray(detected["RA"]), 7))
     (usual, rejects, sources), (other, others_rejects, others_sources) = found.values()
     assert usual.keys() == other.keys() and len(usual) > 5 and rejects == others_rejects
-    assert {example["split"] for example in usual.values()} == {"train", "test"}
+    assert {example["split"] for example in usual.values()} == {"train", "test", "margin"}
     for name, example in usual.items():
         assert example["split"] == other[name]["split"]
         np.testing.assert_array_equal(example["image"], other[name]["image"].transpose(1, 0, 2))

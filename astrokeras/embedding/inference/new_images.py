@@ -25,8 +25,8 @@ GIVEN = (  # by the command itself
 )  # fmt: skip
 LEFT = (
     "survey", "name", "valid", "object_column", "magnitudes", "magnitude_errors", "measure", "fluxes", "flux_errors",
-    "flux_ivars", "flux_zero_point", "where", "splits", "split_by", "cell_size", "splits_from", "max_reject_fraction",
-    "scheduler", "resume", "overwrite", "seed",
+    "flux_ivars", "flux_zero_point", "where", "splits", "split_by", "split_column", "cell_size", "splits_from",
+    "max_reject_fraction", "scheduler", "resume", "overwrite", "seed",
 )  # fmt: skip
 _PAIRS = {"ra_column": "dec_column", "dec_column": "ra_column", "x_column": "y_column", "y_column": "x_column"}
 

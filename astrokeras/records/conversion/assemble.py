@@ -56,12 +56,13 @@ class Tally:
     def parts(self) -> dict[str, list[ShardInfo]]:
         """The records of each split, in the order of the tasks."""
         return {
-            split: [done.parts[split] for done in self._in_order if split in done.parts] for split in self._plan.shares
+            split: [done.parts[split] for done in self._in_order if split in done.parts]
+            for split in self._plan.split_names
         }
 
     def rows(self, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the rows of the catalogue in each of a split's parts, and what was measured of them."""
-        index = list(self._plan.shares).index(split)
+        index = self._plan.split_names.index(split)
         for done in self._in_order:
             if split in done.parts:
                 here = self._plan.split[done.kept] == index
@@ -157,6 +158,7 @@ def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, An
             "rows": len(plan.catalog),
             "rejects": plan.rejects.counts(),
             "split_by": plan.split_description,
+            "overlaps": plan.overlaps,
             "splits": splits,
             "fingerprint": fingerprint_of_shards(
                 shard["crc32c"] for split in splits.values() for shard in split["shards"]

@@ -62,7 +62,7 @@ def convert(
     _check_options(config)
     check_out_is_not_here(out)
     config = check_detection(with_survey(config))
-    _, config = choose_splitting(config)
+    _, config = choose_splitting(config, report)
     check_options(config)
     config = with_size(config, report)
     asked = what_is_asked(config)
@@ -244,7 +244,7 @@ def task_input_of(plan: Plan, task: ConversionTask, directory: Path | None = Non
         task=task,
         cutting=plan.cutting,
         max_bad_fraction=plan.config.max_bad_fraction,
-        split_names=tuple(plan.shares),
+        split_names=plan.split_names,
         ids=catalog.ids[rows],
         split=plan.split[rows],
         labels=catalog.labels[rows],

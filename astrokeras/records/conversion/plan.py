@@ -12,14 +12,20 @@ from astrokeras.records.conversion.places import Places, places_of_files, places
 from astrokeras.records.conversion.positions import by_field, find_fields, find_positions, read_fields
 from astrokeras.records.conversion.rejects import FILTERED, Rejects
 from astrokeras.records.conversion.sizing import describe_cut, with_size
+from astrokeras.records.conversion.split_rows import (
+    keep_objects_whole,
+    overlap,
+    split_by_field,
+    split_by_sky,
+    split_rows,
+)
 from astrokeras.records.conversion.task import ConversionTask
-from astrokeras.records.splitting.assignment import Splitting, choose_splitting
-from astrokeras.records.splitting.cells import SkyCells, split_cells
-from astrokeras.records.splitting.shares import describe_scaling, hashes, parse_splits
+from astrokeras.records.splitting.assignment import GIVEN, Splitting, choose_splitting
+from astrokeras.records.splitting.overlap import overlap_lines
+from astrokeras.records.splitting.shares import MARGIN, describe_scaling, hashes, parse_splits
 from astrokeras.survey.catalog import OBJECT, Catalog, bare_catalog, read_catalog
 from astrokeras.survey.cutting import Cutting, parse_cutting
 from astrokeras.survey.measure import SHAPES
-from astrokeras.survey.placement import Field
 from astrokeras.survey.presets import describe_survey, with_survey
 from astrokeras.survey.stamps import fits_inside, inside
 from astrokeras.text import is_plain
@@ -43,6 +49,7 @@ class Plan:
     split_description: str
     sky_stride: int = 1
     places: Places | None = None  # known once there are tasks
+    overlaps: dict[str, float] = dataclasses.field(default_factory=dict)  # see `records.splitting.overlap`
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,8 +64,13 @@ class Plan:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of each split, in the order of their indices."""
+        """Share of each split that is trained or tested on, in the order of their indices."""
         return self.splitting.shares
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Name of each split, in the order of their indices; the last one is that of the margin, if there is one."""
+        return (*self.shares, MARGIN) if np.any(self.split == len(self.shares)) else tuple(self.shares)
 
     def reject(self, rows: Sequence[int] | np.ndarray, reason: str, detail: str) -> None:
         """Note why rows are left out; the first reason of a row stays."""
@@ -79,9 +91,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     config = with_survey(config)
     for line in describe_survey(config):
         report(line)
-    splitting, config = choose_splitting(config)
-    if said := _describe_splits(splitting, config.splits):
-        report(said)
+    splitting, config = _choose_splitting(config, report)
     check_options(config)
     config = with_size(config, report)
     describe_cut(config, report)
@@ -106,24 +116,41 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
         split=np.full(len(catalog), -1),
         tasks=[],
         rejects=Rejects(len(catalog)),
-        split_description=config.split_by,
+        split_description=config.split_by or f"column {config.split_column}",
     )
     plan.reject(np.flatnonzero(catalog.left_out), FILTERED, f"left out by --where {config.where}")
     if config.detect:
         plan.reject(np.flatnonzero(is_duplicate(config.catalog)), "duplicate_detection", _DUPLICATE)
     _reject_bad_ids(plan)
     if template.per_object:
-        _plan_objects(plan)
+        _plan_objects(plan, report)
     else:
         _plan_fields(plan, units, report)
     if not plan.tasks:
         raise AstrokerasError(f"no catalogue row can be converted: {plan.rejects.summary()}")
+    _find_overlaps(plan, report)
     plan.sky_stride = max(1, int(np.count_nonzero(plan.split[plan.open_rows()] == 0)) // SKY_STAMPS)
     return plan
 
 
+def _find_overlaps(plan: Plan, report: Callable[[str], None]) -> None:
+    plan.overlaps = overlap(plan)
+    for line in overlap_lines(plan.overlaps, plan.split_description):
+        report(line)
+
+
+def _choose_splitting(config: ConvertConfig, report: Callable[[str], None]) -> tuple[Splitting, ConvertConfig]:
+    """See `choose_splitting`."""
+    splitting, config = choose_splitting(config, report)
+    if said := _describe_splits(splitting, config.splits):
+        report(said)
+    return splitting, config
+
+
 def _describe_splits(splitting: Splitting, splits: str) -> str | None:
     """Return one line if the splits are other than what is asked for says by itself."""
+    if splitting.by == GIVEN:
+        return None
     if splitting.source:
         return f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {splits}"
     return describe_scaling(splits)
@@ -143,14 +170,15 @@ def check_options(config: ConvertConfig) -> None:
         raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")
     if config.cell_size is not None and config.split_by != "sky":
         raise UsageError("--cell-size: only --split-by sky has cells")
-    parse_splits(config.splits)
+    if config.splits is not None:
+        parse_splits(config.splits)
     _check_columns(config)
 
 
 def _check_columns(config: ConvertConfig) -> None:
     """Check the options that name columns of the catalogue, or of the records."""
     if not (config.catalog or config.detect):
-        by_column = config.split_by not in ("id", "field", "sky")
+        by_column = config.split_by not in (None, "id", "field", "sky")
         for option in (
             "label",
             "label_names",
@@ -160,6 +188,7 @@ def _check_columns(config: ConvertConfig) -> None:
             "fluxes",
             "columns",
             "where",
+            "split_column",
         ):
             if getattr(config, option):
                 raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
@@ -195,16 +224,15 @@ def _reject_bad_ids(plan: Plan) -> None:
     )
 
 
-def _plan_objects(plan: Plan) -> None:
+def _plan_objects(plan: Plan, report: Callable[[str], None]) -> None:
     if plan.config.split_by in ("field", "sky"):
         raise UsageError(
             f"--split-by {plan.config.split_by}: a survey of one file per object is split by id or a column"
         )
     rows = plan.open_rows()
     if len(rows):
-        plan.split[rows] = _split(plan, rows)
-        _keep_objects_whole(plan, rows)
-        rows = plan.open_rows()
+        split_rows(plan, rows, report)
+        keep_objects_whole(plan, rows)
     plan.places = places_of_files(plan.catalog)
     # Files may be read in any order, and a catalogue's is often that of its classes.
     rows = rows[np.argsort(hashes(plan.catalog.ids[rows], f"order {plan.config.seed}"), kind="stable")]
@@ -229,86 +257,15 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
     if not len(rows):
         return
     if config.split_by == "sky":
-        _split_by_sky(plan, rows, fields, field_of, x, y)
+        split_by_sky(plan, rows, fields, field_of, x, y, report)
     elif config.split_by == "field":
-        present, member_of = np.unique(field_of[rows], return_inverse=True)
-        plan.split[rows] = _split_groups(plan, rows, np.array([fields[i].name for i in present]), member_of)
+        split_by_field(plan, rows, fields, field_of)
     else:
-        plan.split[rows] = _split(plan, rows)
-    _keep_objects_whole(plan, plan.open_rows())
-    rows = plan.open_rows()
+        split_rows(plan, rows, report)
+    keep_objects_whole(plan, rows)
     plan.places = places_on_fields(plan.catalog, fields, field_of, x, y, rows)
     for index, here in by_field(field_of, rows):
         _add_tasks(plan, fields[index].name, here, x, y)
-
-
-def _split(plan: Plan, rows: np.ndarray) -> np.ndarray:
-    catalog = plan.catalog
-    if catalog.split_values is None:
-        ids = catalog.ids[rows]
-        # What shows one object has one place in the draw, whatever the ids.
-        return plan.splitting.split_objects(
-            ids if catalog.objects is None else np.where(catalog.objects[rows] == "", ids, catalog.objects[rows])
-        )
-    return _split_groups(plan, rows, *np.unique(plan.catalog.split_values[rows], return_inverse=True))
-
-
-def _keep_objects_whole(plan: Plan, rows: np.ndarray) -> None:
-    """Reject what would bring an object into another split than that of most of its rows (the first of equals).
-
-    Objects that are split by id never need it.
-    """
-    if plan.catalog.objects is None:
-        return
-    rows = rows[plan.catalog.objects[rows] != ""]
-    objects, member_of = np.unique(plan.catalog.objects[rows], return_inverse=True)
-    counts = np.zeros((len(objects), len(plan.shares)), np.int64)
-    np.add.at(counts, (member_of, plan.split[rows]), 1)
-    elsewhere = rows[plan.split[rows] != counts.argmax(axis=1)[member_of]]
-    plan.reject(elsewhere, "straddles_splits", "most rows of the same object (--object-column) are in another split")
-
-
-def _split_groups(plan: Plan, rows: np.ndarray, names: np.ndarray, member_of: np.ndarray) -> np.ndarray:
-    labels, classes = plan.catalog.labels[rows], plan.catalog.classes
-    return plan.splitting.split_groups(names, member_of, labels, classes)[member_of]
-
-
-def _split_by_sky(
-    plan: Plan, rows: np.ndarray, fields: list[Field], field_of: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> None:
-    fields, field_of = _on_one_sky(rows, fields, field_of)
-    cells = SkyCells(fields, plan.config.size, plan.config.cell_size, plan.splitting.cells)
-    plan.splitting.cells, plan.split_description = cells.grid, cells.description
-    plan.split[rows] = split_cells(
-        cells, field_of[rows], x[rows], y[rows], labels=plan.catalog.labels[rows], classes=plan.catalog.classes,
-        splitting=plan.splitting, stamp_size=plan.config.size,
-    )  # fmt: skip
-    straddling = rows[plan.split[rows] < 0]
-    plan.reject(straddling, "straddles_splits", "the stamp reaches into an area of sky that belongs to another split")
-
-
-def _on_one_sky(rows: np.ndarray, fields: list[Field], field_of: np.ndarray) -> tuple[list[Field], np.ndarray]:
-    """Return fields that are all on the sky, or all not, and the index of each row's.
-
-    Those without rows and WCS are left out.
-
-    Raises:
-        UsageError: rows are on fields of both kinds, whose areas cannot be told apart.
-    """
-    with_rows = set(np.unique(field_of[rows]).tolist())
-    kept = [i for i, field in enumerate(fields) if field.wcs is not None or i in with_rows]
-    placed = [fields[i].wcs is not None for i in kept]
-    if any(placed[kept.index(i)] for i in with_rows) and not all(placed):
-        without = next(fields[i] for i in kept if fields[i].wcs is None)
-        raise UsageError(
-            f"--split-by sky: some fields have a WCS and others have none, so that their areas of sky cannot be told "
-            f"apart ({without.why}); split by field, or leave those fields out"
-        )
-    if not all(placed):
-        return fields, field_of
-    number = np.full(len(fields), -1)
-    number[kept] = np.arange(len(kept))
-    return [fields[i] for i in kept], number[field_of]
 
 
 def _add_tasks(plan: Plan, field: str, rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:

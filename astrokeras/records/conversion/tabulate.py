@@ -40,7 +40,7 @@ def kinds_of(plan: Plan, names: Iterable[str]) -> dict[str, Column]:
 
     columns = {
         "id": Column("int64") if integers else Column("str", length=plan.catalog.ids.dtype.itemsize // 4),
-        "split": text(plan.shares),
+        "split": text(plan.split_names),
         "shard": text(names),
         "row": Column("int64"),
         **{name: Column("float64", unit) for name, unit in UNITS.items()},

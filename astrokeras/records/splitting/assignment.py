@@ -2,18 +2,25 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from astrokeras.config import DEFAULT_SPLIT_BY, DEFAULT_SPLITS, ConvertConfig
+from astrokeras.config import DEFAULT_SPLITS, ConvertConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest_of, write_json
 from astrokeras.records.splitting.shares import parse_splits, split_groups, split_objects
+from astrokeras.survey.template import ImageTemplate
 
 SPLITS_JSON = "splits.json"
 SPLITS_FORMAT = 1
+GIVEN = "given"  # by --split-column
+_WHY = {
+    "sky": "the default for objects cut from tiles: no test stamp shares pixels with a training stamp",
+    "id": "the default for one file an object: whether two files show the same sky is not known",
+}
 UNLABELLED = ""  # no class can be called so: an empty label is none
 
 
@@ -30,7 +37,7 @@ class Splitting:
     """What decides the split of every object.
 
     Attributes:
-        by: ``id``, ``field``, ``sky`` or a column's name.
+        by: ``id``, ``field``, ``sky``, a column's name, or `GIVEN` where a column says it of each object.
         seed: of the draw.
         shares: from `parse_splits`.
         cells: ``{"nside": …}`` (HEALPix, nested, ICRS) or ``{"pixels": …}`` (side of a block); None unless by sky.
@@ -148,18 +155,49 @@ def _checksum(content: dict[str, Any]) -> str:
     return digest_of(json.dumps(content, sort_keys=True).encode())
 
 
-def choose_splitting(config: ConvertConfig) -> tuple[Splitting, ConvertConfig]:
+def choose_splitting(
+    config: ConvertConfig, report: Callable[[str], None] = lambda _: None
+) -> tuple[Splitting, ConvertConfig]:
     """Return the splitting that `config` asks for, and `config` with the splitting's options in full.
+
+    What follows from a default is told to `report`.
 
     With ``--splits-from`` the seed, the shares and what is split by are those of the earlier records. An option that
     was left at its default is taken over, one that says something else is refused.
     """
+    if config.split_column is not None:
+        return _given_splitting(config), config
     if config.splits_from is None:
-        splits, by = config.splits or DEFAULT_SPLITS, config.split_by or DEFAULT_SPLIT_BY
+        splits, by = config.splits or DEFAULT_SPLITS, config.split_by
+        if by is None:
+            by = "id" if ImageTemplate(config.images, config.bands).per_object else "sky"
+            report(f"splits: by {by} ({_WHY[by]})")
         chosen = Splitting(by, config.seed, parse_splits(splits), objects=by == "id" and bool(config.object_column))
         return chosen, dataclasses.replace(config, splits=splits, split_by=by)
     earlier = load_splitting(config.splits_from)
-    shares = ",".join(f"{name}={share:.10g}" for name, share in earlier.shares.items())
+    _check_agrees(config, earlier)
+    shares = _as_text(earlier.shares)
+    return earlier, dataclasses.replace(config, splits=shares, split_by=earlier.by, seed=earlier.seed)
+
+
+def _given_splitting(config: ConvertConfig) -> Splitting:
+    for option in ("splits", "split_by", "cell_size", "splits_from"):
+        if getattr(config, option) is not None:
+            raise UsageError(
+                f"--{option.replace('_', '-')}: --split-column {config.split_column} says already in which split each "
+                "object is; give one of the two"
+            )
+    return Splitting(GIVEN, config.seed, {})
+
+
+def _check_agrees(config: ConvertConfig, earlier: Splitting) -> None:
+    """Refuse options that say something else than the earlier splitting."""
+    if earlier.by == GIVEN:
+        raise UsageError(
+            f"--splits-from {config.splits_from}: a column of the catalogue said in which split each object is; give "
+            "the column again (--split-column)"
+        )
+    shares = _as_text(earlier.shares)
     where = f"but --splits-from {config.splits_from} goes on with"
     if config.splits and not _equal(parse_splits(config.splits), earlier.shares):
         raise UsageError(f"--splits {config.splits}, {where} {shares}; leave --splits out")
@@ -173,7 +211,10 @@ def choose_splitting(config: ConvertConfig) -> tuple[Splitting, ConvertConfig]:
         raise UsageError(f"{where.removeprefix('but ')} all rows of an object in one split; give their --object-column")
     if earlier.by == "id" and config.object_column and not earlier.objects:
         raise UsageError(f"--object-column {config.object_column}, {where} each id by itself; leave it out")
-    return earlier, dataclasses.replace(config, splits=shares, split_by=earlier.by, seed=earlier.seed)
+
+
+def _as_text(shares: dict[str, float]) -> str:
+    return ",".join(f"{name}={share:.10g}" for name, share in shares.items())
 
 
 def _equal(shares: dict[str, float], others: dict[str, float]) -> bool:

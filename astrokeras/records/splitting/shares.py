@@ -7,6 +7,9 @@ import numpy as np
 from astrokeras.errors import UsageError
 
 SPLIT_NAMES = ("train", "val", "test")
+MARGIN = "margin"
+"""The split of objects that are neither trained nor tested on: what overlaps with objects of two splits."""
+_SYNONYMS = {"valid": "val", "validation": "val", "training": "train", "testing": "test"}
 
 
 # Shares that add up to one but for less than this are rounded ones.
@@ -38,6 +41,37 @@ def _given(text: str) -> dict[str, float]:
     if unknown or not all(0 < share < float("inf") for share in shares.values()) or "train" not in shares:
         raise UsageError(f"--splits {text}: expected positive shares for train and, if wanted, val and test")
     return {name: shares[name] for name in SPLIT_NAMES if name in shares}
+
+
+def read_splits(values: np.ndarray, option: str) -> tuple[dict[str, float], np.ndarray]:
+    """Return the splits that a column names.
+
+    Args:
+        values: text, ``[N]``, "" where nothing is said.
+        option: by which the column was asked for, for messages.
+
+    Returns:
+        The share of each split that occurs, in the usual order, and the index into them of each object, -1 where
+        nothing is said.
+
+    Raises:
+        UsageError: a value is not the name of a split, or no object is in train.
+    """
+    given, place = np.unique(values, return_inverse=True)
+    words = [name.strip().lower() for name in given.tolist()]
+    names = [_SYNONYMS.get(word, word) for word in words]
+    if odd := [value for value, name in zip(given.tolist(), names, strict=True) if name not in ("", *SPLIT_NAMES)]:
+        more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
+        raise UsageError(
+            f"{option}: expected train, val (or valid, validation) and test, found "
+            f"{', '.join(map(repr, odd[:5]))}{more}"
+        )
+    present = [name for name in SPLIT_NAMES if name in names]
+    if "train" not in present:
+        raise UsageError(f"{option}: no object is in train")
+    index = np.array([present.index(name) if name else -1 for name in names], dtype=np.int64)[place]
+    counts = np.bincount(index[index >= 0], minlength=len(present))
+    return dict(zip(present, (counts / counts.sum()).tolist(), strict=True)), index
 
 
 def hashes(names: np.ndarray, seed: int | str) -> np.ndarray:

@@ -254,7 +254,7 @@ def test_a_finished_conversion_is_not_complete_if_an_image_was_edited_in_place(t
     small_tasks(tmp_path, monkeypatch)
     config = ConvertConfig(
         images=str(tmp_path / "{field}_{band}.fits"), bands=("g", "r"), size=16, out=str(tmp_path / "out"), workers=1,
-        catalog=str(tmp_path / "catalog.fits"), resume=True,
+        catalog=str(tmp_path / "catalog.fits"), resume=True, split_by="id",
     )  # fmt: skip
     quiet(config)
     said = []
@@ -289,7 +289,7 @@ def test_a_damaged_part_of_an_unfinished_conversion_is_made_again(tmp_path, monk
     small_tasks(tmp_path, monkeypatch)
     config = ConvertConfig(
         images=str(tmp_path / "{field}_{band}.fits"), bands=("g", "r"), size=16, workers=1, out=str(tmp_path / "right"),
-        catalog=str(tmp_path / "catalog.fits"), label="class",
+        catalog=str(tmp_path / "catalog.fits"), label="class", split_by="id",
     )  # fmt: skip
     quiet(config)
     config = dataclasses.replace(config, out=str(tmp_path / "out"))

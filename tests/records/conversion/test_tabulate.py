@@ -34,7 +34,7 @@ def stored(records: Records, split: str) -> list[dict]:
 def small(survey: Path, out: Path, **options: object) -> ConvertConfig:
     images = str(survey / "{field}_{band}.fits")
     given = {"images": images, "bands": ("g", "r"), "size": 16, "catalog": str(survey / "catalog.fits"), "workers": 1}
-    return ConvertConfig(out=str(out), **{**given, "label": "class", **options})
+    return ConvertConfig(out=str(out), **{**given, "label": "class", "split_by": "id", **options})
 
 
 def test_rows_are_the_records_in_the_order_in_which_they_are_read(sample_records):

@@ -145,8 +145,10 @@ def test_options_that_contradict_earlier_splits_are_usage_errors(tmp_path: Path,
 
 def test_without_earlier_splits_the_defaults_hold():
     splitting, resolved = choose_splitting(config())
-    assert splitting == Splitting("id", 0, parse_splits("train=0.8,val=0.1,test=0.1"))
-    assert (resolved.split_by, resolved.splits) == ("id", "train=0.8,val=0.1,test=0.1")
+    assert splitting == Splitting("sky", 0, parse_splits("train=0.8,val=0.1,test=0.1"))
+    assert (resolved.split_by, resolved.splits) == ("sky", "train=0.8,val=0.1,test=0.1")
+    of_files = dataclasses.replace(config(), images="{id}.jpg")
+    assert choose_splitting(of_files)[1].split_by == "id"
 
 
 def test_a_split_that_chance_leaves_empty_is_a_usage_error_unless_earlier_records_fill_it():
@@ -182,7 +184,9 @@ def test_records_that_go_on_with_the_splits_of_others_keep_every_object_where_it
     content = convert(later, report=lines.append)
     records = Records.load(later.out)
     after = examples_of(records)
-    assert {name: after[name]["split"] for name in before} == {name: before[name]["split"] for name in before}
+    # Objects of the margin may find a place once their neighbours have one.
+    kept = [name for name, example in before.items() if example["split"] != "margin"]
+    assert {name: after[name]["split"] for name in kept} == {name: before[name]["split"] for name in kept}
     assert len(after) > len(before)
     assert any(line.startswith("splits go on from") and "seed 3" in line for line in lines)
     assert content["options"]["seed"] == 3

@@ -56,7 +56,7 @@ def test_no_two_splits_share_a_pixel_even_of_fields_turned_against_each_other(ra
     fields = sky_fields(ra, dec, (0.0, 45.0))
     field_of, x, y = objects(len(fields), seed=round(ra))
     cells, split = divide(fields, field_of, x, y, cell_size=4 * SIZE * SCALE * 60)
-    assert cells.on_sky
+    assert cells.grid.keys() == {"nside"}
     assert shared_pixels(fields, field_of, x, y, split) == 0
     assert np.bincount(split + 1, minlength=3)[1:].min() > len(x) / 5
     # The check itself: split one by one, stamps do share pixels.
@@ -78,7 +78,7 @@ def test_without_a_wcs_blocks_of_pixels_never_share_a_pixel():
     x[300:600] = np.floor(x[300:600]) + 0.5
     x[:100] = 0  # a padded stamp reaches over the edge
     cells, split = divide(fields, field_of, x, y, cell_size=100)
-    assert not cells.on_sky
+    assert cells.grid.keys() == {"pixels"}
     owner = np.full((2, SIDE + 2 * SIZE, SIDE + 2 * SIZE), -1)
     for i in np.flatnonzero(split >= 0):
         left, low = window_start(x[i], SIZE) + SIZE, window_start(y[i], SIZE) + SIZE
@@ -158,6 +158,18 @@ def test_earlier_cells_that_do_not_fit_are_usage_errors():
     fields = sky_fields(10, 20, (0.0,))
     with pytest.raises(UsageError, match="four stamps across"):
         SkyCells(fields, 4 * SIZE, kept=SkyCells(fields, SIZE, 4 * SIZE * SCALE * 60).grid)
-    with pytest.raises(UsageError, match="no WCS"):
-        SkyCells([Field("A", (SIDE, SIDE), None)], SIZE, kept={"nside": 256})
-    assert not SkyCells(fields, SIZE, kept={"pixels": 100.0}).on_sky
+    # What was divided into blocks stays so, and a field that came later without a WCS has blocks of its own.
+    assert SkyCells(fields, SIZE, kept={"pixels": 100.0}).grid == {"pixels": 100.0}
+    later = SkyCells([*fields, Field("A", (SIDE, SIDE), None)], SIZE, kept={"nside": 4096})
+    assert later.grid.keys() == {"nside", "pixels"}
+    assert later.grid["nside"] == 4096
+
+
+def test_a_field_without_a_wcs_among_others_has_blocks_as_wide_as_their_cells():
+    cells = SkyCells([*sky_fields(10, 20, (0.0,)), Field("blind", (SIDE, SIDE), None)], SIZE, 8 * SIZE * SCALE * 60)
+    assert cells.grid["pixels"] == pytest.approx(8 * SIZE)
+    x = np.array([10.0, 900.0])
+    numbers = np.concatenate([cells.numbers(0, x, x), cells.numbers(1, x, x)])
+    names = cells.names(numbers)
+    assert [("/" in name) for name in names] == [False, False, True, True]
+    np.testing.assert_array_equal(cells.numbers_of(names), numbers)

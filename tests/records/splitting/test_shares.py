@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrokeras.errors import UsageError
-from astrokeras.records.splitting.shares import describe_scaling, parse_splits, split_groups, split_objects
+from astrokeras.records.splitting.shares import describe_scaling, parse_splits, read_splits, split_groups, split_objects
 
 SHARES = parse_splits("train=0.8,val=0.1,test=0.1")
 COUNTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=60).map(np.array)
@@ -107,3 +107,25 @@ def test_many_small_groups_come_near_the_shares_of_every_class():
     for column in counts.T:
         shares = np.bincount(split, weights=column) / column.sum()
         np.testing.assert_allclose(shares, [0.8, 0.1, 0.1], atol=0.02)
+
+
+def test_published_splits_are_read_by_their_usual_names():
+    values = np.array(["Train", "valid", "TEST", "", "training", "test"])
+    shares, split = read_splits(values, "--split-column set")
+    assert list(shares) == ["train", "val", "test"]
+    assert shares == pytest.approx({"train": 0.4, "val": 0.2, "test": 0.4})
+    assert split.tolist() == [0, 1, 2, -1, 0, 2]
+    assert read_splits(np.array(["train", "test"]), "x")[1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["train", "hold-out"], "--split-column set: expected train, val .* found 'hold-out'"),
+        (["train", *"abcdefg"], "found 'a', 'b', 'c', 'd', 'e' and 2 more"),
+        (["test", ""], "no object is in train"),
+    ],
+)
+def test_other_words_are_no_splits(values, message):
+    with pytest.raises(UsageError, match=message):
+        read_splits(np.array(values), "--split-column set")
