@@ -92,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = self._path()
         if path is None or (asked := self._body()) is None:
             return
-        session = self.server.session
+        session, ended = self.server.session, False
         try:
             match path, asked:
                 case ["answer"], {"number": int(number), "label": int(label)}:
@@ -102,7 +102,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 case ["undo"], {"number": int(number)}:
                     session.undo(number)
                 case ["finish"], {}:
-                    threading.Thread(target=self.server.shutdown, daemon=True).start()
+                    ended = True
                 case _:
                     self._refuse(HTTPStatus.BAD_REQUEST)
                     return
@@ -112,6 +112,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send_json({**session.state(), "error": str(error)}, HTTPStatus.INTERNAL_SERVER_ERROR)
         else:
             self._send_json(session.state())
+        if ended:  # the process ends with it, so the page has its answer first
+            threading.Thread(target=self.server.shutdown, daemon=True).start()
 
     def _path(self) -> list[str] | None:
         """Return what stands behind the token; None, with the answer sent, where the request is not the page's own."""

@@ -181,3 +181,23 @@ def test_a_port_that_is_taken_is_said(served):
     server, client = served
     with pytest.raises(UsageError, match=f"--port {client.port} cannot be used: Address already in use"):
         LabellingServer(server.session, picture, client.port)
+
+
+def test_finish_is_answered_before_the_server_ends(served, monkeypatch):
+    server, client = served
+    order, over, send = [], threading.Event(), server.RequestHandlerClass._send_json
+
+    def answered(handler, *arguments):
+        send(handler, *arguments)
+        order.append("answered")
+
+    def ended():
+        order.append("ended")
+        over.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server.RequestHandlerClass, "_send_json", answered)
+        patch.setattr(server, "shutdown", ended)
+        assert client.post("finish", {})[0] == 200
+        assert over.wait(60)
+    assert order == ["answered", "ended"]
