@@ -15,15 +15,15 @@ _BARE = re.compile(r"[A-Za-z_][\w.-]*")
 _YES, _NO = ("true", "yes"), ("false", "no")
 
 
-def in_words(value: Value) -> str:
+def as_typed(value: Value) -> str:
     """Return a value as it is typed: text that is no word stands in quotes.
 
     Example:
-        >>> in_words(0.5), in_words("Hubble T"), in_words(True)
+        >>> as_typed(0.5), as_typed("Hubble T"), as_typed(True)
         ('0.5', '"Hubble T"', 'true')
     """
     if isinstance(value, tuple):
-        return ",".join(map(in_words, value))
+        return ",".join(map(as_typed, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
@@ -55,7 +55,7 @@ class Parameter(abc.ABC):
     @property
     def form(self) -> str:
         """How it stands in a signature."""
-        return self.name if self.default is None else f"{self.name}={in_words(self.default)}"
+        return self.name if self.default is None else f"{self.name}={as_typed(self.default)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Number(Parameter):
         if math.isinf(self.low) and math.isinf(self.high):
             return f"a {self.kind}"
         if math.isinf(self.high):
-            return f"a {self.kind} of at least {in_words(self.low)}"
-        return f"a {self.kind} from {in_words(self.low)} to {in_words(self.high)}"
+            return f"a {self.kind} of at least {as_typed(self.low)}"
+        return f"a {self.kind} from {as_typed(self.low)} to {as_typed(self.high)}"
 
     def read(self, value: Typed | tuple[Typed, ...]) -> float:
         """See `Parameter.read`."""

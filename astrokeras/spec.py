@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from astrokeras.errors import UsageError, unknown_name
-from astrokeras.parameters import Columns, File, Flag, Number, Parameter, Text, Typed, Value, Whole, Word, in_words
+from astrokeras.parameters import Columns, File, Flag, Number, Parameter, Text, Typed, Value, Whole, Word, as_typed
 
 __all__ = ["Call", "bind", "parse", "parse_one", "signature"]
 __all__ += ["Columns", "File", "Flag", "Number", "Parameter", "Text", "Typed", "Value", "Whole", "Word"]
@@ -34,7 +34,7 @@ class Call:
     named: tuple[tuple[str, Typed], ...] = ()
 
     def __str__(self) -> str:
-        arguments = [in_words(value) for value in self.positional] + [f"{k}={in_words(v)}" for k, v in self.named]
+        arguments = [as_typed(value) for value in self.positional] + [f"{k}={as_typed(v)}" for k, v in self.named]
         return f"{self.name}({','.join(arguments)})" if arguments else self.name
 
 
@@ -121,7 +121,7 @@ def _structure(plain: str, atoms: Mapping[str, _Atom]) -> ast.expr:
 
 
 def _in_their_words(text: str, atoms: Mapping[str, _Atom]) -> str:
-    return re.sub(" ?(_[0-9]+_) ?", lambda match: in_words(atoms[match[1]].value), text)
+    return re.sub(" ?(_[0-9]+_) ?", lambda match: as_typed(atoms[match[1]].value), text)
 
 
 def _in_turn(tree: ast.expr) -> list[ast.expr]:
@@ -150,7 +150,7 @@ def _call(node: ast.expr, atoms: Mapping[str, _Atom]) -> Call:
 
 def _name(key: str, atoms: Mapping[str, _Atom]) -> str:
     if not atoms[key].bare:
-        raise _Unreadable(f"expected a name instead of {in_words(atoms[key].value)!r}")
+        raise _Unreadable(f"expected a name instead of {as_typed(atoms[key].value)!r}")
     return str(atoms[key].value)
 
 
@@ -217,5 +217,5 @@ def _read(parameter: Parameter, name: str, value: Typed | tuple[Typed, ...], wri
     try:
         return parameter.read(value)
     except ValueError:
-        said = ", ".join(map(in_words, value)) if isinstance(value, tuple) else in_words(value)
+        said = ", ".join(map(as_typed, value)) if isinstance(value, tuple) else as_typed(value)
         raise UsageError(f"{written}: {name} is {said}, expected {parameter.allowed}; {form}") from None

@@ -135,7 +135,7 @@ def test_nothing_but_the_result_reaches_stdout(capsys, monkeypatch, sample_recor
         content["spread"] = float("nan")
         return ""
 
-    monkeypatch.setattr("astrokeras.records.inspect.describe", chatty)
+    monkeypatch.setattr("astrokeras.records.inspect.describe_records", chatty)
     code, out, err = run(capsys, "inspect", sample_records, "--json")
     assert code == 0
     assert json.loads(out, parse_constant=pytest.fail)["spread"] is None

@@ -14,9 +14,9 @@ def _run(config: ConvertConfig, console: Console) -> dict[str, Any]:
 
 
 def _text(_: ConvertConfig, content: dict[str, Any]) -> str:
-    from astrokeras.records.inspect import describe  # noqa: PLC0415
+    from astrokeras.records.inspect import describe_records  # noqa: PLC0415
 
-    return describe(content)
+    return describe_records(content)
 
 
 def _opened(config: ConvertConfig, _: dict[str, Any]) -> Any:

@@ -48,9 +48,9 @@ def _run(config: InspectConfig, console: Console) -> dict[str, Any]:
 
 
 def _text(_: InspectConfig, content: dict[str, Any]) -> str:
-    from astrokeras.records.inspect import describe  # noqa: PLC0415
+    from astrokeras.records.inspect import describe_records  # noqa: PLC0415
 
-    return describe(content)
+    return describe_records(content)
 
 
 INSPECT = Command("inspect", "Show what is in a records directory.", InspectConfig, _run, text=_text, json=True)

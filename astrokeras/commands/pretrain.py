@@ -13,9 +13,9 @@ def _run(config: PretrainConfig, console: Console) -> dict[str, Any]:
 
 
 def _text(_: PretrainConfig, result: dict[str, Any]) -> str:
-    from astrokeras.training.describe import describe  # noqa: PLC0415
+    from astrokeras.training.describe import describe_scores  # noqa: PLC0415
 
-    return describe(result) if result else ""
+    return describe_scores(result) if result else ""
 
 
 def _opened(config: PretrainConfig, _: dict[str, Any]) -> Any:

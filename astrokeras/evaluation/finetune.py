@@ -26,7 +26,7 @@ from astrokeras.training.build import find_precision
 from astrokeras.training.distribution.cluster import MULTI_WORKER
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.initial import WORDS, check_same_start
-from astrokeras.training.optimizers.optimizer import check_options
+from astrokeras.training.optimizers.optimizer import check_optimizer
 from astrokeras.training.place import Place
 from astrokeras.training.run_directory import check_same, is_empty, load_run, write_run
 from astrokeras.training.signals import Signals
@@ -135,7 +135,7 @@ def _check_steps(comparison: Comparison) -> None:
     schedule = Schedule.of(comparison.config, random=False)
     if schedule.mode != "frozen":
         for draw in comparison.draws:
-            check_options(comparison.config, schedule.steps_for(draw.count))
+            check_optimizer(comparison.config, schedule.steps_for(draw.count))
 
 
 def _earlier(config: FinetuneConfig, records: Records, arms: list[Arm], place: Place) -> dict[str, Any] | None:

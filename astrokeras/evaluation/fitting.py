@@ -21,7 +21,7 @@ from astrokeras.tasks.model import predictor
 from astrokeras.training.build import ModelParts
 from astrokeras.training.checkpoints.checkpoint import Beginning, History
 from astrokeras.training.checkpoints.state import put, take
-from astrokeras.training.nonfinite import explain
+from astrokeras.training.nonfinite import explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate
 from astrokeras.training.signals import Signals
 from astrokeras.training.trainer import NonFinite, Trainer, no_bar
@@ -188,7 +188,7 @@ class ArmTrainer:
         try:
             return trainer.through()
         except NonFinite as error:
-            raise explain(error, trainer, self._scope, directory) from error
+            raise explain_nonfinite(error, trainer, self._scope, directory) from error
 
     @contextlib.contextmanager
     def trained(self) -> Iterator[keras.Model]:

@@ -6,7 +6,7 @@ from typing import Any
 from astrokeras.records.splitting.overlap import overlap_lines
 
 
-def describe(content: dict[str, Any]) -> str:
+def describe_records(content: dict[str, Any]) -> str:
     """Return tables of splits, bands and rejects from the content of ``convert.json``."""
     size, bands = content["size"], content["bands"]
     splits: dict[str, dict] = content["splits"]

@@ -10,7 +10,7 @@ from astrokeras.errors import UsageError
 from astrokeras.survey.bands import names_in_tables
 from astrokeras.survey.columns import Columns, as_text
 from astrokeras.survey.fluxes import check_flux_options, errors_from_ivars, magnitudes_from_fluxes
-from astrokeras.survey.labels import parse_label_names, read_labels
+from astrokeras.survey.labels import class_indices, parse_label_names
 from astrokeras.survey.named_columns import check_named_columns
 from astrokeras.survey.tables import is_untyped, read_table
 from astrokeras.survey.where import rows_where
@@ -116,7 +116,7 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     notes = [] if "id" in used else [_no_id(config)]
     if config.label:
         column = columns.masked(config.label, "--label")
-        labels, classes, unlabelled = read_labels(column, ~left_out, parse_label_names(config.label_names))
+        labels, classes, unlabelled = class_indices(column, ~left_out, parse_label_names(config.label_names))
         notes += [unlabelled] if unlabelled else []
     elif config.label_names:
         raise UsageError("--label-names: there is no --label that they name")

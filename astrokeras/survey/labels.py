@@ -30,7 +30,7 @@ def parse_label_names(pairs: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def read_labels(
+def class_indices(
     column: MaskedColumn, kept: np.ndarray, names: Mapping[str, str]
 ) -> tuple[np.ndarray, tuple[str, ...], str]:
     """Return class indices, the classes' names among the `kept` rows, and a line about rows without a class.

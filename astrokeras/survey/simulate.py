@@ -20,10 +20,10 @@ from astrokeras.config import SimulateConfig, as_dict
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import CannotWrite, write_json
 from astrokeras.survey.out import check_out_is_not_here
-from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure
+from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure_apertures
 from astrokeras.survey.simulation.render import depth, render
 from astrokeras.survey.simulation.scene import Scene, draw_scene
-from astrokeras.survey.simulation.telescope import BLANK, PIXEL_SCALE, Field, expose, lay_out
+from astrokeras.survey.simulation.telescope import BLANK, PIXEL_SCALE, Pointing, expose, lay_out_pointings
 from astrokeras.survey.units import AB_ZERO_POINT_NJY
 
 SAMPLE = SimulateConfig(out="data/sample", fields=4, size=640, objects=2000, seed=7)
@@ -82,7 +82,7 @@ def _check(config: SimulateConfig) -> None:
 
 
 def _write(config: SimulateConfig, out: Path, progress: Progress) -> dict[str, int]:
-    fields = lay_out([_rng(config, _FIELD, i) for i in range(config.fields)], config.size, config.bands)
+    fields = lay_out_pointings([_rng(config, _FIELD, i) for i in range(config.fields)], config.size, config.bands)
     rng = _rng(config, _SCENE)
     scene = draw_scene(rng, config.objects, config.bands)
     ra, dec = _positions(rng, fields, config)
@@ -99,7 +99,7 @@ def _write(config: SimulateConfig, out: Path, progress: Progress) -> dict[str, i
         for b, band in enumerate(config.bands):
             pixels = expose(signal[b], field, b, _rng(config, _NOISE, index, b))
             _write_image(out / "images" / f"{field.name}_{band}.fits", pixels, field.header(band, b))
-            flux, error = measure(
+            flux, error = measure_apertures(
                 np.where(pixels == BLANK, np.nan, pixels),
                 x[index, mine],
                 y[index, mine],
@@ -126,7 +126,7 @@ def _rng(config: SimulateConfig, *stream: int) -> np.random.Generator:
 
 
 def _positions(
-    rng: np.random.Generator, fields: list[Field], config: SimulateConfig
+    rng: np.random.Generator, fields: list[Pointing], config: SimulateConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return places spread evenly over the tiles, and `OFF_IMAGES` of them beside the tiles, at random rows."""
     corners = np.concatenate([field.wcs.calc_footprint(axes=(config.size,) * 2) for field in fields])

@@ -16,7 +16,7 @@ from astrokeras.tasks.base import Task
 from astrokeras.tasks.model import TaskModel
 from astrokeras.training.engines.base import Engine
 from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, scaled
-from astrokeras.training.precision import POLICIES, Fit, choose
+from astrokeras.training.precision import POLICIES, Fit, choose_precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ModelParts:
 
 
 def find_precision(parts: ModelParts, earlier: dict[str, Any] | None, report: Callable[[str], None]) -> dict[str, Any]:
-    """Return what to compute in, see `choose`; a run that goes on has chosen."""
+    """Return what to compute in, see `choose_precision`; a run that goes on has chosen."""
     if earlier and (chosen := earlier.get("resolved", {}).get("precision")):
         return chosen
     config, not_tried = parts.config, None
@@ -90,7 +90,7 @@ def find_precision(parts: ModelParts, earlier: dict[str, Any] | None, report: Ca
         not_tried = "since a trial's outcome would differ from time to time"
     elif parts.engine.workers.count > 1:
         not_tried = "since a trial's outcome would differ from worker to worker"
-    return choose(
+    return choose_precision(
         config.precision,
         parts.trial,
         batch_size=config.batch_size,

@@ -16,7 +16,7 @@ _SHORT = {"val": "", "baseline_linear": "linear fit: "}
 _BETTER = "*"
 
 
-def describe(result: dict[str, Any]) -> str:
+def describe_scores(result: dict[str, Any]) -> str:
     """Return Markdown: the network's validation metrics above those of the baselines on the same objects.
 
     Where a baseline is better it is marked, and named below. Where the bias and the scatter of predicted magnitudes are

@@ -31,7 +31,7 @@ class _Suspects:
     bad: np.ndarray
 
 
-def explain(
+def explain_nonfinite(
     error: NonFinite,
     trainer: Trainer,
     scope: Callable[[], AbstractContextManager],

@@ -61,7 +61,7 @@ def _capability() -> float:
     return math.inf
 
 
-def choose(
+def choose_precision(
     asked: str,
     trial: Callable[[str], contextlib.AbstractContextManager[Fit]],
     *,

@@ -25,8 +25,8 @@ from astrokeras.training.build import ModelParts, find_precision
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.initial import WORDS, Asked, Start, check_same_start, find_start
-from astrokeras.training.nonfinite import NONFINITE, explain
-from astrokeras.training.optimizers.optimizer import Rate, check_options
+from astrokeras.training.nonfinite import NONFINITE, explain_nonfinite
+from astrokeras.training.optimizers.optimizer import Rate, check_optimizer
 from astrokeras.training.place import Place
 from astrokeras.training.precision import check_precision
 from astrokeras.training.progress import head, line, show_closer, show_epoch, summary, write_history
@@ -102,7 +102,7 @@ def _check(config: PretrainConfig, source: Source) -> None:
     """Refuse records and options that can't be meant, before any work is done."""
     if source.records.counts.get("train", 0) == 0:
         raise AstrokerasError(f"no records to train on in the training split of {source.records.path}")
-    check_options(config, config.epochs * source.steps(config.batch_size))
+    check_optimizer(config, config.epochs * source.steps(config.batch_size))
     check_precision(config.precision)
     check_patience(config.patience, source.records)
 
@@ -339,7 +339,7 @@ def _train(
         try:
             moment = trainer.epoch(moment)
         except NonFinite as error:
-            raise explain(error, trainer, engine.scope, path) from error
+            raise explain_nonfinite(error, trainer, engine.scope, path) from error
         if workers.first:
             write_history(path / "history.csv", moment.history)
         show_epoch(board, moment.history[-1], simple)

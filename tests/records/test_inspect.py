@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from astrokeras.records.inspect import describe
+from astrokeras.records.inspect import describe_records
 
 
 def row(text: str, name: str) -> list[str]:
@@ -11,7 +11,7 @@ def row(text: str, name: str) -> list[str]:
 
 def test_every_count_is_told(sample_records: Path):
     content = json.loads((sample_records / "convert.json").read_text())
-    text = describe(content)
+    text = describe_records(content)
     assert text.startswith(f"survey: {sum(split['count'] for split in content['splits'].values())} stamps of 32×32")
     assert row(text, "split")[4:] == ["unlabelled", *content["classes"]]
     for name, split in content["splits"].items():
@@ -28,7 +28,7 @@ def test_every_count_is_told(sample_records: Path):
 
 
 def test_columns_are_aligned(sample_records: Path):
-    lines = describe(json.loads((sample_records / "convert.json").read_text())).splitlines()
+    lines = describe_records(json.loads((sample_records / "convert.json").read_text())).splitlines()
     for start in (2, 7):
         table = lines[start : start + 4]
         assert len({len(line) for line in table}) == 1

@@ -100,7 +100,7 @@ def test_a_resumed_run_ends_the_same_and_tries_no_precision(
     with pytest.raises(Stopped):
         run(config, monkeypatch, stop_at=1)
     # It ended while the average was in use, but the weights to go on with are the others.
-    monkeypatch.setattr(precision, "choose", None)
+    monkeypatch.setattr(precision, "choose_precision", None)
     run(dataclasses.replace(config, resume=True), monkeypatch)
     for ours, theirs in zip(weights(place / "resumed"), kept, strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -1,6 +1,6 @@
 import pytest
 
-from astrokeras.training.describe import describe
+from astrokeras.training.describe import describe_scores
 
 
 @pytest.mark.parametrize(("epochs", "count"), [(1, "1 epoch, "), (2, "2 epochs, ")])
@@ -13,7 +13,7 @@ def test_scores_of_network_and_baselines_stand_in_one_table(epochs, count):
         "input_wait": 0.02,
         "legend": "errors in magnitudes",
     }
-    head, _, network, mean, _, speed = describe(result).splitlines()
+    head, _, network, mean, _, speed = describe_scores(result).splitlines()
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in (head, network, mean)]
     assert cells[0] == ["validation split", "magnitudes_mae", "rotation_accuracy"]
     assert cells[1] == ["this network", "0.200", "0.250"]
@@ -31,7 +31,7 @@ def test_a_baseline_that_is_better_is_marked_and_named():
         "beaten_by": {"baseline_linear": ["mae_r", "nmad_r"]},
         **{"epochs": 2, "images_per_second": 33.4, "legend": "errors in magnitudes"},
     }
-    first, second, better, _ = describe(result).split("\n\n")
+    first, second, better, _ = describe_scores(result).split("\n\n")
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in first.splitlines()]
     assert rows[0] == ["validation split", "mae", "mae_g", "mae_r"]
     assert rows[3] == ["linear fit on aperture fluxes", "0.200", "0.400", "0.250 *"]

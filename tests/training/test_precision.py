@@ -8,7 +8,7 @@ import pytest
 
 from astrokeras.errors import UsageError
 from astrokeras.training import precision
-from astrokeras.training.precision import Fit, choose, seconds_per_step
+from astrokeras.training.precision import Fit, choose_precision, seconds_per_step
 
 
 class Machine:
@@ -39,7 +39,7 @@ def chosen(machine: Machine, monkeypatch: pytest.MonkeyPatch, lines: list[str]) 
     with monkeypatch.context() as patch:
         patch.setattr(precision, "seconds_per_step", lambda fits: seconds_per_step(fits, machine.clock))
         patch.setattr(precision, "half_precision", lambda: "bfloat16")
-        return choose("auto", machine.trial, batch_size=32, not_tried=None, report=lines.append)
+        return choose_precision("auto", machine.trial, batch_size=32, not_tried=None, report=lines.append)
 
 
 @pytest.mark.parametrize(("half", "expected"), [(0.09, "bfloat16"), (0.095, "float32"), (0.2, "float32")])
@@ -72,14 +72,14 @@ def test_a_trial_changes_nothing_random(monkeypatch: pytest.MonkeyPatch):
 def test_without_a_trial():
     machine, lines = Machine(), []
     options = {"batch_size": 32, "report": lines.append}
-    assert choose("float16", machine.trial, not_tried=None, **options) == {"precision": "float16"}
+    assert choose_precision("float16", machine.trial, not_tried=None, **options) == {"precision": "float16"}
     assert lines == []
-    found = choose("auto", machine.trial, not_tried="since it is noisy", **options)
+    found = choose_precision("auto", machine.trial, not_tried="since it is noisy", **options)
     assert found == {"precision": "float32", "trial": {"not_tried": "since it is noisy"}}
     assert lines == ["--precision auto: float32, since it is noisy"]
     assert machine.open == []
     with pytest.raises(UsageError, match="precision 'float61' is unknown; did you mean float16"):
-        choose("float61", machine.trial, not_tried=None, **options)
+        choose_precision("float61", machine.trial, not_tried=None, **options)
 
 
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), "float16"), ((8, 0), "bfloat16"), (None, "bfloat16")])

@@ -20,7 +20,7 @@ from astrokeras.records.conversion.detected_catalog import (
     search_and_keep,
     with_detected,
 )
-from astrokeras.records.conversion.plan import Plan, check_options, make_plan
+from astrokeras.records.conversion.plan import Plan, check_conversion, make_plan
 from astrokeras.records.conversion.rejects import FILTERED
 from astrokeras.records.conversion.result import TaskResult
 from astrokeras.records.conversion.resume import already_complete, check_unfinished, what_is_asked
@@ -63,7 +63,7 @@ def convert(
     check_out_is_not_here(out)
     config = check_detection(with_survey(config))
     _, config = choose_splitting(config, report)
-    check_options(config)
+    check_conversion(config)
     config = with_size(config, report)
     asked = what_is_asked(config)
     with Workspace.opened(out) as workspace:

@@ -92,7 +92,7 @@ def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
     for line in describe_survey(config):
         report(line)
     splitting, config = _choose_splitting(config, report)
-    check_options(config)
+    check_conversion(config)
     config = with_size(config, report)
     describe_cut(config, report)
     cutting = parse_cutting(config)
@@ -156,7 +156,7 @@ def _describe_splits(splitting: Splitting, splits: str) -> str | None:
     return describe_scaling(splits)
 
 
-def check_options(config: ConvertConfig) -> None:
+def check_conversion(config: ConvertConfig) -> None:
     """Check what can be checked without looking at a file.
 
     Raises:

@@ -16,7 +16,7 @@ def aperture_radius(half_light: NDArray[np.float64], fwhm: float) -> NDArray[np.
     return 2.5 * np.hypot(half_light, 0.9 * fwhm)
 
 
-def measure(
+def measure_apertures(
     pixels: NDArray[np.floating],
     x: NDArray[np.float64],
     y: NDArray[np.float64],

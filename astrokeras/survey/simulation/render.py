@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from astrokeras.survey.simulation import light
 from astrokeras.survey.simulation.scene import Scene
-from astrokeras.survey.simulation.telescope import PIXEL_SCALE, Field
+from astrokeras.survey.simulation.telescope import PIXEL_SCALE, Pointing
 
 _FAINTEST_WING = 0.05  # sky sigmas a pixel, where a star's stamp may end
 
@@ -21,7 +21,7 @@ def depth(x: NDArray[np.float64], y: NDArray[np.float64], size: int) -> NDArray[
 
 def render(
     scene: Scene,
-    field: Field,
+    field: Pointing,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     size: int,
@@ -61,7 +61,7 @@ def render(
     return image, radii
 
 
-def _half_size(scene: Scene, field: Field, i: int) -> int:
+def _half_size(scene: Scene, field: Pointing, i: int) -> int:
     fwhm = field.fwhm / PIXEL_SCALE
     if scene.kind[i] != "star":
         return light.half_size(scene.kind[i], scene.radius[i] / PIXEL_SCALE, fwhm.max())

@@ -28,7 +28,7 @@ _DEPTH = (24.0, 24.9, 24.7, 24.3, 23.6, 22.9, 22.4, 22.1)  # 5 sigma point sourc
 
 
 @dataclasses.dataclass(frozen=True)
-class Field:
+class Pointing:
     """One pointing and its exposure in every band.
 
     Shapes: `fwhm`, `zero_point`, `noise`, `pedestal` [bands].
@@ -73,7 +73,7 @@ class Field:
         return fits.Header(cards)
 
 
-def lay_out(rngs: Sequence[np.random.Generator], size: int, bands: Sequence[str]) -> list[Field]:
+def lay_out_pointings(rngs: Sequence[np.random.Generator], size: int, bands: Sequence[str]) -> list[Pointing]:
     """Return one field for each generator, on a grid of overlapping tiles around `CENTRE`."""
     plan = _tan(CENTRE, 0.0, size)
     columns = math.ceil(math.sqrt(len(rngs)))
@@ -91,7 +91,7 @@ def lay_out(rngs: Sequence[np.random.Generator], size: int, bands: Sequence[str]
 
 def _observe(
     rng: np.random.Generator, name: str, centre: tuple[float, float], size: int, bands: Sequence[str]
-) -> Field:
+) -> Pointing:
     lam = wavelengths(bands)
     rotation = round(math.radians(rng.uniform(-2, 2)), 8)
     fwhm = 0.92 * rng.uniform(0.92, 1.1) * (lam / REFERENCE) ** -0.25 * rng.uniform(0.95, 1.05, len(bands))
@@ -101,7 +101,7 @@ def _observe(
     limit = 10 ** (0.4 * (AB_ZERO_POINT_NJY - np.interp(lam, _DEPTH_AT, _DEPTH)))
     zero_point = AB_ZERO_POINT_NJY - 2.5 * np.log10(limit / (5 * np.sqrt(area)) / noise)
     starts, lengths = rng.random(3), rng.uniform(0.2, 0.6, 3)
-    return Field(
+    return Pointing(
         name=name,
         wcs=_tan(centre, rotation, size),
         rotation=rotation,
@@ -132,7 +132,7 @@ def _tan(centre: tuple[float, float], rotation: float, size: int) -> WCS:
     return wcs
 
 
-def expose(signal: NDArray[np.float64], field: Field, index: int, rng: np.random.Generator) -> NDArray[np.int16]:
+def expose(signal: NDArray[np.float64], field: Pointing, index: int, rng: np.random.Generator) -> NDArray[np.int16]:
     """Return what the camera writes of the light of one band.
 
     Args:

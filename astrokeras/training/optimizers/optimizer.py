@@ -84,7 +84,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         raise NotImplementedError("a Rate belongs to an optimizer in memory and is not saved with it")
 
 
-def check_options(config: TrainingOptions, steps: int) -> None:
+def check_optimizer(config: TrainingOptions, steps: int) -> None:
     """Make sure that the options of the optimizer can be meant, before any work is done.
 
     Raises:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure
+from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure_apertures
 from astrokeras.survey.simulation.telescope import SATURATE
 
 NOISE = 4.0
@@ -19,21 +19,21 @@ def image(fluxes, pedestal=11.0, noise=NOISE):
 
 def test_flux_above_the_sky_and_its_error():
     fluxes = np.array([3e3, 1e4, 3e4])
-    flux, error = measure(image(fluxes), X, Y, RADIUS, NOISE)
+    flux, error = measure_apertures(image(fluxes), X, Y, RADIUS, NOISE)
     assert np.all(np.abs(flux - fluxes) < 4 * error)
     assert error == pytest.approx(np.sqrt(np.pi * 64 * NOISE**2 + fluxes / 2.5), rel=0.25)
 
 
 def test_a_bright_neighbour_in_the_annulus_is_not_sky():
     pixels = image([5e3, 5e3, 5e3])
-    expected, _ = measure(pixels, X, Y, RADIUS, NOISE)
+    expected, _ = measure_apertures(pixels, X, Y, RADIUS, NOISE)
     pixels[58:64, 54:57] += 2000
-    flux, _ = measure(pixels, X, Y, RADIUS, NOISE)
+    flux, _ = measure_apertures(pixels, X, Y, RADIUS, NOISE)
     assert flux == pytest.approx(expected, abs=0.3 * NOISE * np.sqrt(np.pi * 64))
 
 
 def test_below_two_sigma_is_not_detected():
-    flux, error = measure(image([0.0, 1e4, 1e4]), X, Y, RADIUS, NOISE)
+    flux, error = measure_apertures(image([0.0, 1e4, 1e4]), X, Y, RADIUS, NOISE)
     assert np.isnan(flux).tolist() == [True, False, False] == np.isnan(error).tolist()
 
 
@@ -41,22 +41,22 @@ def test_below_two_sigma_is_not_detected():
 def test_a_bad_pixel_in_the_aperture_spoils_that_object_only(value):
     pixels = image([1e4, 1e4, 1e4])
     pixels[124, 99] = value
-    flux, _ = measure(pixels, X, Y, RADIUS, NOISE)
+    flux, _ = measure_apertures(pixels, X, Y, RADIUS, NOISE)
     assert np.isnan(flux).tolist() == [False, True, False]
 
 
 def test_a_bad_pixel_in_the_annulus_is_left_out():
     pixels = image([1e4, 1e4, 1e4])
-    expected, _ = measure(pixels, X, Y, RADIUS, NOISE)
+    expected, _ = measure_apertures(pixels, X, Y, RADIUS, NOISE)
     pixels[124, 113] = np.nan
-    flux, _ = measure(pixels, X, Y, RADIUS, NOISE)
+    flux, _ = measure_apertures(pixels, X, Y, RADIUS, NOISE)
     assert np.isfinite(flux).all()
     assert flux[1] == pytest.approx(expected[1], abs=20)
 
 
 @pytest.mark.parametrize("at", [(7.4, 90.0), (192.0, 90.0), (90.0, 7.4), (90.0, 172.0), (-30.0, 50.0)])
 def test_an_aperture_over_the_edge_measures_nothing(at):
-    flux, _ = measure(image([0, 0, 0]) + 100 * np.eye(180, 200), *np.array(at)[:, None], RADIUS[:1], NOISE)
+    flux, _ = measure_apertures(image([0, 0, 0]) + 100 * np.eye(180, 200), *np.array(at)[:, None], RADIUS[:1], NOISE)
     assert np.isnan(flux).all()
 
 
@@ -64,7 +64,7 @@ def test_no_sky_no_flux():
     pixels = image([1e4, 1e4, 1e4])
     y, x = np.indices(pixels.shape)
     pixels[np.hypot(x - X[0], y - Y[0]) > 9] = np.nan
-    flux, _ = measure(pixels, X, Y, RADIUS, NOISE)
+    flux, _ = measure_apertures(pixels, X, Y, RADIUS, NOISE)
     assert np.isnan(flux).all()
 
 

@@ -7,14 +7,14 @@ from photutils.centroids import centroid_com
 
 from astrokeras.survey.simulation.render import depth, render
 from astrokeras.survey.simulation.scene import Scene
-from astrokeras.survey.simulation.telescope import PIXEL_SCALE, lay_out
+from astrokeras.survey.simulation.telescope import PIXEL_SCALE, lay_out_pointings
 
 SIZE = 96
 
 
 @pytest.fixture(scope="module")
 def field():
-    return lay_out([np.random.Generator(np.random.PCG64(0))], SIZE, ("g", "r"))[0]
+    return lay_out_pointings([np.random.Generator(np.random.PCG64(0))], SIZE, ("g", "r"))[0]
 
 
 def one(kind, angle=0.0):

@@ -6,7 +6,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-from astrokeras.survey.simulation.telescope import BLANK, GAIN, PIXEL_SCALE, SATURATE, expose, lay_out
+from astrokeras.survey.simulation.telescope import BLANK, GAIN, PIXEL_SCALE, SATURATE, expose, lay_out_pointings
 
 BANDS = ("u", "r", "z")
 SIZE = 200
@@ -18,7 +18,7 @@ def rng(*stream):
 
 @pytest.fixture(scope="module")
 def fields():
-    return lay_out([rng(i) for i in range(4)], SIZE, BANDS)
+    return lay_out_pointings([rng(i) for i in range(4)], SIZE, BANDS)
 
 
 def clean(field):
