@@ -1,9 +1,11 @@
 """The stamps of `benchmarks/pretext.py`: packed into one file, unpacked, described as a survey."""
 
 import csv
+import functools
 import io
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +21,15 @@ QUALITY = 92
 VALIDATION = 1000
 
 
-def pack(data: Path, out: Path, size: int) -> None:
-    """Both sets as JPEG bytes in one file, with what is measured on them at this size for `photometry`."""
+def pack(data: Path, out: Path, size: int, crop: int = CROP, measured: bool = True) -> None:
+    """Both sets as JPEG bytes in one file, with what is measured on them at this size for `photometry` if asked for."""
     efigi = list(csv.DictReader((data / "efigi" / "catalog.csv").open(encoding="utf-8")))
     sdss = list(csv.DictReader((data / "sdss" / "catalog.csv").open(encoding="utf-8")))
     arrays = {
         "efigi_id": np.array([row["id"] for row in efigi]),
         "efigi_label": np.array([CLASSES.index(row["morphology"]) for row in efigi], np.int8),
     }
-    for name, rows, change in (("efigi", efigi, bytes), ("sdss", sdss, _cropped)):
+    for name, rows, change in (("efigi", efigi, bytes), ("sdss", sdss, functools.partial(_cropped, side=crop))):
         stamps = []
         with tarfile.open(data / name / "stamps.tar") as archive:
             members = {Path(member.name).stem: member for member in archive if member.isfile()}
@@ -40,8 +42,10 @@ def pack(data: Path, out: Path, size: int) -> None:
             raise SystemExit("the labelled stamps must be whole")
         arrays[f"{name}_bytes"] = np.frombuffer(b"".join(stamps), np.uint8)
         arrays[f"{name}_length"] = np.array([len(stamp) for stamp in stamps], np.int32)
-        arrays[f"{name}_photometry"] = _measured(decode(arrays, name, size))
-    arrays["photometry_size"] = np.array(size)
+        if measured:
+            arrays[f"{name}_photometry"] = _measured(decode(arrays, name, size))
+    if measured:
+        arrays["photometry_size"] = np.array(size)
     with out.open("wb") as stream:
         np.savez(stream, **arrays)
     counts = [len(arrays[f"{name}_length"]) for name in ("sdss", "efigi")]
@@ -61,11 +65,11 @@ def photometric(measured: np.ndarray) -> dict[str, np.ndarray]:
     return {"photometry": measured, "magnitudes": magnitudes, "magnitude_errors": np.full_like(magnitudes, np.nan)}
 
 
-def _cropped(content: bytes) -> bytes:
+def _cropped(content: bytes, side: int) -> bytes:
     picture = Image.open(io.BytesIO(content)).convert("RGB")
-    start = (picture.width - CROP) // 2
+    start = (picture.width - side) // 2
     stream = io.BytesIO()
-    picture.crop((start, start, start + CROP, start + CROP)).save(stream, "JPEG", quality=QUALITY, subsampling=0)
+    picture.crop((start, start, start + side, start + side)).save(stream, "JPEG", quality=QUALITY, subsampling=0)
     return stream.getvalue()
 
 
@@ -74,9 +78,13 @@ def decode(archive: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
     ends = np.cumsum(archive[f"{name}_length"])
     content = archive[f"{name}_bytes"].tobytes()
     stamps = np.empty((len(ends), size, size, 3), np.uint8)
-    for i, (start, end) in enumerate(zip(ends - archive[f"{name}_length"], ends, strict=True)):
-        picture = Image.open(io.BytesIO(content[start:end])).convert("RGB")
+
+    def one(i: int) -> None:
+        picture = Image.open(io.BytesIO(content[ends[i] - archive[f"{name}_length"][i] : ends[i]])).convert("RGB")
         stamps[i] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
+
+    with ThreadPoolExecutor() as pool:  # Pillow leaves other threads at work
+        list(pool.map(one, range(len(ends))))
     return stamps
 
 

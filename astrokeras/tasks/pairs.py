@@ -12,34 +12,57 @@ from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample_axes
 from astrokeras.records.directory import Records
 from astrokeras.tasks.geometry import span
+from astrokeras.spec import Number, Parameter, Word
 from astrokeras.tasks.replicas import Replicas
 
-# A view shows this much of the stamp's side at least, and this much at most.
-_LEAST, _MOST = 0.5, 0.9
-# Largest change in brightness of all bands together, and of each, in magnitudes.
-_BRIGHTNESS, _COLOUR = 0.5, 0.2
+# A view shows this much of the stamp's side at most.
+_MOST = 0.9
 _WINDOW = 3
 # How else the object could lie, and what the seeing and the depth of another exposure would change.
 _EXPOSURE = "dihedral|blur(1)|noise(1)"
+_ANY_ANGLE = "rotate(180)"
+
+VIEW_PARAMETERS: tuple[Parameter, ...] = (
+    Number("window", 0.1, _MOST, default=0.5),
+    Number("brightness", 0.0, 2.0, default=0.5),
+    Number("colour", 0.0, 2.0, default=0.2),
+    Word("turn", ("quarters", "any"), default="quarters"),
+)
+"""What a user may say of the views, see `TwoViews`."""
 
 
 class TwoViews:
     """Two views of each stamp, as different as the same object could look.
 
-    Each is a random window within the stamp (0.5 to 0.9 of its side, log-uniform) magnified to the stamp's size,
-    brighter or fainter by up to 0.5 mag, and up to 0.2 mag more in each band; then flipped or turned by quarters,
-    blurred by up to 1 pixel, and with more noise, by up to that of the sky (see `pipeline.augmentations`). The flux
-    above the sky is what is scaled, so the sky stays where it is and its noise scales along. For stamps of display
-    levels, which are no linear measure of flux, that is a change of contrast.
+    Each is a random window within the stamp (`window` to 0.9 of its side, log-uniform) magnified to the stamp's size,
+    brighter or fainter by up to `brightness`, and by up to `colour` more in each band; then flipped or turned by
+    quarters, blurred by up to 1 pixel, and with more noise, by up to that of the sky (see `pipeline.augmentations`).
+    The flux above the sky is what is scaled, so the sky stays where it is and its noise scales along. For stamps of
+    display levels, which are no linear measure of flux, that is a change of contrast.
 
     Args:
         records: gives the level of the sky in each band.
+        window: the least share of the stamp's side that a view shows.
+        brightness: the largest change of all bands together, in magnitudes.
+        colour: the largest further change of each band, in magnitudes.
+        turn: ``any`` turns the stamp by any angle before the window is taken; what lies beyond its corners is missing.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(
+        self,
+        records: Records,
+        window: float = 0.5,
+        brightness: float = 0.5,
+        colour: float = 0.2,
+        turn: str = "quarters",
+    ) -> None:
         self.sky = np.array(records.sky, np.float32)
-        self.exposure = augmentation(_EXPOSURE, SurveyInfo.of(records))
-        self.n_draws = 2 * (_WINDOW + 1 + len(self.sky) + self.exposure.n_draws)
+        self.window, self.brightness, self.colour = window, brightness, colour
+        facts = SurveyInfo.of(records)
+        self.turned = augmentation(_ANY_ANGLE, facts) if turn == "any" else None
+        self.exposure = augmentation(_EXPOSURE, facts)
+        self._turns = self.turned.n_draws if self.turned else 0
+        self.n_draws = 2 * (self._turns + _WINDOW + 1 + len(self.sky) + self.exposure.n_draws)
 
     def __call__(self, flux: KerasTensor, draws: KerasTensor) -> list[KerasTensor]:
         """Both views.
@@ -53,14 +76,17 @@ class TwoViews:
     def view(self, flux: KerasTensor, draws: KerasTensor) -> KerasTensor:
         """One view; flux [N, S, S, B], draws [N, n_draws / 2] -> [N, S, S, B]."""
         side = flux.shape[1]
-        share = ops.exp(span(draws[:, 0], np.log(_LEAST), np.log(_MOST)))
+        if self.turned is not None:
+            flux, draws = self.turned(flux, draws[:, : self._turns]), draws[:, self._turns :]
+        share = ops.exp(span(draws[:, 0], np.log(self.window), np.log(_MOST)))
         room = (1.0 - share) * side / 2
         shift = span(draws[:, 1:_WINDOW], -1.0, 1.0) * room[:, None]
         rows, columns = (axis_matrix(1.0 / share, shift[:, axis], side, side) for axis in (0, 1))
         window = resample_axes(flux, rows, columns)
         brightness, rest = draws[:, _WINDOW : _WINDOW + 1], draws[:, _WINDOW + 1 :]
         colours, exposure = rest[:, : len(self.sky)], rest[:, len(self.sky) :]
-        magnitude = span(brightness, -_BRIGHTNESS, _BRIGHTNESS) + span(colours, -_COLOUR, _COLOUR)
+        magnitude = span(brightness, -self.brightness, self.brightness)
+        magnitude = magnitude + span(colours, -self.colour, self.colour)
         brighter = self.sky + (window - self.sky) * (10 ** (-0.4 * magnitude))[:, None, None, :]
         return self.exposure(brighter, exposure)
 

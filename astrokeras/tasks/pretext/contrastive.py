@@ -6,7 +6,7 @@ by a network of one hidden layer; the embedding before the projection is what is
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from keras import KerasTensor
 from astrokeras.records.directory import Records
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
-from astrokeras.tasks.pairs import Retrieval, Spread, TwoViews, nt_xent, projector
+from astrokeras.tasks.pairs import VIEW_PARAMETERS, Retrieval, Spread, TwoViews, nt_xent, projector
 
 _PROJECTION = 128
 
@@ -29,7 +29,10 @@ class Contrastive(Task):
         temperature: by which the cosines are divided.
     """
 
-    parameters: ClassVar[tuple[Parameter, ...]] = (Number("temperature", 0.01, 10.0, default=0.1),)
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Number("temperature", 0.01, 10.0, default=0.1),
+        *VIEW_PARAMETERS,
+    )
     legend = "retrieval: share of the stamps whose views find each other in their batch; spread: 1 even, 0 collapsed"
     n_views = 2
 
@@ -39,9 +42,16 @@ class Contrastive(Task):
         self.n_draws = make.n_draws
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, temperature: float = 0.1) -> Self:
-        """Return the views need the sky."""
-        return cls(TwoViews(records), temperature)
+    def fit(
+        cls,
+        records: Records,
+        columns: Mapping[str, np.ndarray],
+        size: int,
+        temperature: float = 0.1,
+        **views: Any,
+    ) -> Self:
+        """Return the task; its views, see `TwoViews`, need the sky of the records."""
+        return cls(TwoViews(records, **views), temperature)
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
         """Two views of each stamp; the target says which stamps are no padding."""
