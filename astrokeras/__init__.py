@@ -29,6 +29,7 @@ _NAMES = {
     "Run": "astrokeras.api.run",
     "UsageError": "astrokeras.errors",
     "build_encoder": "astrokeras.api.encoder",
+    "load_encoder": "astrokeras.api.encoder",
     "open_records": "astrokeras.api.records",
     "open_run": "astrokeras.api.run",
 }

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "astrokeras"
-STAGES = ["survey", "records", "pipeline", "models", "tasks", "training", "evaluation", "embedding", "serving"]
+STAGES = [
+    "survey",
+    "records",
+    "pipeline",
+    "models",
+    "encoders",
+    "tasks",
+    "training",
+    "evaluation",
+    "embedding",
+    "serving",
+]
 EVERYWHERE = {
     "chatter", "config", "errors", "files", "jsonable", "locking", "parallel", "registration", "small_file", "spec",
     "text", "__version__",

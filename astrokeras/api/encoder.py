@@ -1,5 +1,6 @@
-"""An encoder for records that has not been trained."""
+"""Encoders: one that has not been trained, for records, and those that come with the package."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,3 +48,31 @@ def build_encoder(
     opened = records if hasattr(records, "bands") else open_records(records)
     given = None if weights is None else str(weights)
     return encoder.build_encoder(opened, backbone=backbone, size=size, resize=resize, stretch=stretch, weights=given)
+
+
+def load_encoder(name: str, size: int | None = None, bands: Sequence[str] | None = None) -> "keras.Model":
+    """Return an encoder that comes with the package, see ``astrokeras encoders``.
+
+    Args:
+        name: of the encoder.
+        size: side of the stamps that it shall take; that of its card if None.
+        bands: the order in which the stamps have the bands; that of its card if None.
+
+    Shapes:
+        flux [N, size, size, B] float32 -> embedding [N, D] float32
+
+    Units:
+        flux in that of the card, for colour pictures levels 0 to 255; NaN counts as sky.
+
+    Raises:
+        AstrokerasError: no such encoder, bands that it does not know, or a damaged installation.
+
+    Example:
+        >>> encoder = astrokeras.load_encoder("sdss-gri-mobilenet")  # doctest: +SKIP
+        >>> encoder.predict(stamps).shape  # doctest: +SKIP
+        (100, 1280)
+    """
+    import_keras(tensorflow=False)
+    from astrokeras.encoders import shipped  # noqa: PLC0415
+
+    return shipped.load_encoder(name, size, None if bands is None else tuple(bands))

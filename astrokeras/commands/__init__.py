@@ -10,7 +10,7 @@ from astrokeras.registration import modules_of, plugins
 
 ORDER = (
     "simulate", "convert", "inspect", "pretrain", "finetune", "embed", "map", "search", "anomalies", "cluster",
-    "suggest", "label", "fewshot", "predict", "export", "demo",
+    "suggest", "label", "fewshot", "predict", "export", "encoders", "demo",
 )  # fmt: skip
 
 

@@ -81,7 +81,8 @@ def click_command(command: Command) -> click.Command:
 def _parameter(command: Command, field: dataclasses.Field) -> click.Parameter:
     described, kind = declared(field), kind_of(command.config, field)
     if described.argument:
-        return click.Argument([field.name], metavar=described.metavar or field.name.upper())
+        metavar = described.metavar or field.name.upper()
+        return click.Argument([field.name], required=field.default is dataclasses.MISSING, metavar=metavar)
     name, required = "--" + field.name.replace("_", "-"), field.default is dataclasses.MISSING
     settings: dict[str, Any] = {"required": required, "help": described.help, "metavar": described.metavar}
     if kind is bool:

@@ -22,7 +22,8 @@ class _Comparison:
     )
     init: tuple[str, ...] = option(
         ("scratch",),
-        "scratch, imagenet, or the directory of an earlier run; once for each arm.",
+        "scratch, imagenet, an encoder that comes with the package (see encoders), or the directory of an earlier run; "
+        "once for each arm.",
         group="Comparison",
         repeated=True,
     )

@@ -13,7 +13,10 @@ class _Start:
     records: str = option(help="Records directory.", group="Input and output", argument=True)
     out: str = option(help="Run directory to make.", group="Input and output")
     init: str = option(
-        "scratch", "Weights to start from: scratch, imagenet, or the directory of an earlier run.", group="Network"
+        "scratch",
+        "Weights to start from: scratch, imagenet, an encoder that comes with the package (see encoders), or the "
+        "directory of an earlier run.",
+        group="Network",
     )
     imagenet_weights: str | None = option(
         None, "With --init imagenet: file of the weights.  [default: Keras's own download]", group="Network"

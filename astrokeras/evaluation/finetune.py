@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras.config import FinetuneConfig
+from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
@@ -77,7 +78,7 @@ def _finetune(
     for note in engine.notes:
         report(note)
     precision = _precision(arms, comparison, earlier, report)
-    inputs = [config.records, *(init for init in config.init if init not in WORDS)]
+    inputs = [config.records, *(init for init in config.init if init not in WORDS and not is_shipped(init))]
     inputs += [config.imagenet_weights] if config.imagenet_weights else []
     out = place.path if earlier else place.begin(overwrite=config.overwrite, inputs=inputs)
     told.enter_context(place.telling(report))

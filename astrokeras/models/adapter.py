@@ -1,5 +1,6 @@
-"""From any number of bands to the three channels that networks of `keras.applications` were made for."""
+"""Which bands a network gets in which order, and how it gets three channels of any number of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -43,3 +44,31 @@ class ChannelAdapter(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
         """Return the shape of the input with three channels."""
         return (*input_shape[:-1], _CHANNELS)
+
+
+@keras.saving.register_keras_serializable(package="astrokeras")
+class BandOrder(keras.layers.Layer):
+    """Puts bands into another order.
+
+    Args:
+        order: which band of the input becomes the first, the second and so on.
+
+    Shapes:
+        [N, H, W, B] -> [N, H, W, len(order)]
+    """
+
+    def __init__(self, order: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.order = [int(band) for band in order]
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Return the bands in this order."""
+        return ops.stack([inputs[..., band] for band in self.order], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+        """Return the shape of the input with as many bands as there are in the order."""
+        return (*input_shape[:-1], len(self.order))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "order": self.order}

@@ -2,7 +2,7 @@
 
 import keras
 
-from astrokeras.models.adapter import ChannelAdapter
+from astrokeras.models.adapter import BandOrder, ChannelAdapter
 from astrokeras.models.backbone import build_backbone, needs_three_channels
 from astrokeras.models.stretch import stretch_for
 from astrokeras.pipeline.cropping import check_size
@@ -17,6 +17,7 @@ def build_encoder(
     resize: int | None = None,
     stretch: str = "auto",
     weights: str | None = None,
+    order: tuple[int, ...] | None = None,
 ) -> keras.Model:
     """Stretch, resizing, channel adapter, backbone and mean over the pixels.
 
@@ -27,6 +28,7 @@ def build_encoder(
         resize: side to which the stretched stamps are resampled (bilinear); None leaves them.
         stretch: ``auto``, ``asinh`` or ``linear``.
         weights: None for random ones, ``imagenet``, or a file.
+        order: which band of the stamps the backbone gets as its first, second and so on; None leaves them.
 
     Shapes:
         flux [N, size, size, B] float32 -> embedding [N, D] float32
@@ -41,6 +43,8 @@ def build_encoder(
     side, n_bands = check_size(records, size), len(records.bands)
     flux = keras.Input((side, side, n_bands), dtype="float32", name="flux")
     x = stretch_for(records, stretch)(flux)
+    if order is not None:
+        x = BandOrder(order, name="band_order")(x)
     if resize is not None and resize != side:
         side = resize
         x = keras.layers.Resizing(resize, resize, interpolation="bilinear", name="resize")(x)

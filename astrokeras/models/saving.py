@@ -14,7 +14,8 @@ from astrokeras.models.normalization import SYNCHRONIZED
 
 # Keras finds a layer by its registered name, so its module must have been imported.
 LAYERS = (
-    adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch, outputs.GaussianOutput,
+    adapter.BandOrder, adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch,
+    outputs.GaussianOutput,
     outputs.CumulativeLogits, outputs.CumulativeProbabilities, outputs.TreeProbabilities, outputs.CosineLogits,
     outputs.FirstLogits,
 )  # fmt: skip

@@ -11,8 +11,8 @@ from astrokeras.models.normalization import batch_normalization
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample_axes
 from astrokeras.records.directory import Records
-from astrokeras.tasks.geometry import span
 from astrokeras.spec import Number, Parameter, Word
+from astrokeras.tasks.geometry import span
 from astrokeras.tasks.replicas import Replicas
 
 # A view shows this much of the stamp's side at most.

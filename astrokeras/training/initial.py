@@ -1,4 +1,4 @@
-"""Where an encoder starts from: random weights, ImageNet's, or those of an earlier run."""
+"""Where an encoder starts from: random weights, ImageNet's, those of an earlier run, or of an encoder that ships."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, MAX_MODEL_BYTES, PretrainConfig
+from astrokeras.encoders.card import is_shipped, read_card
+from astrokeras.encoders.shipped import encoder_for
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
 from astrokeras.models.backbone import needs_three_channels
@@ -31,7 +33,7 @@ class Asked:
     """What is asked of a start, by the names of the options; None where it may be as it comes.
 
     Attributes:
-        init: one of `WORDS`, or the directory of a run.
+        init: one of `WORDS`, the name of an encoder that comes with the package, or the directory of a run.
         backbone: name of the network.
         size: side of the stamps after cropping.
         resize: side to which they are resampled.
@@ -66,9 +68,10 @@ class Start:
 
     Attributes:
         network: backbone, size, resize and stretch, by these names, what follows from the start filled in.
-        record: what it is, for ``run.json``: ``kind`` (one of `WORDS` or ``run``), and of a run its ``path``,
-            ``command``, ``task`` or ``mode``, ``records``, the encoder's ``sha256`` and, under ``init``, what it
-            started from itself.
+        record: what it is, for ``run.json``: ``kind`` (one of `WORDS`, ``encoder`` or ``run``); of an encoder that
+            comes with the package its ``name`` and the ``sha256`` of its weights; of a run its ``path``, ``command``,
+            ``task`` or ``mode``, ``records``, the encoder's ``sha256`` and, under ``init``, what it started from
+            itself.
         build: gives the encoder; of random weights those of Keras's seed.
     """
 
@@ -100,6 +103,8 @@ def find_start(asked: Asked, records: Records, report: Callable[[str], None]) ->
     """
     if asked.imagenet_weights is not None and asked.init != "imagenet":
         raise UsageError(f"--imagenet-weights was given, but --init is {asked.init}; say --init imagenet")
+    if is_shipped(asked.init):
+        return _from_shipped(asked, records)
     if asked.init not in WORDS:
         return _from_run(asked, records, report)
     imagenet = asked.init == "imagenet"
@@ -118,6 +123,22 @@ def find_start(asked: Asked, records: Records, report: Callable[[str], None]) ->
     return Start(options, record, lambda: build_encoder(records, weights=weights, **options))
 
 
+def _from_shipped(asked: Asked, records: Records) -> Start:
+    """Return the start from an encoder that comes with the package; stamps may be smaller than those it has seen."""
+    card = read_card(asked.init)
+    size = asked.size or min(card.size, records.size)
+    encoder = encoder_for(asked.init, records, size)
+    own = {
+        "backbone": card.backbone,
+        "size": size,
+        "resize": card.resize,
+        "stretch": encoder.get_layer("stretch").kind,
+    }
+    _check_brought(asked, own, records)
+    record = {"kind": "encoder", "name": card.name, "backbone": card.backbone, "sha256": card.sha256}
+    return Start(own, record, lambda: encoder_for(card.name, records, size))
+
+
 def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
     run = load_run(asked.init, finished=True)
     if run["command"] not in ("pretrain", "finetune"):
@@ -130,6 +151,18 @@ def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> 
     encoder = load()
     check_finite(encoder, f"--init {asked.init}")
     own = _options_of(encoder, run)
+    _check_brought(asked, own, records)
+    if own["size"] > records.size:
+        raise UsageError(
+            f"--init {asked.init} sees stamps of {own['size']} px, those in {records.path} have {records.size}; "
+            f"convert with --size {own['size']} or more"
+        )
+    _warn_of_other_sky(encoder, asked.init, records, report)
+    return Start(own, run_record(asked.init, run), load)
+
+
+def _check_brought(asked: Asked, own: dict[str, Any], records: Records) -> None:
+    """Refuse options that an encoder contradicts, which brings `own`."""
     for name, value in own.items():
         wanted = getattr(asked, name)
         if name == "stretch":
@@ -138,13 +171,6 @@ def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> 
             raise UsageError(
                 f"--{name} {wanted}: --init {asked.init} brings {name} {value or 'none'} in its encoder; leave it out"
             )
-    if own["size"] > records.size:
-        raise UsageError(
-            f"--init {asked.init} sees stamps of {own['size']} px, those in {records.path} have {records.size}; "
-            f"convert with --size {own['size']} or more"
-        )
-    _warn_of_other_sky(encoder, asked.init, records, report)
-    return Start(own, run_record(asked.init, run), load)
 
 
 def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], keras.Model]:
@@ -298,7 +324,7 @@ def lineage(record: dict[str, Any]) -> list[str]:
     names = []
     while record:
         if record["kind"] != "scratch":
-            names.append(Path(record["path"]).name if record["kind"] == "run" else record["kind"])
+            names.append(Path(record.get("path") or record.get("name") or record["kind"]).name)
         record = record.get("init")
     return names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], "earlier"]
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from astrokeras.config import PretrainConfig
+from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.models.precision import recast
@@ -94,7 +95,7 @@ def _say_nothing(line: str) -> None:
 
 def _inputs(config: PretrainConfig) -> list[str]:
     """Return what the run reads."""
-    start = config.imagenet_weights if config.init in WORDS else config.init
+    start = config.imagenet_weights if config.init in WORDS or is_shipped(config.init) else config.init
     return [config.records, *([start] if start else [])]
 
 

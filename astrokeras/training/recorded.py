@@ -30,6 +30,7 @@ _START = {
     "scratch": {},
     "earlier": {},
     "imagenet": {},
+    "encoder": {"name": str, "backbone": str, "sha256": str},
     "run": {
         "path": str, "command": str, "backbone": str, "task": list[str] | None, "mode": str | None,
         "records": _SOURCE, "sha256": str | None,

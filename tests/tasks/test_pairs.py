@@ -126,3 +126,24 @@ def test_views_keep_the_sky_and_stay_within_the_stamp():
         # Nothing but the noise, of up to that of the sky, is added to it: half its deviation squared is 1/3 on average.
         assert values.mean(axis=(0, 1, 2)) == pytest.approx([5.0, 9.0], abs=0.05)
         assert values.std(axis=(0, 1, 2)) == pytest.approx(np.sqrt(1 / 3) * np.array([1.0, 2.0]), rel=0.2)
+
+
+def test_what_may_be_said_of_the_views():
+    stamps = np.random.default_rng(4).normal(50.0, 5.0, (8, 16, 16, 2)).astype(np.float32)
+    plain = TwoViews(RECORDS, window=0.9, brightness=0.0, colour=0.0)
+    turned = TwoViews(RECORDS, window=0.9, brightness=0.0, colour=0.0, turn="any")
+    assert turned.n_draws == plain.n_draws + 2
+    draws = np.zeros((8, plain.n_draws), np.float32)
+    draws[:, 1:3] = 0.5  # the middle of the stamp
+    first = ops.convert_to_numpy(plain.view(stamps, draws[:, : plain.n_draws // 2]))
+    brighter = ops.convert_to_numpy(
+        TwoViews(RECORDS, window=0.9, brightness=1.0, colour=0.0).view(stamps, draws[:, : plain.n_draws // 2])
+    )
+    # The smallest draw is a magnitude brighter: the flux above the sky, not the sky, is multiplied.
+    sky = np.float32([5.0, 9.0])
+    np.testing.assert_allclose(brighter - sky, (first - sky) * 10**0.4, rtol=1e-4)
+    # No turn at the middle of the angles: the same pixels but for the interpolation.
+    halfway = np.concatenate([np.full((8, 1), 0.5, np.float32), draws[:, : plain.n_draws // 2]], axis=1)
+    np.testing.assert_allclose(ops.convert_to_numpy(turned.view(stamps, halfway)), first, rtol=1e-3)
+    other = np.concatenate([np.full((8, 1), 0.7, np.float32), draws[:, : plain.n_draws // 2]], axis=1)
+    assert np.nanmax(np.abs(ops.convert_to_numpy(turned.view(stamps, other)) - first)) > 1.0

@@ -148,3 +148,18 @@ def test_a_start_that_has_changed_cannot_be_resumed(records: Records, runs: Path
     check_same_start("run", {"kind": "scratch"}, {"kind": "scratch"})
     with pytest.raises(AstrokerasError, match=r"cannot resume run: .*first has changed since it was started"):
         check_same_start("run", {**record, "sha256": "0"}, record)
+
+
+def test_an_encoder_that_comes_with_the_package(records: Records, tmp_path: Path):
+    content = {**records.content, "unit": "display", "bands": ["g", "r", "i"], "size": 40}
+    colours = Records(records.path, content)
+    start = found(colours, init="sdss-gri-compact")
+    assert start.network == {"backbone": "compact", "size": 40, "resize": 96, "stretch": "display"}
+    assert start.record["kind"] == "encoder"
+    assert lineage(start.record) == ["sdss-gri-compact"]
+    assert not start.random
+    assert start.build().input_shape == (None, 40, 40, 3)
+    with pytest.raises(UsageError, match="--resize 64: --init sdss-gri-compact brings resize 96"):
+        found(colours, init="sdss-gri-compact", resize=64)
+    with pytest.raises(UsageError, match=r"those of .* are in nJy"):
+        found(Records(records.path, {**content, "unit": "nJy"}), init="sdss-gri-compact")

@@ -8,6 +8,8 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.inference.network import Network, loaded
+from astrokeras.encoders.card import is_shipped, read_card
+from astrokeras.encoders.shipped import load_encoder
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.fits import HEAD, MODEL, load_fit
 from astrokeras.files import digest
@@ -49,6 +51,27 @@ class EncoderNetwork(Network):
 
 
 @dataclasses.dataclass(frozen=True)
+class ShippedNetwork(Network):
+    """An encoder that comes with the package, whose only output is ``embedding`` [N, D].
+
+    Attributes:
+        name: see `encoders.card`.
+        sha256: of its weights.
+    """
+
+    name: str
+    sha256: str
+
+    def load(self) -> keras.Model:
+        """See `Network.load`."""
+        if read_card(self.name).sha256 != self.sha256:
+            raise AstrokerasError(f"{self.name} is not the encoder that the work began with; begin again (--overwrite)")
+        encoder = load_encoder(self.name)
+        flux = keras.Input(encoder.input_shape[1:], dtype="float32")
+        return keras.Model(flux, {"embedding": encoder(flux)})
+
+
+@dataclasses.dataclass(frozen=True)
 class Encoder:
     """An encoder with what is known of the stamps that it takes.
 
@@ -76,8 +99,10 @@ class Encoder:
 def find_encoder(name: str, max_bytes: int = MAX_MODEL_BYTES) -> Encoder:
     """Return the encoder of a run (of a fine-tuning run the winner's), of one of its sub-directories, or in a file.
 
+    Or the one of this name that comes with the package.
+
     Args:
-        name: directory or file.
+        name: of an encoder, directory or file.
         max_bytes: see `models.limits`.
 
     Raises:
@@ -88,6 +113,8 @@ def find_encoder(name: str, max_bytes: int = MAX_MODEL_BYTES) -> Encoder:
         >>> find_encoder("runs/contrastive").side  # doctest: +SKIP
         64
     """
+    if is_shipped(name):
+        return _shipped(name)
     path = Path(name)
     records = None
     if path.is_dir():
@@ -111,6 +138,22 @@ def find_encoder(name: str, max_bytes: int = MAX_MODEL_BYTES) -> Encoder:
         width=model.outputs[0].shape[-1],
         kind=_stretch_kind(model),
         records=records,
+    )
+
+
+def _shipped(name: str) -> Encoder:
+    card = read_card(name)
+    network = ShippedNetwork(name, card.sha256)
+    model = loaded(network)
+    return Encoder(
+        name=name,
+        network=network,
+        about={"name": name, "sha256": card.sha256},
+        side=card.size,
+        n_bands=len(card.bands),
+        width=model.outputs[0].shape[-1],
+        kind=_stretch_kind(model),
+        records={"bands": list(card.bands), "unit": card.unit},
     )
 
 
