@@ -19,7 +19,7 @@ def environments(tmp_path_factory):
     """Environments of a user who has put every example into a file of its own, or only the command."""
     directory = tmp_path_factory.mktemp("plugins")
     examples = re.findall(r"^```python\n(.*?)^```", EXTENDING.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(examples) == 5
+    assert len(examples) == 6
     for number, example in enumerate(examples):
         (directory / f"example_{number}.py").write_text(example, encoding="utf-8")
     files = sorted(directory.glob("*.py"))
@@ -67,6 +67,15 @@ def test_a_task_a_backbone_an_augmentation_and_a_stretch(environments, sample_re
     assert "mae" in json.loads(done.stdout)["legend"]
     run_json = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run_json["options"]["task"] == ["mean_colour"] and run_json["options"]["augment"] == "fade(0.5)"
+
+
+def test_a_target(environments, sample_records, tmp_path):
+    options = ("--target", "angle(MAG_TRUE_r)", "--budget", "20", "--repeats", "1", "--mode", "frozen")
+    done = run(environments["all"], "finetune", sample_records, *options, "--out", tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    run_json = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run_json["targets"] == {"angle": {"target": "angle", "config": {"column": "MAG_TRUE_r"}}}
+    assert "test_error_mean" in (tmp_path / "run" / "comparison.csv").read_text().splitlines()[0]
 
 
 def test_a_plug_in_that_cannot_be_imported_is_named(tmp_path):
