@@ -1,12 +1,12 @@
 """Which artefacts are found as anomalies: recall of each kind at a fixed share of false alarms.
 
-    python benchmarks/anomalies.py [--weights FILE] [--work DIR]
+    python benchmarks/anomalies.py [--task TASK] [--weights FILE] [--work DIR]
 
 Stamps of the sample survey (data/sample) are taken as they are, and again with an artefact drawn into each: a
-satellite trail, the edge of a tile, a saturated star, cosmic rays. Two encoders embed them: one pre-trained on the
-magnitudes of the training stamps, and, with --weights, MobileNetV2 with ImageNet weights on stamps resampled to 96
-pixels. Each method learns what is normal from the clean training stamps; the threshold is the score that 1 % or 5 % of
-the clean test stamps exceed, and the recall the share of the spoilt test stamps above it. Writes its table into
+satellite trail, the edge of a tile, a saturated star, cosmic rays. Encoders embed them: `compact`, pre-trained on the
+training stamps by each --task, and, with --weights, MobileNetV2 with ImageNet weights on stamps resampled to 96 pixels.
+Each method learns what is normal from the clean training stamps; the threshold is the score that 1 % or 5 % of the
+clean test stamps exceed, and the recall the share of the spoilt test stamps above it. Writes its table into
 docs/results.md.
 """
 
@@ -132,6 +132,7 @@ def table(results: dict[str, dict[tuple[str, str, float], float]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="MobileNetV2 without its top")
+    parser.add_argument("--task", action="append", help="what to pre-train on; repeat it for several [magnitudes]")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--work", type=Path, default=None)
     arguments = parser.parse_args()
@@ -143,8 +144,10 @@ def main() -> None:
             zero_point="header:MAGZPT", label="CLASS", size=32, splits={"train": 0.6, "val": 0.1, "test": 0.3},
             out=work / "records",
         )  # fmt: skip
-        run = ak.pretrain(records, work / "magnitudes", epochs=arguments.epochs)
-        encoders = {"`compact`, pre-trained on magnitudes": run.encoder()}
+        encoders = {}
+        for task in arguments.task or ["magnitudes"]:
+            run = ak.pretrain(records, work / task, task=task, epochs=arguments.epochs)
+            encoders[f"`compact`, pre-trained on {task}"] = run.encoder()
         if arguments.weights:
             built = ak.build_encoder(records, "mobilenet_v2", resize=96, weights=arguments.weights)
             encoders["MobileNetV2, ImageNet, 96 px"] = built
