@@ -1,6 +1,7 @@
 """A run directory in Python."""
 
 import dataclasses
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,14 @@ class Run:
         Raises:
             AstrokerasError: stamps of another size, other bands or another unit.
         """
-        return self._apply(self.encoder(), data, split, batch_size)
+        import_keras(tensorflow=False)
+        from astrokeras.embedding.inference.encoders import find_encoder  # noqa: PLC0415
+        from astrokeras.embedding.inference.network import Runner, in_batches, together  # noqa: PLC0415
+
+        encoder = find_encoder(str(self.path))
+        stamps = self._stamps(data, split, (encoder.side, encoder.side, encoder.n_bands))
+        with Runner(encoder.network, batch_size) as runner:
+            return together(runner.outputs(in_batches(stamps, batch_size)), runner.empty)["embedding"]
 
     def predict(self, data: Any, split: str | None = None, batch_size: int = _BATCH) -> Any:
         """Return what the run's model says of stamps; arguments and errors as those of `embed`.
@@ -103,18 +111,31 @@ class Run:
     def _apply(self, model: "keras.Model", data: Any, split: str | None, batch_size: int) -> Any:
         expected = model.input_shape[1:]
         if isinstance(data, np.ndarray):
-            if data.shape[1:] != expected:
-                raise UsageError(f"flux has shape {data.shape}, expected [N, {', '.join(map(str, expected))}]")
-            return model.predict(data.astype(np.float32, copy=False), batch_size=batch_size, verbose=0)
-        if split is not None and not isinstance(split, str):
-            raise UsageError(f"split = {split!r}, expected the name of a split")
-        records = data if isinstance(data, Records) else Records.load(data)
-        self._check(records, expected[0])
+            flux = _checked(data, expected).astype(np.float32, copy=False)
+            return model.predict(flux, batch_size=batch_size, verbose=0)
+        records = self._opened(data, split, expected[0])
         splits = [name for name in (records.splits if split is None else (split,)) if records.count(name)]
         if not splits:
             return model.predict(np.empty((0, *expected), np.float32), verbose=0)
         found = [_stream(model, records, name, batch_size) for name in splits]
         return _together(found)
+
+    def _stamps(self, data: Any, split: str | None, expected: tuple[int, int, int]) -> Iterator[np.ndarray]:
+        """Give the stamps of an array, or of records in their order, as `astrokeras embed` reads them."""
+        from astrokeras.embedding.inference.piece import Found, records_pieces  # noqa: PLC0415
+
+        if isinstance(data, np.ndarray):
+            return iter([_checked(data, expected)])
+        records = self._opened(data, split, expected[0])
+        pieces = records_pieces(records, records.splits if split is None else (split,))
+        return (stamp for piece in pieces for stamp in piece.stamps(expected[0], Found()))
+
+    def _opened(self, data: Any, split: str | None, size: int) -> Records:
+        if split is not None and not isinstance(split, str):
+            raise UsageError(f"split = {split!r}, expected the name of a split")
+        records = data if isinstance(data, Records) else Records.load(data)
+        self._check(records, size)
+        return records
 
     def _check(self, records: Records, size: int) -> None:
         trained = self.content["records"]
@@ -126,6 +147,12 @@ class Run:
                 raise UsageError(f"{self.path} was trained on {what} {own}, {records.path} has {other}")
         if records.size < size:
             raise UsageError(f"{records.path} has stamps of {records.size} pixels, {self.path} needs {size}")
+
+
+def _checked(flux: np.ndarray, expected: tuple[int, ...]) -> np.ndarray:
+    if flux.shape[1:] != tuple(expected):
+        raise UsageError(f"flux has shape {flux.shape}, expected [N, {', '.join(map(str, expected))}]")
+    return flux
 
 
 def _stream(model: "keras.Model", records: Records, split: str, batch_size: int) -> Any:
