@@ -93,7 +93,8 @@ class _Table:
     def __init__(self, predictor: Predictor, novelty: Novelty | None, objects: KnownObjects) -> None:
         self._predictor, self._novelty, self._objects = predictor, novelty, objects
         known = objects.kinds
-        predicted = predictor.kinds(known) | (novelty.kinds if novelty else {})
+        predicted = {self._named(name): kind for name, kind in predictor.kinds(known).items()}
+        predicted |= novelty.kinds if novelty else {}
         unseen = magnitude_names(predictor.records["bands"]) if predictor.classes else []
         others = [name for name in known if name not in (*_FIRST, *unseen, "split")]
         taken = {name.lower() for name in (*_FIRST, *predicted, "split")}
@@ -107,6 +108,11 @@ class _Table:
         self.rows = 0
         self.classes: collections.Counter[str] = collections.Counter()
 
+    @staticmethod
+    def _named(name: str) -> str:
+        """Return how what is predicted is called: never as what tells which object it is."""
+        return f"predicted_{name}" if name.lower() in (*_FIRST, "split") else name
+
     def chunks(self, results: Iterable[Result]) -> Iterator[Columns]:
         """Give the columns of each piece.
 
@@ -115,7 +121,8 @@ class _Table:
         """
         for result in results:
             known = self._objects.of(result)
-            predicted = {told.name: told.values for told in self._predictor.tell(result.outputs, known)}
+            told = self._predictor.tell(result.outputs, known)
+            predicted = {self._named(one.name): one.values for one in told}
             if self._novelty:
                 predicted |= self._novelty.of_vectors(result.outputs[EMBEDDING])
             self.rows += len(known["id"])

@@ -21,9 +21,12 @@ from astrokeras.registration import plugins
 from astrokeras.serving.trained import Trained, load_trained
 from astrokeras.tasks.base import Told
 from astrokeras.tasks.registry import get_task
+from astrokeras.tasks.targets.class_ import Class
+from astrokeras.tasks.targets.ordinal import Ordinal
 from astrokeras.training.run_directory import RUN_FILE, load_run
 
 EMBEDDING, PREDICTION = "embedding", "prediction"
+EXCLUSIVE = (Class, Ordinal)  # targets whose classes have probabilities that sum to 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +103,8 @@ class Predictor:
     def kinds(self, known: Iterable[str]) -> dict[str, Column]:
         """Return the columns that `tell` gives for objects of which these columns are known."""
         nothing = empty_outputs(loaded(self.network))
-        longest = max(map(len, self.classes), default=1)
         return {
-            told.name: Column("str", length=longest)
+            told.name: Column("str", length=max(told.values.dtype.itemsize // 4, 1))
             if told.values.dtype.kind == "U"
             else Column(told.values.dtype.name, told.unit)
             for told in self.tell(nothing, {name: np.empty(0, np.float32) for name in known})
@@ -158,15 +160,21 @@ def _of_targets(trained: Trained) -> Callable[[Outputs, Columns], list[Told]]:
         for name, target in trained.targets.items():
             several = len(trained.targets) > 1
             values = target.describe(prediction[name] if several else prediction)
-            chances = [value for column, value in values.items() if column.startswith("p_")]
-            if chances:
-                values["entropy"] = entropy(np.stack(chances, axis=1))
+            if isinstance(target, EXCLUSIVE):
+                values["entropy"] = entropy(np.stack([values[f"p_{one}"] for one in target.names], axis=1))
             units = {output.name: output.unit for output in target.outputs()}
             prefix = f"{name}_" if several else ""
-            columns += [Told(f"{prefix}{column}", value, units.get(column)) for column, value in values.items()]
+            columns += [Told(f"{prefix}{column}", _plain(value), units.get(column)) for column, value in values.items()]
         return columns
 
     return tell
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Return text, int64, float32 or float64."""
+    if values.dtype.kind in "biu":
+        return values.astype(np.int64)
+    return values if values.dtype.kind == "U" or values.dtype == np.float64 else values.astype(np.float32)
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -16,9 +17,10 @@ from astrokeras.records.directory import Records
 from astrokeras.records.objects import Column
 from astrokeras.serving import predict as predict_module
 from astrokeras.serving.predict import predict
-from astrokeras.serving.predictor import _of_tasks, entropy, find_predictor
+from astrokeras.serving.predictor import _of_targets, _of_tasks, entropy, find_predictor
 from astrokeras.serving.trained import load_trained
 from astrokeras.survey.tables import read_table
+from astrokeras.tasks.target import Output
 from astrokeras.training.pretrain import pretrain
 from tests.synthetic import write_records
 
@@ -230,3 +232,32 @@ def test_a_table_that_is_complete_is_left(served, tmp_path):
     Table.read(tmp_path / "p.parquet").write(tmp_path / "p.csv")
     with pytest.raises(AstrokerasError, match=r"p.csv already exists"):
         run(dataclasses.replace(config, resume=True, out=str(tmp_path / "p.csv")))
+
+
+class _Numbers:
+    """A target of one number, of integers and of flags, called as a table's own column."""
+
+    names = ()
+
+    def outputs(self):
+        return (Output("ra", "deg", "a number"), Output("count", None, "another"), Output("flag", None, "a third"))
+
+    def describe(self, prediction):
+        return {
+            "ra": prediction[:, 0],
+            "count": prediction[:, 1].astype(np.int16),
+            "flag": prediction[:, 2] > 0,
+        }
+
+
+def test_numbers_of_every_kind_are_told_with_their_units(served):
+    predictor = find_predictor(str(served / "classes"))
+    tell = _of_targets(SimpleNamespace(targets={"numbers": _Numbers()}))
+    told = tell({"prediction": np.array([[1.5, 2, 3]], np.float32)}, {})
+    assert [(one.name, one.values.tolist(), one.values.dtype.name, one.unit) for one in told] == [
+        ("ra", [1.5], "float32", "deg"), ("count", [2], "int64", None), ("flag", [1], "int64", None),
+    ]  # fmt: skip
+    narrow = dataclasses.replace(predictor, tell=lambda outputs, known: tell({"prediction": np.empty((0, 3))}, known))
+    kinds = predict_module._Table(narrow, None, _Carries()).kinds
+    assert kinds["ra"] == Column("float64", "deg")
+    assert kinds["predicted_ra"].unit == "deg"
