@@ -20,7 +20,7 @@ from astrokeras.config.search import SearchConfig
 from astrokeras.config.simulate import SimulateConfig
 from astrokeras.config.suggest import SuggestConfig
 from astrokeras.config.training import TrainingOptions
-from astrokeras.config.values import as_dict, describe_changes, from_dict
+from astrokeras.config.values import as_command, as_dict, describe_changes, from_dict
 
 __all__ = [
     "DEFAULT_IMAGENET_BACKBONE",
@@ -45,6 +45,7 @@ __all__ = [
     "SimulateConfig",
     "SuggestConfig",
     "TrainingOptions",
+    "as_command",
     "as_dict",
     "declared",
     "describe_changes",

@@ -1,8 +1,11 @@
 """Configurations as plain dictionaries, which outputs record and resumed runs are compared with."""
 
 import dataclasses
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from astrokeras.config.declare import declared
 
 
 def as_dict(config: Any) -> dict[str, Any]:
@@ -18,6 +21,26 @@ def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: I
         for name, was, is_ in options
         if was != is_ and _typed(was) != _typed(is_)
     ]
+
+
+def as_command(name: str, config: Any) -> str:
+    """Return the command that gives a configuration, as it is typed: options that are as by default are left out."""
+    words = ["astrokeras", name]
+    for field in dataclasses.fields(config):
+        described, value = declared(field), getattr(config, field.name)
+        option = f"--{field.name.replace('_', '-')}"
+        if described.argument:
+            words.append(str(value))
+        elif value == field.default or value is None or value is False:
+            continue
+        elif value is True:
+            words.append(option)
+        elif isinstance(value, tuple):
+            parts = value if described.repeated else [",".join(map(str, value))]
+            words += [word for part in parts for word in (option, str(part))]
+        else:
+            words += [option, str(value)]
+    return shlex.join(words)
 
 
 def _typed(value: Any) -> str:

@@ -59,11 +59,21 @@ class Watch:
 
 @dataclasses.dataclass(frozen=True)
 class FineTuneResult:
-    """One trained network: how it was trained, its scores by split, its history by epoch (empty in frozen mode)."""
+    """One trained network.
+
+    Attributes:
+        draw: what it was trained on.
+        mode: how.
+        scores: by split.
+        answers: its predictions for the objects of each exam, by split and target.
+        history: by epoch; empty in frozen mode.
+        seconds: that it took.
+    """
 
     draw: Draw
     mode: str
     scores: dict[str, dict[str, float]]
+    answers: dict[str, Mapping[str, np.ndarray]]
     history: History
     seconds: float
 
@@ -152,11 +162,10 @@ class ArmTrainer:
             if mode != "frozen":
                 history = self._train(draw, seed, watch, advance, directory)
         with self.trained():
-            scores = {
-                exam.split: score(self.comparison.targets, exam, self._predictions(draw, exam, watch))
-                for exam in self.comparison.exams
-            }
-        return FineTuneResult(draw, mode, scores, history, time.perf_counter() - started)
+            exams = self.comparison.exams
+            answers = {exam.split: self._predictions(draw, exam, watch) for exam in exams}
+            scores = {exam.split: score(self.comparison.targets, exam, answers[exam.split]) for exam in exams}
+        return FineTuneResult(draw, mode, scores, answers, history, time.perf_counter() - started)
 
     def fit_heads(self, features: np.ndarray, select: np.ndarray, seed: int) -> None:
         """Fit the head of each target on the encoder's features [N, D] of the objects that `select` keeps.

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from astrokeras.evaluation.answers import save_answers
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, Measure
 from astrokeras.evaluation.fits import DONE, save_fit
@@ -57,6 +58,7 @@ def keep(
     kept = save_fit(directory, model, encoder if outcome.mode == "frozen" else None)
     result = _line(arm, draw, outcome.mode, outcome.seconds, DONE)
     result |= {f"{split}_{name}": v for split, scores in outcome.scores.items() for name, v in scores.items()}
+    save_answers(directory, outcome.answers)
     if outcome.history:
         write_history(directory / "history.csv", outcome.history)
     board = comparison.engine.board(out / "tensorboard")

@@ -1,42 +1,23 @@
 """The comparison as a table (CSV, Markdown) and as a page with a figure (HTML)."""
 
-import base64
 import csv
-import html
-import io
 import math
 from collections.abc import Callable
 from pathlib import Path
-from string import Template
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from astrokeras.evaluation.answers import PREDICTIONS, Answers, write_predictions
 from astrokeras.evaluation.compare import Comparison, Measure
 from astrokeras.evaluation.fits import DONE
+from astrokeras.evaluation.judged import judge
+from astrokeras.evaluation.pages import Page, differences, in_latex
 from astrokeras.evaluation.words import in_markdown, listed, score_title, shortened
 from astrokeras.files import write_atomically
 from astrokeras.survey.tables import markdown
 
 _MOST = 120  # characters of a cell
 _SHARED = ("arm", "init", "started_from", "backbone", "mode", "budget", "labels")  # of all repeats
-_PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>astrokeras: $title</title><style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd }
-td { text-align: right; white-space: nowrap }
-td:first-child, td:nth-child(2) { text-align: left } img { max-width: 100% }
-</style></head><body>
-<h1>Was pre-training worth it?</h1>
-<p>$summary</p>
-<table><thead><tr>$head</tr></thead><tbody>
-$body
-</tbody></table>
-<img alt="$scores against the number of labels" src="data:image/png;base64,$figure">
-<p>$footnote</p>
-</body></html>
-""")
 
 
 def summarise(results: list[dict], measure: Measure) -> list[dict]:
@@ -156,7 +137,11 @@ def _by_budget(rows: list[dict]) -> list[dict]:
 
 
 def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: Comparison) -> None:
-    """Write ``comparison.csv``, ``repeats.csv``, ``comparison.md`` and ``comparison.html``."""
+    """Write all that tells of a comparison.
+
+    That is ``comparison.csv``, ``.md``, ``.tex`` and ``.html``, ``repeats.csv`` (a line for each fit),
+    ``differences.csv`` (every arm against every other), ``predictions.parquet`` and ``figures/``.
+    """
     config, records, measure = comparison.config, comparison.records, comparison.measure
     _write_csv(out / "comparison.csv", rows)
     _write_csv(out / "repeats.csv", results)
@@ -168,19 +153,26 @@ def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: 
     )
     text += comparison_table(rows, comparison) + "\n"
     write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
-    first, short = rows[0]["arm"], shortened(title, _MOST)
-    body = "\n".join(f"<tr>{_in_html('td', _cells(row, first, measure))}</tr>" for row in _by_budget(rows))
-    shown = _shown(measure)
-    page = _PAGE.substitute(
-        title=html.escape(short),
-        summary=html.escape(f"{short}: {about}, seed {config.seed}."),
-        head=_in_html("th", _head(first, measure)),
-        body=body,
-        scores=html.escape(" and ".join(map(score_title, shown))),
-        figure=base64.b64encode(_figure(rows, shown)).decode(),
-        footnote=html.escape(footnote(rows, comparison, shortened)),
-    )
-    write_atomically(out / "comparison.html", lambda path: path.write_text(page, encoding="utf-8"))
+    first = rows[0]["arm"]
+    latex = in_latex(_head(first, measure), [_cells(row, first, measure) for row in _by_budget(rows)])
+    write_atomically(out / "comparison.tex", lambda path: path.write_text(latex, encoding="utf-8"))
+    _write_judged(out, rows, results, comparison)
+
+
+def _write_judged(out: Path, rows: list[dict], results: list[dict], comparison: Comparison) -> None:
+    """Write what follows from the answers of all fits: the table of them, the page, its figures, all differences."""
+    test, *others = (Answers.read(out, results, comparison, exam) for exam in comparison.exams)
+    write_predictions(out / PREDICTIONS, test, comparison)
+    name, target = next(iter(comparison.targets.items()))
+    judged = judge(target, name, test, comparison.config.seed)
+    page = Page(comparison, test, others[0] if others else None, judged)
+    first, measure = rows[0]["arm"], comparison.measure
+    cells = [_cells(row, first, measure) for row in _by_budget(rows)]
+    text = page.html(cells, _head(first, measure), footnote(rows, comparison, shortened))
+    write_atomically(out / "comparison.html", lambda path: path.write_text(text, encoding="utf-8"))
+    page.save_figures(out / "figures")
+    if found := differences(judged):
+        _write_csv(out / "differences.csv", found)
 
 
 def _about(comparison: Comparison) -> str:
@@ -193,15 +185,6 @@ def _about(comparison: Comparison) -> str:
     return "; ".join(parts) + (f"; beside {', '.join(further)}" if further else "")
 
 
-def _shown(measure: Measure) -> list[str]:
-    """Return the scores of the figure: the main one, and the last of the others."""
-    return [measure.main, *[name for name in measure.scores if name != measure.main][-1:]]
-
-
-def _in_html(tag: str, cells: list[str]) -> str:
-    return "".join(f"<{tag}>{html.escape(shortened(cell, _MOST))}</{tag}>" for cell in cells)
-
-
 def _write_csv(path: Path, rows: list[dict]) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
@@ -210,26 +193,3 @@ def _write_csv(path: Path, rows: list[dict]) -> None:
             writer.writerows(rows)
 
     write_atomically(path, write)
-
-
-def _figure(rows: list[dict], scores: list[str]) -> bytes:
-    """Return scores against the number of labels, one line an arm, as PNG."""
-    figure = Figure(figsize=(4.5 * len(scores), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, name in zip(figure.subplots(1, len(scores), squeeze=False)[0], scores, strict=True):
-        for arm in dict.fromkeys(row["arm"] for row in rows):
-            mine = sorted((row for row in rows if row["arm"] == arm), key=lambda row: row["labels"])
-            spread = np.nan_to_num([row[f"test_{name}_spread"] for row in mine])
-            axes.errorbar(
-                [row["labels"] for row in mine], [row[f"test_{name}_mean"] for row in mine], spread,
-                marker="o", capsize=3, label=arm,
-            )  # fmt: skip
-        axes.set(xscale="log", xlabel="labelled training objects", ylabel=score_title(name))
-        counts = sorted({row["labels"] for row in rows})
-        axes.set_xticks(counts, [str(count) for count in counts])
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-    axes.legend()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()

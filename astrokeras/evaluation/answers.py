@@ -1,0 +1,142 @@
+"""What every fit answered for the test objects: kept beside each fit, and as one table of all of them."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from astrokeras.errors import AstrokerasError
+from astrokeras.evaluation.compare import Comparison, EvaluationSet
+from astrokeras.evaluation.fits import DONE
+from astrokeras.files import write_atomically
+from astrokeras.records.objects import read_objects
+
+PREDICTIONS = "predictions.parquet"
+_FILE = "answers.npz"
+
+ByTarget = Mapping[str, np.ndarray]
+
+
+def save_answers(directory: Path, answers: Mapping[str, ByTarget]) -> None:
+    """Write what a fit predicts for its exams, by split and target, into its directory."""
+    flat = {f"{split}/{name}": values for split, of in answers.items() for name, values in of.items()}
+    write_atomically(directory / _FILE, lambda path: np.savez(path, **flat))
+
+
+def load_answers(directory: Path, exam: EvaluationSet, names: list[str]) -> dict[str, np.ndarray]:
+    """Return what a fit predicts for the objects of an exam, by target, [N, ...].
+
+    Raises:
+        AstrokerasError: the file is missing or damaged, or of other objects.
+    """
+    path = directory / _FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[f"{exam.split}/{name}"] for name in names}
+    except (OSError, KeyError, ValueError, EOFError) as error:
+        raise AstrokerasError(f"{path} is missing or damaged ({error}); repeat the comparison") from None
+    if any(len(values) != exam.count for values in found.values()):
+        raise AstrokerasError(f"{path} is of other test objects; repeat the comparison")
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """The answers of all fits for one exam.
+
+    Attributes:
+        exam: the objects.
+        lines: of the fits that are done, as `keep.keep` returns them.
+        values: of each of these fits, by target, [N, ...].
+    """
+
+    exam: EvaluationSet
+    lines: list[dict[str, Any]]
+    values: list[ByTarget]
+
+    @classmethod
+    def read(cls, out: Path, results: list[dict[str, Any]], comparison: Comparison, exam: EvaluationSet) -> "Answers":
+        """Return what stands in the directories of the fits of a run."""
+        lines = [line for line in results if line["status"] == DONE]
+        names = list(comparison.targets)
+        return cls(exam, lines, [load_answers(out / line["directory"], exam, names) for line in lines])
+
+    @property
+    def arms(self) -> list[str]:
+        """Names of the arms, in their order."""
+        return list(dict.fromkeys(line["arm"] for line in self.lines))
+
+    @property
+    def counts(self) -> list[int]:
+        """Numbers of labels, ascending."""
+        return sorted({line["labels"] for line in self.lines})
+
+    def of(self, target: str, count: int) -> dict[str, np.ndarray]:
+        """Return the answers with so many labels by arm, [R, N, ...], of the arms for which all repeats are there.
+
+        A frozen arm that no seed changes has a single repeat of all labels, which stands for the others.
+        """
+        found: dict[str, list[np.ndarray]] = {}
+        for line, values in zip(self.lines, self.values, strict=True):
+            if line["labels"] == count:
+                found.setdefault(line["arm"], []).append(values[target])
+        repeats = max(map(len, found.values()), default=0)
+        alone = {line["arm"] for line in self.lines if line["labels"] == count and line["budget"] == "all"}
+        return {
+            arm: np.stack(values * repeats if len(values) == 1 else values)
+            for arm, values in found.items()
+            if len(values) == repeats or (len(values) == 1 and arm in alone)
+        }
+
+
+def write_predictions(path: Path, answers: Answers, comparison: Comparison) -> None:
+    """Write a table with a row for each test object of each fit.
+
+    Columns: ``id``, ``ra``, ``dec`` (degrees, null where unknown), ``label`` and for each target what its
+    ``Target.outputs`` name; then ``arm``, ``budget``, ``labels`` and ``repeat``. With several targets the names of
+    their columns begin with the target's.
+    """
+    objects = read_objects(comparison.records, answers.exam.split)[np.flatnonzero(answers.exam.select)]
+    about: dict[str, pa.Array] = {"id": pa.array([str(name) for name in objects["id"]])}
+    for axis in ("ra", "dec"):
+        values = np.asarray(objects[axis], float) if axis in objects.colnames else np.full(len(objects), np.nan)
+        about[axis] = pa.array(values, mask=~np.isfinite(values))
+    truth = _truth(answers.exam, comparison)
+
+    def tables() -> Iterator[pa.Table]:
+        for line, values in zip(answers.lines, answers.values, strict=True):
+            columns = {**about, **truth}
+            for name, target in comparison.targets.items():
+                prefix = f"{name}_" if len(comparison.targets) > 1 else ""
+                described = target.describe(values[name])
+                columns |= {prefix + key: pa.array(np.asarray(column)) for key, column in described.items()}
+            fit = {key: [line[key]] * len(objects) for key in ("arm", "budget", "labels", "repeat")}
+            yield pa.table({**columns, **fit})
+
+    def write(temporary: Path) -> None:
+        parts = tables()
+        first = next(parts)
+        with parquet.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
+            writer.write_table(first)
+            for part in parts:
+                writer.write_table(part.cast(first.schema))
+
+    write_atomically(path, write)
+
+
+def _truth(exam: EvaluationSet, comparison: Comparison) -> dict[str, pa.Array]:
+    """Return the labels: names of classes as ``label``, other fields by their names."""
+    found: dict[str, pa.Array] = {}
+    for name, target in comparison.targets.items():
+        prefix = f"{name}_" if len(comparison.targets) > 1 else ""
+        for field, values in exam.fields[name].items():
+            own = prefix + ("label" if field == f"{name}:label" else field.replace(":", "_"))
+            if target.names and values.ndim == 1 and values.dtype.kind == "i":
+                found[own] = pa.array([target.names[code] if code >= 0 else None for code in values])
+            else:
+                found[own] = pa.array(values.tolist())
+    return found

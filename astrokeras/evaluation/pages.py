@@ -1,0 +1,261 @@
+"""What people look at after a comparison: a page, figures as files, tables for papers."""
+
+import base64
+import io
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image
+
+from astrokeras import __version__
+from astrokeras.config import as_command
+from astrokeras.evaluation import figures
+from astrokeras.evaluation.answers import Answers
+from astrokeras.evaluation.bootstrap import Interval, Resampled
+from astrokeras.evaluation.calibration import reliability
+from astrokeras.evaluation.compare import Comparison
+from astrokeras.evaluation.judged import calibrated, class_figures, confusion, mean_figures, mistakes
+from astrokeras.evaluation.page import Section, code, figure, page, stamps, table
+from astrokeras.evaluation.verdict import curves, needed, ranking, verdict
+from astrokeras.evaluation.words import score_title, shortened
+from astrokeras.files import write_atomically
+from astrokeras.records.picture import rgb, upright
+
+_MISTAKES = 12
+_MOST_CLASSES = 12  # in tables and figures with a line for each class
+
+
+class Page:
+    """The page of a comparison, judged by its first target.
+
+    Args:
+        comparison: what was compared.
+        answers: for the test objects.
+        validation: for the validation objects; None if none of them has a label.
+        judged: the main score by number of labels, see `judged.judge`.
+    """
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        answers: Answers,
+        validation: Answers | None,
+        judged: Mapping[int, Resampled],
+    ) -> None:
+        self.comparison, self.answers, self.validation, self.judged = comparison, answers, validation, judged
+        self.name, self.target = next(iter(comparison.targets.items()))
+        self.title = score_title(self.target.main_score)
+        self.errors = self.target.errors
+        self.order = ranking(judged, errors=self.errors)
+        self.drawn: dict[str, Any] = {}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, if each object is in one of them."""
+        codes = next(iter(self.answers.exam.fields[self.name].values()))
+        return self.target.names if self.name == "class" and codes.dtype.kind == "i" else ()
+
+    @property
+    def verdict(self) -> str:
+        """What the comparison says, see `verdict.verdict`."""
+        return verdict(self.judged, self.title, errors=self.errors)
+
+    def html(self, rows: list[list[str]], head: list[str], footnote: str) -> str:
+        """Return the page; `rows` and `head` are the table of all scores."""
+        config = self.comparison.config
+        sections = [
+            self._scores(),
+            Section("All scores", table(head, rows), footnote),
+            self._differences(),
+            *([self._labels_needed()] if len(self.judged) > 1 and len(self.order) > 1 else []),
+            *(self._of_classes() if self.classes and self.order else []),
+            Section("How it was made", code(as_command("finetune", config)) + self._made()),
+        ]
+        title = f"{self.comparison.records.name}: was pre-training worth it?"
+        return page(title, self.verdict, sections)
+
+    def _made(self) -> str:
+        mode = self.comparison.config.mode
+        return code(
+            f"mode {mode}, the same for all arms; seed {self.comparison.config.seed}\n"
+            f"records {self.comparison.records.path} ({self.comparison.records.fingerprint[:12]})\n"
+            f"astrokeras {__version__}, Keras {keras.__version__} ({keras.backend.backend()}), NumPy {np.__version__}, "
+            f"Python {sys.version.split()[0]}; {time.strftime('%Y-%m-%d %H:%M %Z')}"
+        )
+
+    def _scores(self) -> Section:
+        self.drawn["score"] = drawn = figures.score_by_budget(curves(self.judged), self.title)
+        alt = f"{self.title} of each arm against the number of labelled training objects, with 95 % intervals"
+        note = (
+            f"The mean over the repeats on the same {self.answers.exam.count} labelled {self.answers.exam.split} "
+            "objects with 95 % intervals (bootstrap over test objects and repeats)."
+        )
+        return Section(
+            f"{self.title[:1].upper()}{self.title[1:]} against labels", figure(figures.in_page(drawn, alt)), note
+        )
+
+    def _differences(self) -> Section:
+        """The best arm against every other, at every number of labels."""
+        if len(self.order) < 2:
+            return Section("Differences", "<p>There is one arm only.</p>")
+        best, others = self.order[0], self.order[1:]
+        found: dict[str, Interval] = {
+            f"{shortened(other, 20)}, {count}": resampled.difference(best, other)
+            for other in others
+            for count, resampled in self.judged.items()
+        }
+        self.drawn["differences"] = drawn = figures.forest(found, f"{best} less the other arm, {self.title}")
+        note = (
+            "Both arms answer for the same objects from the same labels, so that what they share cancels. A filled "
+            "mark: the 95 % interval holds no zero. All pairs stand in differences.csv."
+        )
+        alt = f"Difference in {self.title} between {best} and each other arm by number of labels, with intervals"
+        return Section(f"How much better {best} is, and how surely", figure(figures.in_page(drawn, alt)), note)
+
+    def _labels_needed(self) -> Section:
+        found = needed(self.judged, errors=self.errors)
+        many = max(self.judged)
+        head = ["labels needed by", *(f"for {other}'s {self.judged[many].values[other]:.3f}" for other in self.order)]
+        rows = [
+            [arm, *("–" if arm == other else _count(found[arm][other]) for other in self.order)] for arm in self.order
+        ]
+        note = f"For what each arm reaches with {many} labels; interpolated in the logarithm of the number of labels."
+        return Section("Labels needed", table(head, rows), note)
+
+    def _of_classes(self) -> list[Section]:
+        labels = next(iter(self.answers.exam.fields[self.name].values()))
+        many, best = max(self.judged), self.order[0]
+        answers = {arm: values for arm, values in self.answers.of(self.name, many).items() if arm in self.order}
+        together = {arm: reliability(np.tile(labels, len(v)), v.reshape(-1, v.shape[-1])) for arm, v in answers.items()}
+        self.drawn["reliability"] = reliable = figures.reliability_diagrams(together)
+        counts = {arm: confusion(labels, values, len(self.classes)) for arm, values in answers.items()}
+        self.drawn["confusion"] = confused = figures.confusion_matrices(counts, self.classes)
+        with_many = f"with {many} labels"
+        return [
+            Section(f"Further figures {with_many}", self._figures(labels, answers), "Means over the repeats."),
+            Section(
+                f"Are the probabilities honest? ({with_many})",
+                figure(figures.in_page(reliable, "Share of right answers against the probability said, for each arm")),
+                "On the line, answers are right as often as they are said to be; the size of a point is its share of "
+                "the objects.",
+            ),
+            Section(
+                f"What is taken for what ({with_many})",
+                figure(figures.in_page(confused, "Confusion matrix of each arm, true classes in rows")),
+                "Shares of each true class, over all repeats.",
+            ),
+            Section(
+                f"The most confident mistakes of {best} ({with_many}, first repeat)",
+                self._mistakes(labels, answers[best][0]),
+            ),
+        ]
+
+    def _figures(self, labels: np.ndarray, answers: Mapping[str, np.ndarray]) -> str:
+        many = max(self.judged)
+        validation = {} if self.validation is None else self.validation.of(self.name, many)
+        rows = {}
+        for arm, values in answers.items():
+            each = [class_figures(labels, one, self.classes) for one in values]
+            if arm in validation:
+                truth = next(iter(self.validation.exam.fields[self.name].values()))
+                for found, given, before in zip(each, values, validation[arm], strict=False):
+                    found.update(calibrated((truth, before), labels, given))
+            rows[arm] = mean_figures(each)
+        names = [name for name in next(iter(rows.values())) if not name.startswith(("precision ", "recall "))]
+        names += [f"{kind} {name}" for name in self.classes[:_MOST_CLASSES] for kind in ("precision", "recall")]
+        body = [[score_title(name), *(_value(row.get(name)) for row in rows.values())] for name in names]
+        return table(["", *rows], body)
+
+    def _mistakes(self, labels: np.ndarray, probabilities: np.ndarray) -> str:
+        places = mistakes(labels, probabilities, _MISTAKES)
+        if not len(places):
+            return "<p>There are none.</p>"
+        exam, records = self.answers.exam, self.comparison.records
+        rows = np.flatnonzero(exam.select)[places]
+        select = np.zeros(len(exam.select), bool)
+        select[rows] = True
+        flux = np.concatenate([part for part, _ in self.comparison.source.stamps(exam.split, 64, (), select)])
+        pictures = upright(rgb(flux, records), records)
+        ids = records.objects(exam.split)["id"]
+        shown = []
+        for place, row in zip(places, rows, strict=True):
+            picture = pictures[int(np.searchsorted(np.sort(rows), row))]
+            said = int(probabilities[place].argmax())
+            caption = (
+                f"{ids[row]}: {self.classes[labels[place]]}, taken for {self.classes[said]} "
+                f"({probabilities[place, said]:.2f})"
+            )
+            shown.append((_png(picture), shortened(caption, 160)))
+        return stamps(shown)
+
+    def save_figures(self, directory: Path) -> None:
+        """Write the figures of the page as SVG and PDF."""
+        directory.mkdir(exist_ok=True)
+        for name, drawn in self.drawn.items():
+            for kind in ("svg", "pdf"):
+                write_atomically(directory / f"{name}.{kind}", lambda path, drawn=drawn: figures.save(drawn, path))
+
+
+def _png(picture: np.ndarray) -> str:
+    """Return a picture [H, W, 3] of bytes as an address."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _count(number: float) -> str:
+    return "more" if np.isnan(number) else f"{number:.0f}"
+
+
+def _value(number: float | None) -> str:
+    return "–" if number is None or np.isnan(number) else f"{number:.3f}"
+
+
+def differences(judged: Mapping[int, Resampled]) -> list[dict[str, Any]]:
+    """Return the difference of every arm to every other at every number of labels, with its interval."""
+    return [
+        {"labels": count, "arm": arm, "other": other, "difference": d.value, "low": d.low, "high": d.high}
+        for count, resampled in judged.items()
+        for (arm, other), d in resampled.differences().items()
+    ]
+
+
+def in_latex(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table for a paper."""
+
+    def line(cells: list[str]) -> str:
+        return " & ".join(map(_tex, cells)) + r" \\"
+
+    body = "\n".join(line(row) for row in rows)
+    columns = "l" * 2 + "r" * (len(head) - 2)
+    rule = "\\hline"
+    return "\n".join([f"\\begin{{tabular}}{{{columns}}}", rule, line(head), rule, body, rule, "\\end{tabular}", ""])
+
+
+_TEX = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "±": r"$\pm$",
+        "–": "--",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+)
+
+
+def _tex(text: str) -> str:
+    return shortened(text, 120).translate(_TEX)
