@@ -155,7 +155,8 @@ def confusion_matrices(found: Mapping[str, np.ndarray], classes: Sequence[str]) 
         axes.set_yticks(range(len(classes)), names)
         axes.set(xlabel="predicted", ylabel="true")
 
-    return _panels(found, draw, 2.2 + 0.25 * min(len(classes), 20))
+    longest = max(len(_plain(name)) for name in classes)
+    return _panels(found, draw, 1.8 + 0.25 * min(len(classes), 20) + 0.08 * longest)
 
 
 @_styled

@@ -16,6 +16,7 @@ from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_re
 from astrokeras.evaluation.fitting import ArmTrainer, Watch, parts_of
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.pace import Pace, works_of
+from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.evaluation.schedule import Schedule
@@ -103,6 +104,7 @@ def _finetune(
         )
     _copy_winner(out, winner, config.max_model_bytes)
     write_reports(out, rows, results, comparison)
+    write_pages(out, rows, results, comparison)
     write_run(out, "finetune", config, records, {"rows": rows, "winner": winner}, **further)
     result = {"rows": rows, "winner": winner, "table": comparison_table(rows, comparison)}
     place.publish()

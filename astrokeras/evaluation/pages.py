@@ -1,4 +1,4 @@
-"""What people look at after a comparison: a page, figures as files, tables for papers."""
+"""What people look at after a comparison: a page, its figures as files, and the table of all answers."""
 
 import base64
 import io
@@ -15,12 +15,13 @@ from PIL import Image
 from astrokeras import __version__
 from astrokeras.config import as_command
 from astrokeras.evaluation import figures
-from astrokeras.evaluation.answers import Answers
+from astrokeras.evaluation.answers import PREDICTIONS, Answers, write_predictions
 from astrokeras.evaluation.bootstrap import Interval, Resampled
 from astrokeras.evaluation.calibration import reliability
 from astrokeras.evaluation.compare import Comparison
-from astrokeras.evaluation.judged import calibrated, class_figures, confusion, mean_figures, mistakes
+from astrokeras.evaluation.judged import calibrated, class_figures, confusion, judge, mean_figures, mistakes
 from astrokeras.evaluation.page import Section, code, figure, page, stamps, table
+from astrokeras.evaluation.report import by_budget, cells_of, footnote, head_of, write_csv
 from astrokeras.evaluation.verdict import curves, needed, ranking, verdict
 from astrokeras.evaluation.words import score_title, shortened
 from astrokeras.files import write_atomically
@@ -225,37 +226,26 @@ def differences(judged: Mapping[int, Resampled]) -> list[dict[str, Any]]:
     ]
 
 
-def in_latex(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table for a paper."""
+def write_pages(out: Path, rows: list[dict[str, Any]], results: list[dict[str, Any]], comparison: Comparison) -> None:
+    """Write what follows from the answers of all fits.
 
-    def line(cells: list[str]) -> str:
-        return " & ".join(map(_tex, cells)) + r" \\"
+    That is ``predictions.parquet``, the page ``comparison.html`` with its ``figures/``, and ``differences.csv``.
 
-    body = "\n".join(line(row) for row in rows)
-    columns = "l" * 2 + "r" * (len(head) - 2)
-    rule = "\\hline"
-    return "\n".join([f"\\begin{{tabular}}{{{columns}}}", rule, line(head), rule, body, rule, "\\end{tabular}", ""])
-
-
-_TEX = str.maketrans(
-    {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "±": r"$\pm$",
-        "–": "--",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-    }
-)
-
-
-def _tex(text: str) -> str:
-    return shortened(text, 120).translate(_TEX)
+    Args:
+        out: the run directory.
+        rows: means of each arm and budget, see `report.summarise`.
+        results: the line of each fit.
+        comparison: what was compared.
+    """
+    test, *others = (Answers.read(out, results, comparison, exam) for exam in comparison.exams)
+    write_predictions(out / PREDICTIONS, test, comparison)
+    name, target = next(iter(comparison.targets.items()))
+    judged = judge(target, name, test, comparison.config.seed)
+    shown = Page(comparison, test, others[0] if others else None, judged)
+    first, measure = rows[0]["arm"], comparison.measure
+    cells = [cells_of(row, first, measure) for row in by_budget(rows)]
+    text = shown.html(cells, head_of(first, measure), footnote(rows, comparison, shortened))
+    write_atomically(out / "comparison.html", lambda path: path.write_text(text, encoding="utf-8"))
+    shown.save_figures(out / "figures")
+    if found := differences(judged):
+        write_csv(out / "differences.csv", found)

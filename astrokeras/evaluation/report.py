@@ -1,4 +1,4 @@
-"""The comparison as a table (CSV, Markdown) and as a page with a figure (HTML)."""
+"""The comparison as tables: CSV, Markdown, LaTeX."""
 
 import csv
 import math
@@ -7,11 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from astrokeras.evaluation.answers import PREDICTIONS, Answers, write_predictions
 from astrokeras.evaluation.compare import Comparison, Measure
 from astrokeras.evaluation.fits import DONE
-from astrokeras.evaluation.judged import judge
-from astrokeras.evaluation.pages import Page, differences, in_latex
 from astrokeras.evaluation.words import in_markdown, listed, score_title, shortened
 from astrokeras.files import write_atomically
 from astrokeras.survey.tables import markdown
@@ -59,7 +56,8 @@ def _mean_and_spread(name: str, values: list[float]) -> dict[str, float]:
     return {f"{name}_mean": float(np.mean(values)) if values else math.nan, f"{name}_spread": spread}
 
 
-def _cells(row: dict, first_arm: str, measure: Measure) -> list[str]:
+def cells_of(row: dict, first_arm: str, measure: Measure) -> list[str]:
+    """Return a line of the table as people read it; `head_of` is its head."""
     gain = "–" if row["arm"] == first_arm else _pm(row, "gain", sign="+")
     return [
         row["arm"], row["backbone"], str(row["budget"]), str(row["labels"]),
@@ -74,7 +72,8 @@ def _pm(row: dict, name: str, sign: str = "") -> str:
     return f"{mean:{sign}.3f}" + ("" if math.isnan(spread) else f" ± {spread:.3f}")
 
 
-def _head(first_arm: str, measure: Measure) -> list[str]:
+def head_of(first_arm: str, measure: Measure) -> list[str]:
+    """Return the head of the table."""
     return [
         "arm", "backbone", "budget", "labels", *(score_title(name) for name in measure.scores),
         f"gain over {first_arm}",
@@ -127,24 +126,21 @@ def _chance(rows: list[dict], comparison: Comparison) -> list[str]:
 def comparison_table(rows: list[dict], comparison: Comparison) -> str:
     """Return the comparison in Markdown."""
     first, measure = rows[0]["arm"], comparison.measure
-    cells = [[in_markdown(cell, _MOST) for cell in _cells(row, first, measure)] for row in _by_budget(rows)]
-    table = markdown([in_markdown(name, _MOST) for name in _head(first, measure)], cells)
+    cells = [[in_markdown(cell, _MOST) for cell in cells_of(row, first, measure)] for row in by_budget(rows)]
+    table = markdown([in_markdown(name, _MOST) for name in head_of(first, measure)], cells)
     return f"{table}\n\n{footnote(rows, comparison, in_markdown)}"
 
 
-def _by_budget(rows: list[dict]) -> list[dict]:
+def by_budget(rows: list[dict]) -> list[dict]:
+    """Return lines in the order of their numbers of labels."""
     return sorted(rows, key=lambda row: row["labels"])  # stable: arms keep their order
 
 
 def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: Comparison) -> None:
-    """Write all that tells of a comparison.
-
-    That is ``comparison.csv``, ``.md``, ``.tex`` and ``.html``, ``repeats.csv`` (a line for each fit),
-    ``differences.csv`` (every arm against every other), ``predictions.parquet`` and ``figures/``.
-    """
+    """Write ``comparison.csv``, ``.md`` and ``.tex``, and ``repeats.csv`` with a line for each fit."""
     config, records, measure = comparison.config, comparison.records, comparison.measure
-    _write_csv(out / "comparison.csv", rows)
-    _write_csv(out / "repeats.csv", results)
+    write_csv(out / "comparison.csv", rows)
+    write_csv(out / "repeats.csv", results)
     title, about = f"{records.name}, {config.mode}", _about(comparison)
     text = f"# {in_markdown(title, _MOST)}\n\n"
     text += (
@@ -154,25 +150,8 @@ def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: 
     text += comparison_table(rows, comparison) + "\n"
     write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
     first = rows[0]["arm"]
-    latex = in_latex(_head(first, measure), [_cells(row, first, measure) for row in _by_budget(rows)])
+    latex = in_latex(head_of(first, measure), [cells_of(row, first, measure) for row in by_budget(rows)])
     write_atomically(out / "comparison.tex", lambda path: path.write_text(latex, encoding="utf-8"))
-    _write_judged(out, rows, results, comparison)
-
-
-def _write_judged(out: Path, rows: list[dict], results: list[dict], comparison: Comparison) -> None:
-    """Write what follows from the answers of all fits: the table of them, the page, its figures, all differences."""
-    test, *others = (Answers.read(out, results, comparison, exam) for exam in comparison.exams)
-    write_predictions(out / PREDICTIONS, test, comparison)
-    name, target = next(iter(comparison.targets.items()))
-    judged = judge(target, name, test, comparison.config.seed)
-    page = Page(comparison, test, others[0] if others else None, judged)
-    first, measure = rows[0]["arm"], comparison.measure
-    cells = [_cells(row, first, measure) for row in _by_budget(rows)]
-    text = page.html(cells, _head(first, measure), footnote(rows, comparison, shortened))
-    write_atomically(out / "comparison.html", lambda path: path.write_text(text, encoding="utf-8"))
-    page.save_figures(out / "figures")
-    if found := differences(judged):
-        _write_csv(out / "differences.csv", found)
 
 
 def _about(comparison: Comparison) -> str:
@@ -185,7 +164,9 @@ def _about(comparison: Comparison) -> str:
     return "; ".join(parts) + (f"; beside {', '.join(further)}" if further else "")
 
 
-def _write_csv(path: Path, rows: list[dict]) -> None:
+def write_csv(path: Path, rows: list[dict]) -> None:
+    """Write lines of the same columns."""
+
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(rows[0]))
@@ -193,3 +174,39 @@ def _write_csv(path: Path, rows: list[dict]) -> None:
             writer.writerows(rows)
 
     write_atomically(path, write)
+
+
+def in_latex(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table for a paper."""
+
+    def line(cells: list[str]) -> str:
+        return " & ".join(map(_tex, cells)) + r" \\"
+
+    body = "\n".join(line(row) for row in rows)
+    columns = "l" * 2 + "r" * (len(head) - 2)
+    rule = "\\hline"
+    return "\n".join([f"\\begin{{tabular}}{{{columns}}}", rule, line(head), rule, body, rule, "\\end{tabular}", ""])
+
+
+_TEX = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "±": r"$\pm$",
+        "–": "--",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+)
+
+
+def _tex(text: str) -> str:
+    return shortened(text, 120).translate(_TEX)

@@ -5,6 +5,7 @@ import shutil
 
 import keras
 import numpy as np
+import pandas
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -40,7 +41,7 @@ def test_every_arm_budget_and_repeat_has_a_directory_and_a_line(place):
     wanted.remove(("magnitudes", "all", "1"))  # would repeat the fit of the first to the digit
     assert [(row["arm"], row["budget"], row["repeat"]) for row in repeats] == wanted
     for row in repeats:
-        assert {p.name for p in (out / row["directory"]).iterdir()} == {"head.keras", "run.json"}
+        assert {p.name for p in (out / row["directory"]).iterdir()} == {"answers.npz", "head.keras", "run.json"}
         assert json.loads((out / row["directory"] / "run.json").read_text())["result"]["arm"] == row["arm"]
     assert {row["labels"] for row in repeats if row["budget"] == "8"} == {"8"}
 
@@ -111,8 +112,30 @@ def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_pa
 def test_table_and_page_show_every_row(place):
     text = (place / "classes" / "comparison.md").read_text()
     page = (place / "classes" / "comparison.html").read_text()
-    assert text.count("| scratch ") == text.count("| magnitudes ") == page.count("<td>scratch") == 2
+    assert text.count("| scratch ") == text.count("| magnitudes ") == 2
+    assert page.count("<td>scratch</td><td>compact") == 2
     assert "same " in page and "data:image/png;base64,iVBOR" in page
+
+
+def test_any_number_follows_from_the_table_of_answers_alone(place):
+    answers = pandas.read_parquet(place / "classes" / "predictions.parquet")
+    assert list(answers.columns[:4]) == ["id", "ra", "dec", "label"]
+    for row in rows_of(place / "classes" / "repeats.csv")[-3:]:
+        mine = answers[
+            (answers.arm == row["arm"]) & (answers.budget == row["budget"]) & (answers.repeat == int(row["repeat"]))
+        ]
+        assert mine.id.is_unique and len(mine) == len(answers.id.unique())
+        right = (mine["class"] == mine.label).groupby(mine.label).mean().mean()
+        assert right == pytest.approx(float(row["test_balanced_accuracy"]))
+    # The interval of a difference is about the difference of the means.
+    (difference, *_) = rows_of(place / "classes" / "differences.csv")
+    means = {
+        row["arm"]: float(row["test_balanced_accuracy_mean"])
+        for row in rows_of(place / "classes" / "comparison.csv")
+        if row["labels"] == difference["labels"]
+    }
+    assert float(difference["difference"]) == pytest.approx(means[difference["arm"]] - means[difference["other"]])
+    assert float(difference["low"]) <= float(difference["difference"]) <= float(difference["high"])
 
 
 def test_tensorboard_has_scalars_graph_and_stamps(place):
