@@ -101,7 +101,7 @@ class Page:
         )
 
     def _differences(self) -> Section:
-        """The best arm against every other, at every number of labels."""
+        """Return the best arm against every other, at every number of labels."""
         if len(self.order) < 2:
             return Section("Differences", "<p>There is one arm only.</p>")
         best, others = self.order[0], self.order[1:]
