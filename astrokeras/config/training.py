@@ -78,6 +78,11 @@ class TrainingOptions:
     overwrite: bool = option(
         False, "Replace an existing run directory, which stays until the new run is complete.", group="Input and output"
     )
+    allow_leaks: bool = option(
+        False,
+        "Train even if objects of the test or validation split are, or were, trained on too.",
+        group="Input and output",
+    )
     max_model_bytes: int = option(
         MAX_MODEL_BYTES, "Refuse models and files of weights that claim more bytes.", group="Network", minimum=1
     )

@@ -7,10 +7,9 @@ from typing import Any
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.evaluation.words import plain_name, shortened
+from astrokeras.evaluation.words import plain_name
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.records.directory import Records
-from astrokeras.records.ids import ids_of
 from astrokeras.training.initial import WORDS, Asked, Start, ancestors, find_start, lineage
 
 # What arms have in common, or they would not see the same of a stamp.
@@ -55,7 +54,7 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
     asked = {name: getattr(config, name) for name in (*_SHARED, "max_model_bytes")}
     runs = {init: find_start(Asked(init, **asked), records, report) for init in config.init if init not in WORDS}
     for init, start in runs.items():
-        _warn_of_leak(init, start.record, records, report)
+        _warn_of_labels(init, start.record, report)
     asked |= _brought(runs)
     first = next(iter(runs.values()), None)
     wanted = {
@@ -108,48 +107,9 @@ def _name(init: str, start: Start, taken: set[str]) -> str:
     return name
 
 
-def _warn_of_leak(init: str, start: dict, records: Records, report: Callable[[str], None]) -> None:
-    """Say so where a run, or one that it goes back to, has seen what it should not have.
-
-    That is objects of the test or the validation split here, of other records, or labels, which no budget of this
-    comparison counts.
-    """
+def _warn_of_labels(init: str, start: dict, report: Callable[[str], None]) -> None:
+    """Say so where a run, or one that it goes back to, was trained on labels, which no budget here counts."""
     for run in ancestors(start):
-        who = init if run is start else f"{run['path']}, which {init} started from,"
         if run["command"] == "finetune" and run["mode"] != "frozen":
+            who = init if run is start else f"{run['path']}, which {init} started from,"
             report(f"WARNING: {who} was trained on labels; its arm has seen more of them than the budgets say")
-        if run["records"]["fingerprint"] == records.fingerprint:
-            continue
-        try:
-            others = Records.load(run["records"]["path"])
-            seen = set(ids_of(others, "train"))
-        except AstrokerasError:
-            report(f"WARNING: {who} was trained on other records; make sure that none of its objects is tested on here")
-            continue
-        if others.fingerprint != run["records"]["fingerprint"]:
-            report(
-                f"WARNING: {others.path} no longer holds the records that {who} was trained on; make sure that none of "
-                "its objects is tested on here"
-            )
-        _warn_of_seen(seen, who, records, report)
-
-
-# What each split is for: the numbers, and the choice of the winner.
-_JUDGED = {"test": "test", "val": "validation"}
-_NAMED = 3
-
-
-def _warn_of_seen(seen: set[str], who: str, records: Records, report: Callable[[str], None]) -> None:
-    """Say how many objects that judge the arms an encoder was trained on, in which split, and some of them."""
-    found = {}
-    for split, name in _JUDGED.items():
-        ids = ids_of(records, split) if split in records.splits else []
-        if both := [identifier for identifier in ids if identifier in seen]:
-            found[name] = both
-    if found:
-        counts = " and ".join(f"{len(ids)} {name}" for name, ids in found.items())
-        examples = ", ".join(shortened(identifier) for ids in found.values() for identifier in ids[:_NAMED])
-        report(
-            f"WARNING: {counts} objects were among those that {who} was trained on (by id, as {examples}); it has seen "
-            "them" + (", and the validation split chooses the winner" if "validation" in found else "")
-        )

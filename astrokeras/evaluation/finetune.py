@@ -28,6 +28,7 @@ from astrokeras.training.build import find_precision
 from astrokeras.training.distribution.cluster import MULTI_WORKER
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.initial import WORDS, check_same_start
+from astrokeras.training.leaks import check_leaks
 from astrokeras.training.optimizers.optimizer import check_optimizer
 from astrokeras.training.place import Place
 from astrokeras.training.run_directory import check_same, is_empty, load_run, write_run
@@ -73,6 +74,8 @@ def _finetune(
     told: contextlib.ExitStack,
 ) -> dict:  # fmt: skip
     arms = make_arms(config, records, report)
+    starts = {arm.init: arm.start.record for arm in arms}
+    check_leaks(records, starts, report, allow=config.allow_leaks)
     comparison = prepare(config, records, engine, arms[0].start.network["size"], report)
     _check_steps(comparison)
     earlier = _earlier(config, records, arms, place)

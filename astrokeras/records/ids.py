@@ -1,4 +1,4 @@
-"""The ids of records."""
+"""The ids of single records."""
 
 from collections.abc import Iterable
 
@@ -11,8 +11,3 @@ def ids_at(records: Records, split: str, positions: Iterable[int]) -> list[str]:
     """Return the ids of the records at these places of a split, counted from 0."""
     found = Reader(records).at(split, [int(position) for position in positions])
     return [bytes(decode(serialized)["id"]).decode() for serialized in found]
-
-
-def ids_of(records: Records, split: str) -> list[str]:
-    """Return the ids of all records of a split, in their order."""
-    return [bytes(example["id"]).decode() for _, example in Reader(records).examples(split)]

@@ -291,6 +291,7 @@ def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
         "backbone": _backbone_of(run),
         "task": run["options"].get("task"),
         "mode": run["options"].get("mode"),
+        "split_column": run["options"].get("split_column"),
         "records": {name: run["records"][name] for name in ("path", "name", "fingerprint")},
         "sha256": digest(file) if file.is_file() else None,
         "init": _shortened(before),

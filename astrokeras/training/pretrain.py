@@ -26,6 +26,7 @@ from astrokeras.training.build import ModelParts, find_precision
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.initial import WORDS, Asked, Start, check_same_start, find_start
+from astrokeras.training.leaks import check_leaks
 from astrokeras.training.nonfinite import NONFINITE, explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate, check_optimizer
 from astrokeras.training.place import Place
@@ -235,6 +236,7 @@ def _pretrain(
 ) -> dict[str, Any]:  # fmt: skip
     workers, place = engine.workers, Place(config.out)
     start = find_start(Asked.of(config), records, report)
+    check_leaks(records, {config.init: start.record}, report, allow=config.allow_leaks)
     config = dataclasses.replace(config, **start.network)
     earlier = workers.share(lambda: _claim(place, config, start, records, held))
     parts = _parts(config, start, engine, records, report)

@@ -30,6 +30,7 @@ _NOT_COMPARED = (
     "worker_timeout",
     "checkpoint_every",
     "max_model_bytes",
+    "allow_leaks",
 )
 
 
