@@ -20,6 +20,25 @@ class _Comparison:
     target_weight: tuple[str, ...] = option(
         (), "Weights of the targets' losses, as in 1,0.3.  [default: 1 each]", group="Comparison"
     )
+    labels: str | None = option(
+        None,
+        "Table of labels, joined by id.  [default: what stood in the catalogue at conversion]",
+        group="Labels",
+        metavar="TABLE",
+    )
+    id_column: str | None = option(
+        None, "With --labels: column of the ids.  [default: id, objid, source_id, …]", group="Labels"
+    )
+    split_column: str | None = option(
+        None, "With --labels: column that says of each object whether it is in train, val or test.", group="Labels"
+    )
+    label_names: tuple[str, ...] = option((), "Names of classes, as in 0=star,1=galaxy.", group="Labels")
+    class_weights: str = option(
+        "none",
+        "balanced: each class of the first target counts alike, however many objects it has.",
+        group="Labels",
+        choices=("none", "balanced"),
+    )
     init: tuple[str, ...] = option(
         ("scratch",),
         "scratch, imagenet, an encoder that comes with the package (see encoders), or the directory of an earlier run; "
@@ -29,7 +48,7 @@ class _Comparison:
     )
     budget: tuple[str, ...] = option(
         ("all",),
-        "Number of labelled training objects, or all; once for each budget.",
+        "Number of labelled training objects, or of each class (25/class), or all; once for each budget.",
         group="Comparison",
         repeated=True,
         numbers=True,

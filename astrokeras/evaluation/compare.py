@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from astrokeras.config import FinetuneConfig
+from astrokeras.evaluation.label_table import LabelTable
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
@@ -16,6 +17,8 @@ from astrokeras.tasks.target import Encoded, Target
 from astrokeras.training.engines.base import Engine
 
 Targets = Mapping[str, Target]
+WEIGHT = "weight"
+"""The field by which the losses of examples are multiplied."""
 ByTarget = Mapping[str, Encoded]
 
 
@@ -102,6 +105,7 @@ class Comparison:
         augment: changes the flux in training.
         draws: what is trained on.
         exams: what is measured on; the first one is the test.
+        table: of labels, if they are not the records' own.
     """
 
     config: FinetuneConfig
@@ -114,6 +118,7 @@ class Comparison:
     augment: Chain | None
     draws: list[Draw]
     exams: list[EvaluationSet]
+    table: LabelTable | None = None
 
     @functools.cached_property
     def measure(self) -> Measure:

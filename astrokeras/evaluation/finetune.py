@@ -15,6 +15,7 @@ from astrokeras.evaluation.compare import Comparison, Draw, Measure
 from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
 from astrokeras.evaluation.fitting import ArmTrainer, Watch, parts_of
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
+from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
 from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare
@@ -83,7 +84,7 @@ def _finetune(
         report(note)
     precision = _precision(arms, comparison, earlier, report)
     inputs = [config.records, *(init for init in config.init if init not in WORDS and not is_shipped(init))]
-    inputs += [config.imagenet_weights] if config.imagenet_weights else []
+    inputs += [path for path in (config.imagenet_weights, config.labels) if path]
     out = place.path if earlier else place.begin(overwrite=config.overwrite, inputs=inputs)
     told.enter_context(place.telling(report))
     further = {
@@ -92,6 +93,9 @@ def _finetune(
         "resolved": {"precision": precision},
     }
     write_run(out, "finetune", config, records, **further)
+    if comparison.table is not None and (unmatched := comparison.table.unmatched):
+        write_atomically(out / UNMATCHED, lambda path: write_unmatched(path, unmatched))
+        report(f"the ids of {config.labels} that no record has are listed in {config.out}/{UNMATCHED}")
     results = _Fits(arms, comparison, precision["precision"], out, report, bar).run(resume=earlier is not None)
     if not any(result["status"] == DONE for result in results):
         raise AstrokerasError(
@@ -125,6 +129,8 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         "no scratch arm (--init scratch)": ("backbone",) if "scratch" not in config.init else (),
         "nothing that trains for steps (--mode frozen)": _OF_STEPS if config.mode == "frozen" else (),
     }
+    if config.labels is None:
+        idle["no table of labels (--labels)"] = ("id_column", "split_column")
     for reason, names in idle.items():
         for name in names:
             if getattr(config, name) != default[name]:

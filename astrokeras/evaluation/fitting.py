@@ -13,7 +13,8 @@ import numpy as np
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.arms import Arm
-from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
+from astrokeras.evaluation.budget import balanced_weights
+from astrokeras.evaluation.compare import WEIGHT, Comparison, Draw, EvaluationSet, score
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.models.precision import copy_variables, recast
@@ -112,6 +113,7 @@ class ArmTrainer:
         keras.utils.set_random_seed(comparison.config.seed)
         with self._scope():
             self.model = parts.build(precision, self.rate)
+        self.model.weighed = comparison.config.class_weights != "none"
         self.encoder = self.model.encoder if precision == "float32" else recast(self.model.encoder, "float32")
         self.served = predictor(self.model, self.encoder, list(comparison.targets))
         flux = keras.Input(self.encoder.input_shape[1:], dtype="float32")
@@ -186,6 +188,12 @@ class ArmTrainer:
     def _train(self, draw: Draw, seed: int, watch: Watch, advance: Callable[[int], None], directory: Path) -> History:
         """Train encoder and heads together on a draw, beginning with what they are now."""
         engine, config = self.comparison.engine, dataclasses.replace(self.config, seed=seed)
+        if self.model.weighed:
+            first = next(iter(self.comparison.targets))
+            target, fields = self.comparison.targets[first], self.comparison.labels("train", draw.select)[first]
+            weights = np.zeros(len(draw.select), np.float32)
+            weights[draw.select] = balanced_weights(np.where(target.known(fields), target.strata(fields), -1))
+            self.comparison.source.add(WEIGHT, {"train": weights})
         source = self.comparison.source.chosen(draw.select, self.schedule.least_steps)
         with self._scope():
             self.rate.begin(config.epochs * source.steps(config.batch_size))

@@ -25,7 +25,7 @@ _STAMPS_SHOWN = 24
 
 def place_of(arm: Arm, draw: Draw) -> str:
     """Return the directory of a fit within that of the run."""
-    return f"{arm.name}/budget-{draw.budget}/repeat-{draw.repeat}"
+    return f"{arm.name}/budget-{draw.budget.replace('/', '-per-')}/repeat-{draw.repeat}"
 
 
 def _line(arm: Arm, draw: Draw, mode: str, seconds: float, status: str, reason: str = "") -> dict[str, Any]:

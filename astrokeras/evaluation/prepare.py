@@ -5,27 +5,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.errors import AstrokerasError, UsageError, unknown_name
+from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.budget import check_budget, draw, parse_budget
-from astrokeras.evaluation.compare import ByTarget, Comparison, Draw, EvaluationSet, Targets, encoded
+from astrokeras.evaluation.compare import WEIGHT, ByTarget, Comparison, Draw, EvaluationSet, Targets, encoded
+from astrokeras.evaluation.labels import gather_labels
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
 from astrokeras.records.objects import OWN
 from astrokeras.tasks.model import check_weights
-from astrokeras.tasks.registry import (
-    fields_of,
-    fit_targets,
-    fit_tasks,
-    get_task,
-    label_columns,
-    parse_targets,
-    parse_tasks,
-)  # fmt: skip
-from astrokeras.tasks.target import LABEL, Labels, labels_of
+from astrokeras.tasks.registry import fields_of, fit_targets, fit_tasks, get_task, parse_targets, parse_tasks
+from astrokeras.tasks.target import LABEL, Encoded, Target
 from astrokeras.training.engines.base import Engine
 
 TRAIN, TEST, VALIDATION = "train", "test", "val"
+_FEW = 20  # labelled test objects of a class below which its scores say little
 
 
 def prepare(
@@ -50,58 +44,17 @@ def prepare(
     broken_by = {name: get_task(name).broken_by for name in further}
     augment = augmentation(config.augment, SurveyInfo.of(records), broken_by)
     source = engine.source(records, size, augment, (*fields_of(further), LABEL), (TRAIN, VALIDATION, TEST))
-    labels = read_labels(records, source, label_columns(asked))
+    labels, table = gather_labels(config, records, source, asked, (TRAIN, VALIDATION, TEST), report)
     targets = fit_targets(asked, source, labels)
     tasks = fit_tasks(further, source, report)
     for note in (note for task in (*targets.values(), *tasks.values()) for note in task.notes):
         report(note)
+    _balance(config, targets, source)
     draws = _draws(config, encoded(targets, source, TRAIN), targets)
     exams = _exams(records, targets, source, report)
     return Comparison(
-        config, records, engine, source, targets, {**targets, **tasks}, weights, augment, draws, exams
+        config, records, engine, source, targets, {**targets, **tasks}, weights, augment, draws, exams, table
     )  # fmt: skip
-
-
-def read_labels(records: Records, source: Source, columns: Sequence[str] = (LABEL,)) -> Labels:
-    """Return the labels that stood in the catalogue at conversion.
-
-    Args:
-        records: the survey.
-        source: of its stamps.
-        columns: `LABEL`, carried columns, ``magnitude_BAND``.
-
-    Raises:
-        AstrokerasError: a label is the number of no class.
-        UsageError: there is no such column.
-    """
-    codes = {}
-    for split in (TRAIN, VALIDATION, TEST):
-        there = bool(records.counts.get(split, 0))
-        codes[split] = source.columns(split, (LABEL,))[LABEL] if there else np.empty(0, np.int64)
-        if (odd := codes[split][(codes[split] < -1) | (codes[split] >= len(records.classes))]).size:
-            raise AstrokerasError(
-                f"the {split} split of {records.path} has the label {odd[0]}, but {len(records.classes)} classes; "
-                "convert the survey again"
-            )
-    labels = labels_of(records, codes)
-    further = [name for name in dict.fromkeys(columns) if name != LABEL]
-    if not further:
-        return labels
-    there = [name for name in records.splits if name in labels.splits]
-    tables = {split: records.objects(split) for split in there}
-    known = [LABEL, *(n for n in next(iter(tables.values())).colnames if n not in OWN)]
-    if missing := [name for name in further if name not in known]:
-        raise UsageError(
-            f"--target: {unknown_name('label column', missing[0], known)}; carry it from the catalogue by "
-            f"convert --columns {missing[0]}"
-        )
-    found = {}
-    for split, own in labels.splits.items():
-        values = {
-            name: np.asarray(tables[split][name], np.float64) if split in there else np.empty(0) for name in further
-        }
-        found[split] = {**own, **{name: np.ma.masked_invalid(column) for name, column in values.items()}}
-    return Labels(found, labels.names)
 
 
 def strata_of(targets: Targets, labels: ByTarget) -> np.ndarray:
@@ -119,11 +72,28 @@ def strata_of(targets: Targets, labels: ByTarget) -> np.ndarray:
     return strata
 
 
+def _balance(config: FinetuneConfig, targets: Targets, source: Source) -> None:
+    """Prepare what lets the classes of the first target count alike, if that is asked for.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if config.class_weights == "none":
+        return
+    name, first = next(iter(targets.items()))
+    if not first.of_classes:
+        raise UsageError(f"--class-weights {config.class_weights}: --target {name} has no classes; leave it out")
+    first.balanced = True
+    count = len(next(iter(source.columns(TRAIN, first.derived_fields).values())))
+    source.add(WEIGHT, {TRAIN: np.ones(count, np.float32)})
+
+
 def _draws(config: FinetuneConfig, labels: ByTarget, targets: Targets) -> list[Draw]:
     strata = strata_of(targets, labels)
     budgets = {text: parse_budget(text) for text in dict.fromkeys(config.budget)}
+    names = next(iter(targets.values())).names
     for budget in budgets.values():
-        check_budget(budget, strata)
+        check_budget(budget, strata, names)
     return [
         Draw(text, repeat, draw(strata, budget, config.seed, repeat))
         for repeat in range(config.repeats)
@@ -155,9 +125,25 @@ def _exams(records: Records, targets: Targets, source: Source, report: Callable[
         elif split == TEST:
             raise AstrokerasError(
                 f"the test split of {records.path} has no labelled object to measure on; "
-                "convert with a larger share for it (--splits)"
+                "convert with a larger share for it (--splits), or give labels of it (--labels)"
             )
+    _warn_of_few(targets[first], exams[0].fields[first], report)
     return exams
+
+
+def _warn_of_few(target: Target, fields: Encoded, report: Callable[[str], None]) -> None:
+    """Say which classes have too few test objects, or that there are too few of all, for scores that mean something."""
+    known = target.known(fields)
+    codes = target.strata(fields)[known] if target.names else np.zeros(int(known.sum()), int)
+    counts = np.bincount(codes, minlength=len(target.names) or 1)
+    named = [f"{count} of {name}" for name, count in zip(target.names or ("objects",), counts, strict=False)]
+    few = [text for text, count in zip(named, counts, strict=False) if count < _FEW]
+    if few:
+        report(
+            f"WARNING: the test split has only {', '.join(few[:10])}{', …' if len(few) > 10 else ''} with a label, "
+            f"fewer than {_FEW}: chance moves the scores; label more of them (--labels), or convert with a larger share "
+            "for it (--splits)"
+        )
 
 
 def _present(targets: Targets, labels: ByTarget, name: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ _INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 
 def logistic_regression(
-    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int
+    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, *, balanced: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logistic regression on standardised features, its penalty chosen by cross-validation within these examples.
 
@@ -23,6 +23,7 @@ def logistic_regression(
         labels: ``[N]``, in 0 … `n_classes` - 1, at least two different ones.
         n_classes: C.
         seed: of the folds.
+        balanced: whether all classes count alike, however many examples they have.
 
     Returns:
         Kernel ``[D, C]`` and bias ``[C]`` of the softmax layer that is the same on the raw features.
@@ -33,7 +34,7 @@ def logistic_regression(
     axes = axes[: max(1, np.count_nonzero(sizes > 1e-6 * sizes[0]))]
     reduced = scaler.transform(features) @ axes.T
     present, counts = np.unique(labels, return_counts=True)
-    model = LogisticRegression(C=0.1, max_iter=300, tol=1e-3)
+    model = LogisticRegression(C=0.1, max_iter=300, tol=1e-3, class_weight="balanced" if balanced else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if counts.min() >= 2:

@@ -50,6 +50,9 @@ class TaskModel(keras.Model):
         weights: of each task's loss in the sum.
         augment: changes the flux in training, where the source of the batches has not done it.
         average: the decay of an average of the weights over the steps, see `WeightAverage`; None for none.
+
+    Attributes:
+        weighed: whether training batches have the field ``weight`` too, by which losses of examples are multiplied.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class TaskModel(keras.Model):
         self.tasks = dict(tasks)
         self.task_weights = dict(weights)
         self.augment = augment
+        self.weighed = False
         heads = {name: _build_head(name, task, encoder.output_shape[-1]) for name, task in tasks.items()}
         self.heads = {name: head for name, (head, _) in heads.items()}
         self.states = [layer for task in tasks.values() for layer in task.layers()]
@@ -85,9 +89,8 @@ class TaskModel(keras.Model):
     @property
     def fields(self) -> tuple[str, ...]:
         """What the tasks read beside the pixels."""
-        return tuple(
-            dict.fromkeys(field for task in self.tasks.values() for field in (*task.fields, *task.derived_fields))
-        )
+        own = [field for task in self.tasks.values() for field in (*task.fields, *task.derived_fields)]
+        return tuple(dict.fromkeys([*own, "weight"] if self.weighed else own))
 
     @property
     def renews(self) -> bool:

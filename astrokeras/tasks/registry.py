@@ -91,16 +91,6 @@ def parse_targets(specs: Sequence[str]) -> dict[str, tuple[type[Target], dict[st
     return parsed
 
 
-def label_columns(parsed: Mapping[str, tuple[type[Target], Mapping[str, Value]]]) -> tuple[str, ...]:
-    """Return the columns of labels that targets read.
-
-    Raises:
-        UsageError: a target can't do with such an option.
-    """
-    found = (column for kind, options in parsed.values() for column in kind.columns(**options))
-    return tuple(dict.fromkeys(found))
-
-
 def fit_targets(
     parsed: Mapping[str, tuple[type[Target], Mapping[str, Value]]], source: Source, labels: Labels
 ) -> dict[str, Target]:

@@ -91,13 +91,17 @@ class Target(Task):
     Attributes:
         names: of the classes, if it has any.
         main_score: the one of `scores` by which arms are compared first; less is better if the scores are `errors`.
-        repeated_rows: whether several rows of one id in a table of labels can be used.
+        repeated_rows: whether several rows of one id in a table of labels can be used, added up.
+        of_classes: whether the values of a single column are names of classes, of which negative numbers are none.
+        balanced: whether `probe` lets all classes count alike; it is set from outside.
     """
 
     n_views = 1
     names: tuple[str, ...] = ()
     main_score: ClassVar[str]
     repeated_rows: ClassVar[bool] = False
+    of_classes: ClassVar[bool] = False
+    balanced: bool = False
 
     @classmethod
     @abc.abstractmethod

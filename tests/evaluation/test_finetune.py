@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation import finetune as module
-from astrokeras.evaluation import prepare as preparing
+from astrokeras.evaluation import labels as labelling
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.predictions import predict
 from astrokeras.models.saving import load_model
@@ -220,12 +220,12 @@ def test_a_frozen_arm_with_one_repeat_of_all_labels_is_a_baseline_too(place, tmp
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_labels_of_one_class_measure_nothing(place, tmp_path, monkeypatch, split):
-    known = preparing.labels_of
+    known = labelling.labels_of
 
     def labels(records, codes):
         return known(records, {**codes, split: np.zeros_like(codes[split])})
 
-    monkeypatch.setattr(preparing, "labels_of", labels)
+    monkeypatch.setattr(labelling, "labels_of", labels)
     lines = []
     config = options(place, out=str(tmp_path / "out"), init=("scratch",), budget=("8",), repeats=2, mode="frozen")
     if split == "test":

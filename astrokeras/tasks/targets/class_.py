@@ -68,6 +68,7 @@ class Class(Target):
     )
     legend = "accuracy: share of the labelled objects whose most probable class is theirs"
     main_score: ClassVar[str] = "balanced_accuracy"
+    of_classes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -252,7 +253,7 @@ class Class(Target):
         tables = [(codes, len(self.names)), *((np.array(group.of)[codes], group.count) for group in self.groups)]
         if self.options.margin:
             return [np.concatenate([_centroids(features, *table) for table in tables], axis=1)]
-        fits = [_logistic(features, *table, seed) for table in tables]
+        fits = [_logistic(features, *table, seed, balanced=self.balanced) for table in tables]
         weights = [np.concatenate([fit[i] for fit in fits], axis=-1) for i in range(2)]
         return [*weights, *_no_norm(weights[1].shape[0])] if self.options.final_norm else weights
 
@@ -277,11 +278,13 @@ class Class(Target):
         return (counts / counts.sum())[None].astype(np.float32)
 
 
-def _logistic(features: np.ndarray, codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _logistic(
+    features: np.ndarray, codes: np.ndarray, count: int, seed: int, *, balanced: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights of a logistic regression, 0 where all examples are alike."""
     if len(np.unique(codes)) < 2:
         return np.zeros((features.shape[1], count), np.float32), np.zeros(count, np.float32)
-    return logistic_regression(features, codes, count, seed)
+    return logistic_regression(features, codes, count, seed, balanced=balanced)
 
 
 def _centroids(features: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:

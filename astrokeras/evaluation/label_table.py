@@ -1,0 +1,161 @@
+"""A table of labels, joined by id with the records."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from astrokeras.config import FinetuneConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.records.directory import Records
+from astrokeras.records.metadata import REJECTS
+from astrokeras.records.objects import read_objects
+from astrokeras.survey.catalog import USUAL_NAMES
+from astrokeras.survey.columns import Columns, as_text
+from astrokeras.survey.tables import read_table
+from astrokeras.text import printable
+
+UNMATCHED = "unmatched_labels.csv"
+_SHOWN, _LONGEST = 5, 40
+_UNKNOWN = "no such id in the catalogue"
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelTable:
+    """Columns that are joined with records.
+
+    Attributes:
+        name: of the file, or in words where the columns are the records' own.
+        columns: by their names.
+        ids: of its rows, text.
+        rows: by split, for each record the row of the table, ``[N]``, -1 for none.
+        unmatched: the ids that no record has, each with the reason.
+        repeated: rows of the table that follow another one of the same id, and which id's row they are added to.
+    """
+
+    name: str
+    columns: Columns
+    ids: np.ndarray
+    rows: Mapping[str, np.ndarray]
+    unmatched: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    repeated: Mapping[int, int] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def read(cls, config: FinetuneConfig, records: Records, splits: Sequence[str]) -> Self:
+        """Read the table that ``--labels`` names.
+
+        Ids compare as text.
+
+        Raises:
+            AstrokerasError: it cannot be read, or has no id of these records.
+            UsageError: it has no column of ids.
+        """
+        name, asked = config.labels, config.id_column
+        table = read_table(name, text_columns=(asked.lower(),) if asked else USUAL_NAMES["id"])
+        columns = Columns(table)
+        found = columns.find("id", asked, USUAL_NAMES["id"])
+        if found is None:
+            raise UsageError(
+                f"--labels {name}: no column of ids is known; name it with --id-column, it has {_some(table.colnames)}"
+            )
+        ids = as_text(columns.masked(found, "--id-column"))
+        first: dict[str, int] = {}
+        repeated = {}
+        for row, one in enumerate(ids.tolist()):
+            if one and first.setdefault(one, row) != row:
+                repeated[row] = first[one]
+        known = {split: _ids(records, split) for split in splits}
+        rows = {split: np.array([first.get(one, -1) for one in mine], np.int64) for split, mine in known.items()}
+        everything = {one for split in records.splits for one in known.get(split, ()) or _ids(records, split)}
+        missing = [one for one in first if one not in everything]
+        if len(missing) == len(first):
+            raise AstrokerasError(
+                f"--labels {name}: none of its ids ({found}: {_some(list(first))}) is one of {records.path} "
+                f"({_some(sorted(everything))}); name another column with --id-column, or another table"
+            )
+        return cls(name, columns, ids, rows, _reasons(records, missing), repeated)
+
+    @classmethod
+    def own(cls, records: Records, splits: Sequence[str]) -> Self:
+        """Return what the records themselves have: magnitudes, positions, the columns that were carried."""
+        table = read_objects(records)
+        split_of, ids = np.asarray(table["split"]), as_text(MaskedColumn(table["id"]))
+        return cls("the records", Columns(table), ids, {split: np.flatnonzero(split_of == split) for split in splits})
+
+    def column(self, name: str, add_up: bool) -> MaskedColumn:
+        """Return a column; where several rows have one id, and they `add_up`, their sum stands in the first.
+
+        Raises:
+            UsageError: there is no such column.
+        """
+        if self.columns.known(name) is None:
+            mend = "name another one in the target, as in 'class(TYPE)'"
+            raise UsageError(
+                f"--target: {self.name} has no column {name!r}; {mend}; it has {_some(self.columns.names)}"
+            )
+        values = self.columns.masked(name, "--target")
+        if not (add_up and self.repeated) or values.dtype.kind not in "iufb":
+            return values
+        known = ~np.ma.getmaskarray(values) & ~np.isnan(np.asarray(values, float))
+        total = np.where(known, np.asarray(values, float), 0.0)
+        later, before = (np.array(list(part)) for part in (self.repeated, self.repeated.values()))
+        np.add.at(total, before, total[later])
+        np.logical_or.at(known, before, known[later])
+        return MaskedColumn(total, name=values.name, mask=~known)
+
+    def check_single_rows(self) -> None:
+        """Refuse several rows of one id.
+
+        Raises:
+            AstrokerasError: there are some.
+        """
+        if self.repeated:
+            counts = collections.Counter(self.repeated.values())
+            some = _some([f"{self.ids[row]} ({count + 1} rows)" for row, count in counts.most_common()])
+            raise AstrokerasError(
+                f"--labels {self.name}: {len(counts)} ids have several rows: {some}; leave one row of each, or use a "
+                "target that adds them up (votes)"
+            )
+
+    def told(self, records: Records) -> str:
+        """Return how many rows found their records, and why the others did not."""
+        matched = len({row for rows in self.rows.values() for row in rows.tolist() if row >= 0})
+        left = collections.Counter(self.unmatched.values())
+        why = ", ".join(f"{count} {reason}" for reason, count in left.most_common())
+        without = sum(int((rows < 0).sum()) for rows in self.rows.values())
+        return (
+            f"--labels {self.name}: {matched} ids are of records, {len(self.unmatched)} of none"
+            + (f" ({why})" if why else "")
+            + f"; {without} of {sum(map(len, self.rows.values()))} records are not in the table"
+        )
+
+
+def write_unmatched(path: Path, unmatched: Mapping[str, str]) -> None:
+    """Write the ids that no record has, each with the reason."""
+    ids, reasons = list(unmatched), list(unmatched.values())
+    table = Table({"id": np.array(ids, dtype=str), "reason": np.array(reasons, dtype=str)})
+    table.write(path, format="ascii.csv", overwrite=True)
+
+
+def _ids(records: Records, split: str) -> list[str]:
+    if not records.counts.get(split, 0):
+        return []
+    return as_text(MaskedColumn(read_objects(records, split, ("id",))["id"])).tolist()
+
+
+def _reasons(records: Records, ids: Sequence[str]) -> dict[str, str]:
+    """Return why there is no record of each id."""
+    rejects = Table.read(records.path / REJECTS, format="ascii.ecsv") if (records.path / REJECTS).is_file() else None
+    why = {}
+    if rejects is not None and len(rejects):
+        why = dict(zip(as_text(MaskedColumn(rejects["id"])).tolist(), map(str, rejects["reason"]), strict=True))
+    return {one: f"rejected at conversion ({why[one]})" if one in why else _UNKNOWN for one in ids}
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(str(name), keep="")[:_LONGEST] for name in names[:_SHOWN])
+    return shown + (", …" if len(names) > _SHOWN else "")

@@ -1,0 +1,143 @@
+"""Labels from tables: joined by id, counted, and refused where they can't be meant."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, Table
+
+from astrokeras.config import FinetuneConfig
+from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation.finetune import finetune
+from astrokeras.evaluation.labels import gather_labels
+from astrokeras.records.directory import Records
+from astrokeras.tasks.registry import parse_targets
+from astrokeras.tasks.target import TARGETS
+from tests.evaluation.comparing import options, silent
+from tests.synthetic import write_records
+
+SPLITS = ("train", "val", "test")
+COUNTS = {"train": 6, "val": 2, "test": 3}
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    """Records whose ids are 000, 001, …, in which `rejects.ecsv` tells of one row more."""
+    numbers = iter(range(100))
+    path = tmp_path_factory.mktemp("labels") / "records"
+    found = write_records(path, counts=COUNTS, name_of=lambda split, row: f"{next(numbers):03d}")
+    rejects = Table({"id": ["900"], "reason": ["edge"], "detail": ["over the edge"]})
+    rejects.write(path / "rejects.ecsv", format="ascii.ecsv", overwrite=True)
+    return found
+
+
+def gathered(records: Records, table: Table | Path, target: str = "class(kind)", **changes: object):
+    """Return the labels of a table, the table, and what was said."""
+    path = table if isinstance(table, Path) else records.path.parent / "labels.csv"
+    if isinstance(table, Table):
+        table.write(path, format="ascii.csv", overwrite=True)
+    config = FinetuneConfig(str(records.path), "out", labels=str(path), **changes)
+    said: list[str] = []
+    labels, found = gather_labels(config, records, None, parse_targets([target]), SPLITS, said.append)
+    return labels, found, said
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits", "vot", "parquet"])
+def test_every_format_is_joined_by_id_as_text(records: Records, tmp_path: Path, suffix: str):
+    kind = MaskedColumn(["b", "a", "c", "a"], mask=[False, False, False, True])
+    table = Table({"ObjID": ["010", "001", "900", "002"], "kind": kind})
+    path = tmp_path / f"labels.{suffix}"
+    table.write(path, **({"format": "votable"} if suffix == "vot" else {}))
+    labels, found, said = gathered(records, path)
+    assert {s: labels.split(s)["kind"].filled("-").tolist() for s in SPLITS} == {
+        "train": ["-", "a", "-", "-", "-", "-"], "val": ["-", "-"], "test": ["-", "-", "b"],
+    }  # fmt: skip
+    assert labels.distinct("kind") == ("a", "b"), "c is a class of no record"
+    assert dict(found.unmatched) == {"900": "rejected at conversion (edge)"}
+    assert said[0].endswith(
+        "3 ids are of records, 1 of none (1 rejected at conversion (edge)); 8 of 11 records are not in the table"
+    )
+
+
+def test_integers_and_text_are_one_id_only_where_they_read_alike(records: Records, tmp_path: Path):
+    Table({"id": [1, 10], "kind": ["a", "b"]}).write(tmp_path / "whole.fits")
+    with pytest.raises(AstrokerasError, match=r"none of its ids \(id: 1, 10\) is one of .*\(000, 001"):
+        gathered(records, tmp_path / "whole.fits")
+
+
+def test_classes_get_names_and_negative_numbers_are_none(records: Records):
+    table = Table({"id": ["000", "001", "002", "003"], "kind": [1, 0, -1, 1]})
+    labels, _, said = gathered(records, table, label_names=("1=galaxy", "0=star"))
+    assert labels.split("train")["kind"].filled("-").tolist() == ["galaxy", "star", "-", "galaxy", "-", "-"]
+    assert labels.distinct("kind") == ("galaxy", "star")
+    assert any("1 of 4 rows are unlabelled" in line for line in said)
+
+
+def test_several_rows_of_one_id(records: Records, monkeypatch: pytest.MonkeyPatch):
+    table = Table({"id": ["000", "001", "000", "000"], "kind": [2.0, 1.0, np.nan, 5.0]})
+    with pytest.raises(AstrokerasError, match=r"1 ids have several rows: 000 \(3 rows\); leave one row of each"):
+        gathered(records, table)
+    kind = TARGETS.get("class")
+    monkeypatch.setattr(kind, "repeated_rows", True)
+    monkeypatch.setattr(kind, "of_classes", False)
+    labels, _, _ = gathered(records, table)
+    assert labels.split("train")["kind"].filled(-1).tolist() == [7, 1, -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "changes", "message"),
+    [
+        ({"object name": ["000"], "kind": ["a"]}, {}, "no column of ids is known; name it with --id-column"),
+        ({"id": ["000"], "kind": ["a"]}, {"id_column": "nr"}, "nr"),
+        ({"id": ["000"], "sort": ["a"]}, {}, "has no column 'kind'; name another one in the target.*id, sort"),
+        ({"id": ["000"], "kind": ["a\u202eb"]}, {}, "characters in it that no table keeps"),
+        ({"id": ["000"], "kind": [0.5]}, {}, "holds fractions"),
+    ],
+)
+def test_what_is_no_table_of_labels(records: Records, columns: dict, changes: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        gathered(records, Table(columns), **changes)
+
+
+def test_without_a_table_other_columns_are_those_of_the_records(records: Records):
+    config = FinetuneConfig(str(records.path), "out")
+    labels, table = gather_labels(config, records, None, {"magnitude": (_Magnitude, {})}, SPLITS, silent)
+    assert table is None
+    expected = records.objects("test")["magnitude_g"]
+    np.testing.assert_array_equal(labels.split("test")["magnitude_g"].filled(np.nan), np.asarray(expected))
+
+
+class _Magnitude(TARGETS.get("class")):
+    of_classes = False
+
+    @classmethod
+    def columns(cls):
+        return ("magnitude_g",)
+
+
+@pytest.mark.parametrize("mode", ["frozen", "full"])
+def test_finetuning_on_a_table(place: Path, tmp_path: Path, mode: str):
+    """The labels of the records, without those of some; budgets for each class, classes that count alike."""
+    own = Records.load(place / "records").objects()
+    kind = ["" if row % 5 == 0 else name for row, name in enumerate(own["label"].tolist())]
+    Table({"id": [*own["id"].tolist(), "nobody"], "label": [*kind, "blue"]}).write(tmp_path / "labels.csv")
+    config = options(
+        place, out=str(tmp_path / "out"), mode=mode, budget=("6/class", "all"), repeats=1,
+        labels=str(tmp_path / "labels.csv"), class_weights="balanced",
+    )  # fmt: skip
+    lines: list[str] = []
+    rows = finetune(config, lines.append)["rows"]
+    assert [row["budget"] for row in rows] == ["6/class", "all"]
+    assert rows[0]["labels"] == 12
+    assert rows[1]["labels"] == sum(name != "" for name in kind[: sum(own["split"] == "train")])
+    assert (tmp_path / "out/scratch/budget-6-per-class/repeat-0/run.json").is_file()
+    assert (tmp_path / "out/unmatched_labels.csv").read_text() == "id,reason\nnobody,no such id in the catalogue\n"
+    assert any("180 ids are of records, 1 of none" in line for line in lines)
+
+
+def test_options_of_tables_need_one(place: Path, tmp_path: Path):
+    for option in ({"id_column": "x"}, {"split_column": "x"}):
+        config = dataclasses.replace(options(place, out=str(tmp_path / "out")), **option)
+        with pytest.raises(UsageError, match=r"there is no table of labels \(--labels\)"):
+            finetune(config, silent)
