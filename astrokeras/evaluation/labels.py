@@ -12,7 +12,7 @@ from astrokeras.evaluation.label_table import LabelTable
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
 from astrokeras.survey.columns import as_text
-from astrokeras.survey.labels import parse_label_names, read_labels
+from astrokeras.survey.labels import class_indices, parse_label_names
 from astrokeras.tasks.target import LABEL, LabelColumns, Labels, Target, labels_of
 
 Asked = Mapping[str, tuple[type[Target], Mapping[str, Any]]]
@@ -106,7 +106,7 @@ def _as_classes(
     """
     splits = list(values)
     whole = MaskedColumn(np.ma.concatenate([values[split] for split in splits]), name=column)
-    codes, classes, said = read_labels(whole, ~np.ma.getmaskarray(whole), names)
+    codes, classes, said = class_indices(whole, ~np.ma.getmaskarray(whole), names)
     if said:
         report(said)
     bounds = np.cumsum([len(values[split]) for split in splits])[:-1]

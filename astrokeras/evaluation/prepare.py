@@ -1,6 +1,6 @@
 """Put together what is compared: read the labels, fit the targets, draw the labelled objects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from astrokeras.evaluation.labels import gather_labels
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
-from astrokeras.records.objects import OWN
 from astrokeras.tasks.model import check_weights
 from astrokeras.tasks.registry import fields_of, fit_targets, fit_tasks, get_task, parse_targets, parse_tasks
 from astrokeras.tasks.target import LABEL, Encoded, Target
@@ -141,8 +140,8 @@ def _warn_of_few(target: Target, fields: Encoded, report: Callable[[str], None])
     if few:
         report(
             f"WARNING: the test split has only {', '.join(few[:10])}{', …' if len(few) > 10 else ''} with a label, "
-            f"fewer than {_FEW}: chance moves the scores; label more of them (--labels), or convert with a larger share "
-            "for it (--splits)"
+            f"fewer than {_FEW}: chance moves the scores; label more of them (--labels), or convert with a larger "
+            "share for it (--splits)"
         )
 
 

@@ -120,7 +120,7 @@ class _Magnitude(TARGETS.get("class")):
 def test_finetuning_on_a_table(place: Path, tmp_path: Path, mode: str):
     """The labels of the records, without those of some; budgets for each class, classes that count alike."""
     own = Records.load(place / "records").objects()
-    kind = ["" if row % 5 == 0 else name for row, name in enumerate(own["label"].tolist())]
+    kind = ["" if row % 5 == 0 or not name else name for row, name in enumerate(own["label"].tolist())]
     Table({"id": [*own["id"].tolist(), "nobody"], "label": [*kind, "blue"]}).write(tmp_path / "labels.csv")
     config = options(
         place, out=str(tmp_path / "out"), mode=mode, budget=("6/class", "all"), repeats=1,
