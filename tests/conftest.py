@@ -70,6 +70,7 @@ def sample_config(sample_survey: Path) -> ConvertConfig:
         columns=("MAG_TRUE_r",),
         size=32,
         split_by="id",
+        seed=2,  # by which no two objects of different splits lie within an arcsecond
         workers=1,
     )
 

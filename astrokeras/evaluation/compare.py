@@ -106,6 +106,7 @@ class Comparison:
         draws: what is trained on.
         exams: what is measured on; the first one is the test.
         table: of labels, if they are not the records' own.
+        simplest: the scores, by the names of the table, of the simplest method that all training labels allow.
     """
 
     config: FinetuneConfig
@@ -119,6 +120,7 @@ class Comparison:
     draws: list[Draw]
     exams: list[EvaluationSet]
     table: LabelTable | None = None
+    simplest: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def measure(self) -> Measure:

@@ -19,6 +19,7 @@ from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
 from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare
+from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.files import CannotWrite, write_atomically
@@ -75,9 +76,10 @@ def _finetune(
     told: contextlib.ExitStack,
 ) -> dict:  # fmt: skip
     arms = make_arms(config, records, report)
-    starts = {arm.init: arm.start.record for arm in arms}
-    check_leaks(records, starts, report, allow=config.allow_leaks)
     comparison = prepare(config, records, engine, arms[0].start.network["size"], report)
+    starts = {arm.init: arm.start.record for arm in arms}
+    sets = sets_of(records, comparison.table) if config.split_column else None
+    check_leaks(records, starts, report, allow=config.allow_leaks, sets=sets)
     _check_steps(comparison)
     earlier = _earlier(config, records, arms, place)
     for note in engine.notes:
@@ -112,8 +114,20 @@ def _finetune(
     _copy_winner(out, winner, config.max_model_bytes)
     write_reports(out, rows, results, comparison)
     write_pages(out, rows, results, comparison)
-    write_run(out, "finetune", config, records, {"rows": rows, "winner": winner}, **further)
-    result = {"rows": rows, "winner": winner, "table": comparison_table(rows, comparison)}
+    write_run(
+        out,
+        "finetune",
+        config,
+        records,
+        {"rows": rows, "winner": winner, "simplest": dict(comparison.simplest)},
+        **further,
+    )
+    result = {
+        "rows": rows,
+        "winner": winner,
+        "simplest": dict(comparison.simplest),
+        "table": comparison_table(rows, comparison),
+    }
     place.publish()
     report(f"comparison in {config.out}/comparison.html; watch it with tensorboard --logdir {config.out}/tensorboard")
     return result
@@ -135,6 +149,8 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         for name in names:
             if getattr(config, name) != default[name]:
                 raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
+    if config.split_column and config.task:
+        raise UsageError("--task: pretext tasks learn from the splits of the records, not those of --split-column")
     if config.devices == MULTI_WORKER:
         raise UsageError(
             f"--devices {MULTI_WORKER}: this command runs on one machine (pretrain runs on several); expected auto, "

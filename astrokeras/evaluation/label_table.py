@@ -13,7 +13,8 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import REJECTS
-from astrokeras.records.objects import read_objects
+from astrokeras.records.objects import OWN, read_objects
+from astrokeras.records.splitting.shares import read_splits
 from astrokeras.survey.catalog import USUAL_NAMES
 from astrokeras.survey.columns import Columns, as_text
 from astrokeras.survey.tables import read_table
@@ -32,6 +33,7 @@ class LabelTable:
         name: of the file, or in words where the columns are the records' own.
         columns: by their names.
         ids: of its rows, text.
+        first: the first row of each id.
         rows: by split, for each record the row of the table, ``[N]``, -1 for none.
         unmatched: the ids that no record has, each with the reason.
         repeated: rows of the table that follow another one of the same id, and which id's row they are added to.
@@ -40,6 +42,7 @@ class LabelTable:
     name: str
     columns: Columns
     ids: np.ndarray
+    first: Mapping[str, int]
     rows: Mapping[str, np.ndarray]
     unmatched: Mapping[str, str] = dataclasses.field(default_factory=dict)
     repeated: Mapping[int, int] = dataclasses.field(default_factory=dict)
@@ -48,7 +51,8 @@ class LabelTable:
     def read(cls, config: FinetuneConfig, records: Records, splits: Sequence[str]) -> Self:
         """Read the table that ``--labels`` names.
 
-        Ids compare as text.
+        Ids compare as text. With ``--split-column`` every split has all records, in their order, and the rows of those
+        alone that the table puts there, see `evaluation.regrouping`.
 
         Raises:
             AstrokerasError: it cannot be read, or has no id of these records.
@@ -68,23 +72,32 @@ class LabelTable:
         for row, one in enumerate(ids.tolist()):
             if one and first.setdefault(one, row) != row:
                 repeated[row] = first[one]
-        known = {split: _ids(records, split) for split in splits}
+        everything = {split: _ids(records, split) for split in records.splits}
+        if config.split_column:
+            whole = [one for mine in everything.values() for one in mine]
+            known = dict.fromkeys(splits, whole)
+        else:
+            known = {split: everything.get(split, []) for split in splits}
         rows = {split: np.array([first.get(one, -1) for one in mine], np.int64) for split, mine in known.items()}
-        everything = {one for split in records.splits for one in known.get(split, ()) or _ids(records, split)}
-        missing = [one for one in first if one not in everything]
+        if config.split_column:
+            rows = _put(rows, columns, config)
+        everyone = {one for mine in everything.values() for one in mine}
+        missing = [one for one in first if one not in everyone]
         if len(missing) == len(first):
             raise AstrokerasError(
                 f"--labels {name}: none of its ids ({found}: {_some(list(first))}) is one of {records.path} "
-                f"({_some(sorted(everything))}); name another column with --id-column, or another table"
+                f"({_some(sorted(everyone))}); name another column with --id-column, or another table"
             )
-        return cls(name, columns, ids, rows, _reasons(records, missing), repeated)
+        return cls(name, columns, ids, first, rows, _reasons(records, missing), repeated)
 
     @classmethod
     def own(cls, records: Records, splits: Sequence[str]) -> Self:
         """Return what the records themselves have: magnitudes, positions, the columns that were carried."""
         table = read_objects(records)
+        table.remove_columns([name for name in OWN if name in table.colnames and name not in ("id", "split", "label")])
         split_of, ids = np.asarray(table["split"]), as_text(MaskedColumn(table["id"]))
-        return cls("the records", Columns(table), ids, {split: np.flatnonzero(split_of == split) for split in splits})
+        rows = {split: np.flatnonzero(split_of == split) for split in splits}
+        return cls(str(records.path), Columns(table), ids, {}, rows)
 
     def column(self, name: str, add_up: bool) -> MaskedColumn:
         """Return a column; where several rows have one id, and they `add_up`, their sum stands in the first.
@@ -93,9 +106,9 @@ class LabelTable:
             UsageError: there is no such column.
         """
         if self.columns.known(name) is None:
-            mend = "name another one in the target, as in 'class(TYPE)'"
             raise UsageError(
-                f"--target: {self.name} has no column {name!r}; {mend}; it has {_some(self.columns.names)}"
+                f"--target: {self.name} has no column {name!r}; there are {', '.join(self.columns.names)[:300]}: name "
+                "another one, as in 'class(TYPE)', carry it by convert --columns, or give another table (--labels)"
             )
         values = self.columns.masked(name, "--target")
         if not (add_up and self.repeated) or values.dtype.kind not in "iufb":
@@ -121,16 +134,17 @@ class LabelTable:
                 "target that adds them up (votes)"
             )
 
-    def told(self, records: Records) -> str:
-        """Return how many rows found their records, and why the others did not."""
-        matched = len({row for rows in self.rows.values() for row in rows.tolist() if row >= 0})
+    def told(self) -> str:
+        """Return how many ids found their records, in which split, and why the others did not."""
+        counts = {split: int((rows >= 0).sum()) for split, rows in self.rows.items()}
         left = collections.Counter(self.unmatched.values())
         why = ", ".join(f"{count} {reason}" for reason, count in left.most_common())
-        without = sum(int((rows < 0).sum()) for rows in self.rows.values())
+        elsewhere = len(self.first) - len(self.unmatched) - sum(counts.values())
         return (
-            f"--labels {self.name}: {matched} ids are of records, {len(self.unmatched)} of none"
-            + (f" ({why})" if why else "")
-            + f"; {without} of {sum(map(len, self.rows.values()))} records are not in the table"
+            f"--labels {self.name}: of {len(self.first)} ids "
+            + ", ".join(f"{count} are in {split}" for split, count in counts.items())
+            + (f", {elsewhere} in none of these splits" if elsewhere else "")
+            + (f", {len(self.unmatched)} in no record ({why})" if why else "")
         )
 
 
@@ -139,6 +153,18 @@ def write_unmatched(path: Path, unmatched: Mapping[str, str]) -> None:
     ids, reasons = list(unmatched), list(unmatched.values())
     table = Table({"id": np.array(ids, dtype=str), "reason": np.array(reasons, dtype=str)})
     table.write(path, format="ascii.csv", overwrite=True)
+
+
+def _put(rows: Mapping[str, np.ndarray], columns: Columns, config: FinetuneConfig) -> dict[str, np.ndarray]:
+    """Return the rows of the objects that ``--split-column`` puts into each split, -1 for all others.
+
+    Raises:
+        UsageError: it names other splits, or there is no such column.
+    """
+    option = f"--split-column {config.split_column}"
+    shares, number = read_splits(as_text(columns.masked(config.split_column, "--split-column")), option)
+    place = {split: list(shares).index(split) if split in shares else len(shares) for split in rows}
+    return {split: np.where((mine >= 0) & (number[mine] == place[split]), mine, -1) for split, mine in rows.items()}
 
 
 def _ids(records: Records, split: str) -> list[str]:

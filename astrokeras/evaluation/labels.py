@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import MaskedColumn
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.errors import AstrokerasError
+from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.label_table import LabelTable
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
@@ -43,12 +43,15 @@ def gather_labels(
         table = LabelTable.read(config, records, splits)
         if not all(kind.repeated_rows for kind, _ in asked.values()):
             table.check_single_rows()
-        report(table.told(records))
+        report(table.told())
     elif any(column != LABEL for column, _, _ in wanted):
         table = LabelTable.own(records, splits)
     found: dict[str, dict[str, np.ma.MaskedArray]] = {split: {} for split in splits}
     classes: dict[str, tuple[str, ...]] = {}
+    as_classes: dict[str, bool] = {}
     for column, kind, alone in wanted:
+        if as_classes.setdefault(column, kind.of_classes and alone) != (kind.of_classes and alone):
+            raise UsageError(f"--target: the column {column} is read as classes and as numbers; give each a column")
         if not config.labels and column == LABEL:
             values = _of_records(records, source, splits)
             classes.setdefault(column, tuple(records.classes))

@@ -21,7 +21,7 @@ from astrokeras.evaluation.calibration import reliability
 from astrokeras.evaluation.compare import Comparison
 from astrokeras.evaluation.judged import calibrated, class_figures, confusion, judge, mean_figures, mistakes
 from astrokeras.evaluation.page import Section, code, figure, page, stamps, table
-from astrokeras.evaluation.report import by_budget, cells_of, footnote, head_of, write_csv
+from astrokeras.evaluation.report import footnote, head_of, lines_of, write_csv
 from astrokeras.evaluation.verdict import curves, needed, ranking, verdict
 from astrokeras.evaluation.words import score_title, shortened
 from astrokeras.files import write_atomically
@@ -243,8 +243,7 @@ def write_pages(out: Path, rows: list[dict[str, Any]], results: list[dict[str, A
     judged = judge(target, name, test, comparison.config.seed)
     shown = Page(comparison, test, others[0] if others else None, judged)
     first, measure = rows[0]["arm"], comparison.measure
-    cells = [cells_of(row, first, measure) for row in by_budget(rows)]
-    text = shown.html(cells, head_of(first, measure), footnote(rows, comparison, shortened))
+    text = shown.html(lines_of(rows, comparison), head_of(first, measure), footnote(rows, comparison, shortened))
     write_atomically(out / "comparison.html", lambda path: path.write_text(text, encoding="utf-8"))
     shown.save_figures(out / "figures")
     if found := differences(judged):

@@ -7,8 +7,9 @@ import numpy as np
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.budget import check_budget, draw, parse_budget
-from astrokeras.evaluation.compare import WEIGHT, ByTarget, Comparison, Draw, EvaluationSet, Targets, encoded
+from astrokeras.evaluation.compare import WEIGHT, ByTarget, Comparison, Draw, EvaluationSet, Targets, encoded, score
 from astrokeras.evaluation.labels import gather_labels
+from astrokeras.evaluation.regrouping import regrouped
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
@@ -42,8 +43,9 @@ def prepare(
     weights |= dict(zip(further, check_weights(list(further), config.task_weight), strict=True))
     broken_by = {name: get_task(name).broken_by for name in further}
     augment = augmentation(config.augment, SurveyInfo.of(records), broken_by)
+    converted, records = records, regrouped(records) if config.split_column else records
     source = engine.source(records, size, augment, (*fields_of(further), LABEL), (TRAIN, VALIDATION, TEST))
-    labels, table = gather_labels(config, records, source, asked, (TRAIN, VALIDATION, TEST), report)
+    labels, table = gather_labels(config, converted, source, asked, (TRAIN, VALIDATION, TEST), report)
     targets = fit_targets(asked, source, labels)
     tasks = fit_tasks(further, source, report)
     for note in (note for task in (*targets.values(), *tasks.values()) for note in task.notes):
@@ -52,7 +54,8 @@ def prepare(
     draws = _draws(config, encoded(targets, source, TRAIN), targets)
     exams = _exams(records, targets, source, report)
     return Comparison(
-        config, records, engine, source, targets, {**targets, **tasks}, weights, augment, draws, exams, table
+        config, records, engine, source, targets, {**targets, **tasks}, weights, augment, draws, exams, table,
+        _simplest(targets, encoded(targets, source, TRAIN), exams),
     )  # fmt: skip
 
 
@@ -69,6 +72,15 @@ def strata_of(targets: Targets, labels: ByTarget) -> np.ndarray:
         else:
             strata = np.where((strata < 0) & (own >= 0), own + strata.max(initial=-1) + 1, strata)
     return strata
+
+
+def _simplest(targets: Targets, labels: ByTarget, exams: list[EvaluationSet]) -> dict[str, float]:
+    """Return what it scores to say the same of every object: the most frequent class, or the mean of the labels."""
+    found = {}
+    for exam in exams:
+        told = {name: np.repeat(one.constant(labels[name]), exam.count, axis=0) for name, one in targets.items()}
+        found |= {f"{exam.split}_{name}": value for name, value in score(targets, exam, told).items()}
+    return found
 
 
 def _balance(config: FinetuneConfig, targets: Targets, source: Source) -> None:

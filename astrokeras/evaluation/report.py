@@ -126,9 +126,20 @@ def _chance(rows: list[dict], comparison: Comparison) -> list[str]:
 def comparison_table(rows: list[dict], comparison: Comparison) -> str:
     """Return the comparison in Markdown."""
     first, measure = rows[0]["arm"], comparison.measure
-    cells = [[in_markdown(cell, _MOST) for cell in cells_of(row, first, measure)] for row in by_budget(rows)]
+    cells = [[in_markdown(cell, _MOST) for cell in line] for line in lines_of(rows, comparison)]
     table = markdown([in_markdown(name, _MOST) for name in head_of(first, measure)], cells)
     return f"{table}\n\n{footnote(rows, comparison, in_markdown)}"
+
+
+def lines_of(rows: list[dict], comparison: Comparison) -> list[list[str]]:
+    """Return the lines of the table as people read it; the last one is that of the simplest method."""
+    first, measure = rows[0]["arm"], comparison.measure
+    lines = [cells_of(row, first, measure) for row in by_budget(rows)]
+    if comparison.simplest:
+        scores = [comparison.simplest[f"test_{name}"] for name in measure.scores]
+        told = ["–" if math.isnan(score) else f"{score:.3f}" for score in scores]
+        lines.append([next(iter(comparison.targets.values())).constant_name, "–", "all", "–", *told, "–"])
+    return lines
 
 
 def by_budget(rows: list[dict]) -> list[dict]:
@@ -150,7 +161,7 @@ def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: 
     text += comparison_table(rows, comparison) + "\n"
     write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
     first = rows[0]["arm"]
-    latex = in_latex(head_of(first, measure), [cells_of(row, first, measure) for row in by_budget(rows)])
+    latex = in_latex(head_of(first, measure), lines_of(rows, comparison))
     write_atomically(out / "comparison.tex", lambda path: path.write_text(latex, encoding="utf-8"))
 
 

@@ -93,6 +93,7 @@ class Target(Task):
         main_score: the one of `scores` by which arms are compared first; less is better if the scores are `errors`.
         repeated_rows: whether several rows of one id in a table of labels can be used, added up.
         of_classes: whether the values of a single column are names of classes, of which negative numbers are none.
+        constant_name: what `constant` is called in tables.
         balanced: whether `probe` lets all classes count alike; it is set from outside.
     """
 
@@ -101,6 +102,7 @@ class Target(Task):
     main_score: ClassVar[str]
     repeated_rows: ClassVar[bool] = False
     of_classes: ClassVar[bool] = False
+    constant_name: ClassVar[str] = "always the same answer"
     balanced: bool = False
 
     @classmethod

@@ -11,9 +11,11 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.labels import gather_labels
+from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.records.directory import Records
 from astrokeras.tasks.registry import parse_targets
 from astrokeras.tasks.target import TARGETS
+from astrokeras.training.leaks import check_leaks
 from tests.evaluation.comparing import options, silent
 from tests.synthetic import write_records
 
@@ -56,7 +58,7 @@ def test_every_format_is_joined_by_id_as_text(records: Records, tmp_path: Path, 
     assert labels.distinct("kind") == ("a", "b"), "c is a class of no record"
     assert dict(found.unmatched) == {"900": "rejected at conversion (edge)"}
     assert said[0].endswith(
-        "3 ids are of records, 1 of none (1 rejected at conversion (edge)); 8 of 11 records are not in the table"
+        "of 4 ids 2 are in train, 0 are in val, 1 are in test, 1 in no record (1 rejected at conversion (edge))"
     )
 
 
@@ -90,7 +92,7 @@ def test_several_rows_of_one_id(records: Records, monkeypatch: pytest.MonkeyPatc
     [
         ({"object name": ["000"], "kind": ["a"]}, {}, "no column of ids is known; name it with --id-column"),
         ({"id": ["000"], "kind": ["a"]}, {"id_column": "nr"}, "nr"),
-        ({"id": ["000"], "sort": ["a"]}, {}, "has no column 'kind'; name another one in the target.*id, sort"),
+        ({"id": ["000"], "sort": ["a"]}, {}, "has no column 'kind'; there are id, sort: name another one"),
         ({"id": ["000"], "kind": ["a\u202eb"]}, {}, "characters in it that no table keeps"),
         ({"id": ["000"], "kind": [0.5]}, {}, "holds fractions"),
     ],
@@ -98,6 +100,14 @@ def test_several_rows_of_one_id(records: Records, monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_table_of_labels(records: Records, columns: dict, changes: dict, message: str):
     with pytest.raises(UsageError, match=message):
         gathered(records, Table(columns), **changes)
+
+
+def test_a_column_is_of_classes_or_of_numbers(records: Records):
+    path = records.path.parent / "labels.csv"
+    Table({"id": ["000", "001"], "kind": [1, 0]}).write(path, format="ascii.csv", overwrite=True)
+    config = FinetuneConfig(str(records.path), "out", labels=str(path))
+    with pytest.raises(UsageError, match="column kind is read as classes and as numbers"):
+        gather_labels(config, records, None, parse_targets(["class(kind)", "regression(kind)"]), SPLITS, silent)
 
 
 def test_without_a_table_other_columns_are_those_of_the_records(records: Records):
@@ -120,7 +130,8 @@ class _Magnitude(TARGETS.get("class")):
 def test_finetuning_on_a_table(place: Path, tmp_path: Path, mode: str):
     """The labels of the records, without those of some; budgets for each class, classes that count alike."""
     own = Records.load(place / "records").objects()
-    kind = ["" if row % 5 == 0 or not name else name for row, name in enumerate(own["label"].tolist())]
+    named = np.ma.filled(np.ma.asarray(own["label"]), "").tolist()
+    kind = ["" if row % 5 == 0 else name for row, name in enumerate(named)]
     Table({"id": [*own["id"].tolist(), "nobody"], "label": [*kind, "blue"]}).write(tmp_path / "labels.csv")
     config = options(
         place, out=str(tmp_path / "out"), mode=mode, budget=("6/class", "all"), repeats=1,
@@ -133,7 +144,8 @@ def test_finetuning_on_a_table(place: Path, tmp_path: Path, mode: str):
     assert rows[1]["labels"] == sum(name != "" for name in kind[: sum(own["split"] == "train")])
     assert (tmp_path / "out/scratch/budget-6-per-class/repeat-0/run.json").is_file()
     assert (tmp_path / "out/unmatched_labels.csv").read_text() == "id,reason\nnobody,no such id in the catalogue\n"
-    assert any("180 ids are of records, 1 of none" in line for line in lines)
+    said = "of 181 ids 80 are in train, 40 are in val, 60 are in test, 1 in no record (1 no such id in the catalogue)"
+    assert any(line.endswith(said) for line in lines)
 
 
 def test_options_of_tables_need_one(place: Path, tmp_path: Path):
@@ -141,3 +153,39 @@ def test_options_of_tables_need_one(place: Path, tmp_path: Path):
         config = dataclasses.replace(options(place, out=str(tmp_path / "out")), **option)
         with pytest.raises(UsageError, match=r"there is no table of labels \(--labels\)"):
             finetune(config, silent)
+
+
+def test_published_splits_of_a_table(place: Path, tmp_path: Path):
+    """Objects of every split of the records in every split of the table, and some in none."""
+    own = Records.load(place / "records").objects()
+    sets = [("training", "validation", "test", "")[row % 4] for row in range(len(own))]
+    table = Table({"id": own["id"], "label": own["label"], "set": sets})
+    table.write(tmp_path / "labels.ecsv")
+    config = options(
+        place, out=str(tmp_path / "out"), mode="full", repeats=1, labels=str(tmp_path / "labels.ecsv"),
+        split_column="SET",
+    )  # fmt: skip
+    (row,) = finetune(config, silent)["rows"]
+    known = np.asarray(own["label"].filled("") if hasattr(own["label"], "filled") else own["label"]) != ""
+    assert row["labels"] == int((known & (np.array(sets) == "training")).sum())
+    with pytest.raises(UsageError, match="--task: pretext tasks learn from the splits of the records"):
+        finetune(dataclasses.replace(config, out=str(tmp_path / "other"), task=("rotation",)), silent)
+
+
+def test_the_sets_of_a_table_are_looked_through_for_leaks(records: Records):
+    table = Table({"id": ["000", "010", "006", "003"], "kind": list("abab"), "set": ["test", "train", "val", ""]})
+    path = records.path.parent / "labels.csv"
+    table.write(path, format="ascii.csv", overwrite=True)
+    config = FinetuneConfig(str(records.path), "out", labels=str(path), split_column="set")
+    labels, found = gather_labels(config, records, None, parse_targets(["class(kind)"]), SPLITS, silent)
+    assert {s: np.flatnonzero(~np.ma.getmaskarray(labels.split(s)["kind"])).tolist() for s in SPLITS} == {
+        "train": [10], "val": [6], "test": [0],
+    }  # fmt: skip
+    sets = sets_of(records, found)
+    assert {name: where.ids.tolist() for name, where in sets.splits.items()} == {
+        "train": ["010"], "val": ["006"], "test": ["000"],
+    }  # fmt: skip
+    start = {"kind": "run", "path": "/runs/first", "command": "pretrain", "mode": None, "init": {"kind": "scratch"}}
+    start["records"] = {"path": str(records.path), "name": "x", "fingerprint": records.fingerprint}
+    with pytest.raises(AstrokerasError, match="1 test objects are among those that first was trained on"):
+        check_leaks(records, {"first": start}, silent, allow=False, sets=sets)

@@ -95,3 +95,12 @@ def test_pretraining_is_refused_before_anything_is_written(tmp_path: Path):
     with pytest.raises(AstrokerasError, match="1 test objects are in the training split too"):
         pretrain(config, lambda line: None)
     assert not (tmp_path / "run").exists()
+
+
+def test_of_a_shipped_encoder_it_is_said_that_nothing_can_be_compared(tmp_path: Path):
+    records, lines = records_at(tmp_path / "records"), []
+    shipped = {"kind": "encoder", "name": "some", "backbone": "compact", "sha256": "x"}
+    check_leaks(records, {"some": shipped}, lines.append, allow=False)
+    check_leaks(records, {"run": start_of(records, init=shipped)}, lines.append, allow=False)
+    assert len(lines) == 2
+    assert all("what the shipped encoder some was trained on is not here" in line for line in lines)

@@ -69,6 +69,7 @@ class Class(Target):
     legend = "accuracy: share of the labelled objects whose most probable class is theirs"
     main_score: ClassVar[str] = "balanced_accuracy"
     of_classes: ClassVar[bool] = True
+    constant_name: ClassVar[str] = "always the most frequent class"
 
     def __init__(
         self,
@@ -253,7 +254,7 @@ class Class(Target):
         tables = [(codes, len(self.names)), *((np.array(group.of)[codes], group.count) for group in self.groups)]
         if self.options.margin:
             return [np.concatenate([_centroids(features, *table) for table in tables], axis=1)]
-        fits = [_logistic(features, *table, seed, balanced=self.balanced) for table in tables]
+        fits = [_logistic(features, *table, seed, self.balanced) for table in tables]
         weights = [np.concatenate([fit[i] for fit in fits], axis=-1) for i in range(2)]
         return [*weights, *_no_norm(weights[1].shape[0])] if self.options.final_norm else weights
 
@@ -279,7 +280,7 @@ class Class(Target):
 
 
 def _logistic(
-    features: np.ndarray, codes: np.ndarray, count: int, seed: int, *, balanced: bool
+    features: np.ndarray, codes: np.ndarray, count: int, seed: int, balanced: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights of a logistic regression, 0 where all examples are alike."""
     if len(np.unique(codes)) < 2:

@@ -39,6 +39,7 @@ class Hierarchy(Target):
 
     parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels", default=(LABEL,)), File("tree", ""))
     legend = "accuracy: share of the labelled nodes that the predicted leaf lies below, or is"
+    constant_name: ClassVar[str] = "always the shares of all"
     main_score: ClassVar[str] = "hierarchical_f1"
 
     def __init__(self, tree: Tree, column: str) -> None:

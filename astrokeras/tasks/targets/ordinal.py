@@ -39,6 +39,7 @@ class Ordinal(Target):
     parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels", default=(LABEL,)),)
     legend = "mae: mean distance between predicted and true class, in classes"
     errors = True
+    constant_name: ClassVar[str] = "always the median class"
     main_score: ClassVar[str] = "mae"
 
     def __init__(self, names: tuple[str, ...], column: str) -> None:

@@ -89,6 +89,7 @@ class Regression(Target):
     )
     legend = "mae: mean absolute error of the known numbers, in their unit"
     errors = True
+    constant_name: ClassVar[str] = "always the mean"
     main_score: ClassVar[str] = "mae"
 
     def __init__(

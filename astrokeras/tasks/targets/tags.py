@@ -41,6 +41,7 @@ class Tags(Target):
 
     parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels"), Number("threshold", 0.0, default=0.5))
     legend = "accuracy: share of the labels that are told right"
+    constant_name: ClassVar[str] = "always the shares of all"
     main_score: ClassVar[str] = "average_precision"
 
     def __init__(self, names: tuple[str, ...], threshold: float, shares: np.ndarray) -> None:

@@ -42,6 +42,7 @@ class Votes(Target):
     parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels", least=2, default=()), File("tree", ""))
     legend = "mae: mean absolute error of the fractions of votes"
     errors = True
+    constant_name: ClassVar[str] = "always the fractions of all votes"
     main_score: ClassVar[str] = "mae"
     repeated_rows: ClassVar[bool] = True
 

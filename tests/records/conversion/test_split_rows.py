@@ -10,7 +10,7 @@ from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
-from astrokeras.records.inspect import describe
+from astrokeras.records.inspect import describe_records
 from tests.sky import config_for, run, write_visits
 
 
@@ -33,7 +33,7 @@ def test_objects_of_tiles_are_split_by_sky_and_none_is_lost(tile: ConvertConfig)
     assert set(records.splits) == {"train", "test", "margin"}
     assert "straddles_splits" not in records.content["rejects"]
     assert records.content["overlaps"] == {"test": 0.0}
-    assert "overlap: 0.0%" in describe(records.content)
+    assert "overlap: 0.0%" in describe_records(records.content)
     objects = records.objects()
     assert set(objects["split"]) == {"train", "test", "margin"}
     assert len(objects) == sum(records.counts.values())
