@@ -81,6 +81,8 @@ def split_by_sky(
         cells, number[field_of[rows]], x[rows], y[rows], labels=plan.catalog.labels[rows],
         classes=plan.catalog.classes, splitting=plan.splitting, stamp_size=plan.config.size,
     )  # fmt: skip
+    if len(plan.shares) == 1:  # there is no other split to reach into
+        split = np.zeros_like(split)
     plan.split[rows] = np.where(split < 0, len(plan.shares), split)
     counts = np.bincount(plan.split[rows], minlength=len(plan.shares) + 1)
     for name, count in zip(plan.shares, counts, strict=False):

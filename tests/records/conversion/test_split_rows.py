@@ -1,5 +1,6 @@
 """Which split each row goes to, through whole conversions."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,11 @@ def survey_with_sets(tmp_path: Path) -> Path:
 def test_a_column_of_splits_leaves_nothing_to_say(survey_with_sets: Path, option: dict):
     with pytest.raises(UsageError, match="says already in which split each object is"):
         run(config_for(survey_with_sets, split_column="SET", **option))
+
+
+def test_a_single_split_has_no_margin(tile: ConvertConfig):
+    content = convert(dataclasses.replace(tile, size=64, splits="train=1"), report=lambda line: None)
+    assert set(content["splits"]) == {"train"}
 
 
 def test_a_survey_too_small_for_areas(tile: ConvertConfig, tmp_path: Path):
