@@ -265,7 +265,7 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "measure", interrupted)
+    monkeypatch.setattr(module, "measure_apertures", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(TINY, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -86,7 +86,7 @@ def test_a_comparison_keeps_the_old_one_until_the_new_one_is_whole(folder: Path,
         assert content(folder / "classes") == before
         raise AstrokerasError("the disk is full")
 
-    for late, left in (("run_arm", []), ("write_reports", [folder / ".classes.new"])):
+    for late, left in (("make_arms", []), ("write_reports", [folder / ".classes.new"])):
         with monkeypatch.context() as patch:
             patch.setattr(finetuning, late, lambda *_, **__: failing())
             with pytest.raises(AstrokerasError, match="the disk is full"):
