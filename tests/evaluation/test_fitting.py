@@ -81,11 +81,11 @@ def test_every_start_is_the_same_start(path: Path, tmp_path: Path, watch: Watch)
 
 
 def test_training_learns_what_the_colour_gives_away(path: Path, tmp_path: Path, watch: Watch):
-    comparison = compared(path, mode="full", min_steps=40, epochs=4, average=0.9)
+    comparison = compared(path, mode="full", min_steps=80, epochs=4, average=0.9)
     done = trainer_of(comparison).fit(comparison.draws[0], watch, tmp_path)
     assert [row["epoch"] for row in done.history] == [1, 2, 3, 4]
     assert done.history[-1]["loss"] < done.history[0]["loss"]
-    assert done.scores["test"]["accuracy"] > 0.65
+    assert done.scores["test"]["accuracy"] > 0.9
 
 
 def test_frozen_fits_leave_the_encoder_alone_and_what_is_served_is_what_was_measured(
