@@ -21,7 +21,7 @@ def regrouped(records: Records) -> Records:
     }
     first = records.content["splits"][records.splits[0]]
     splits = {name: {**first, **whole} for name in ("train", "val", "test")}
-    return dataclasses.replace(records, content={**records.content, "splits": splits})
+    return dataclasses.replace(records, content={**records.content, "splits": splits, "regrouped": True})
 
 
 def sets_of(records: Records, table: LabelTable) -> Sets:

@@ -117,6 +117,11 @@ class Records:
         return tuple(self.content["splits"])
 
     @property
+    def regrouped(self) -> bool:
+        """Whether each split holds all objects, since a table says which of them belong to it."""
+        return self.content.get("regrouped", False)
+
+    @property
     def fingerprint(self) -> str:
         """One checksum over all shards."""
         return self.content["fingerprint"]

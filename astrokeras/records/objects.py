@@ -195,7 +195,8 @@ def read_objects(records: "Records", split: str | None = None, columns: Sequence
     try:
         there = set(parquet.read_schema(path).names)
         wanted = None if columns is None else [name for name in columns if name in there]
-        found = parquet.read_table(path, columns=wanted, filters=[("split", "=", split)] if split else None)
+        chosen = split and not records.regrouped  # where every split holds all objects
+        found = parquet.read_table(path, columns=wanted, filters=[("split", "=", split)] if chosen else None)
     except (ArrowException, OSError) as error:
         raise AstrokerasError(f"{path} is damaged ({' '.join(str(error).split())}); convert the survey again") from None
     table = Table()

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
+from pyarrow import parquet
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.labels import gather_labels
-from astrokeras.evaluation.regrouping import sets_of
+from astrokeras.evaluation.regrouping import regrouped, sets_of
 from astrokeras.records.directory import Records
+from astrokeras.records.reader import Reader
 from astrokeras.tasks.registry import parse_targets
 from astrokeras.tasks.target import TARGETS
 from astrokeras.training.leaks import check_leaks
@@ -170,6 +172,29 @@ def test_published_splits_of_a_table(place: Path, tmp_path: Path):
     assert row["labels"] == int((known & (np.array(sets) == "training")).sum())
     with pytest.raises(UsageError, match="--task: pretext tasks learn from the splits of the records"):
         finetune(dataclasses.replace(config, out=str(tmp_path / "other"), task=("rotation",)), silent)
+
+
+def test_the_table_of_objects_goes_with_regrouped_records(sample_records: Path):
+    """Each split holds all objects, whatever split the table of the conversion names."""
+    records = Records.load(sample_records)
+    stored = [example["id"].decode() for split in records.splits for _, example in Reader(records).examples(split)]
+    for split in SPLITS:
+        assert [str(name) for name in regrouped(records).objects(split)["id"]] == stored
+
+
+def test_published_splits_of_a_survey_with_a_table_of_objects(sample_records: Path, tmp_path: Path):
+    own = Records.load(sample_records).objects()
+    sets = [("train", "val", "test", "")[row % 4] for row in range(len(own))]
+    Table({"id": own["id"], "label": own["label"], "set": sets}).write(tmp_path / "labels.ecsv")
+    config = FinetuneConfig(
+        str(sample_records), str(tmp_path / "out"), labels=str(tmp_path / "labels.ecsv"), split_column="set",
+        mode="frozen", repeats=1, allow_leaks=True,
+    )  # fmt: skip
+    finetune(config, silent)
+    answers = parquet.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
+    given = {str(name): (str(label), where) for name, label, where in zip(own["id"], own["label"], sets, strict=True)}
+    assert answers
+    assert all(given[row["id"]] == (row["label"], "test") for row in answers)
 
 
 def test_the_sets_of_a_table_are_looked_through_for_leaks(records: Records):
