@@ -28,7 +28,7 @@ class Card:
         sky: level of the sky in each band, in `unit`.
         noise: standard deviation of the sky in each band, in `unit`.
         sha256: of the file of weights.
-        notes: further sections for people: ``trained``, ``results``, ``limits``, ``licence``.
+        notes: further sections for people: ``trained``, ``results``, ``limits``, ``licence``, ``made_by``.
     """
 
     name: str

@@ -13,7 +13,7 @@ LARGEST = 10e6
 @pytest.mark.parametrize("name", encoder_names())
 def test_a_card_is_whole_and_its_weights_are_there(name):
     card = read_card(name)
-    assert {"trained", "results", "limits", "licence", "recipe"} <= card.notes.keys()
+    assert {"trained", "results", "limits", "licence", "made_by"} <= card.notes.keys()
     assert len(card.bands) == len(card.sky) == len(card.noise)
     content = card.weights.read_bytes()
     assert len(content) < LARGEST
