@@ -71,25 +71,27 @@ class Answers:
         return list(dict.fromkeys(line["arm"] for line in self.lines))
 
     @property
-    def counts(self) -> list[int]:
-        """Numbers of labels, ascending."""
-        return sorted({line["labels"] for line in self.lines})
+    def budgets(self) -> dict[int, str]:
+        """Budgets by their number of labels, ascending; of several with one number (100 and 25/class) the first."""
+        found: dict[int, str] = {}
+        for line in self.lines:
+            found.setdefault(line["labels"], line["budget"])
+        return dict(sorted(found.items()))
 
     def of(self, target: str, count: int) -> dict[str, np.ndarray]:
         """Return the answers with so many labels by arm, [R, N, ...], of the arms for which all repeats are there.
 
         A frozen arm that no seed changes has a single repeat of all labels, which stands for the others.
         """
-        found: dict[str, list[np.ndarray]] = {}
+        budget, found = self.budgets[count], {}
         for line, values in zip(self.lines, self.values, strict=True):
-            if line["labels"] == count:
+            if line["budget"] == budget:
                 found.setdefault(line["arm"], []).append(values[target])
         repeats = max(map(len, found.values()), default=0)
-        alone = {line["arm"] for line in self.lines if line["labels"] == count and line["budget"] == "all"}
         return {
             arm: np.stack(values * repeats if len(values) == 1 else values)
             for arm, values in found.items()
-            if len(values) == repeats or (len(values) == 1 and arm in alone)
+            if len(values) == repeats or (len(values) == 1 and budget == "all")
         }
 
 

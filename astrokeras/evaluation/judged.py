@@ -35,7 +35,7 @@ def judge(target: Target, name: str, answers: Answers, seed: int) -> dict[int, R
     score = _balanced_accuracy if fast else functools.partial(_by_rows, target, fields)
     truth = codes if fast else np.arange(answers.exam.count)
     found = {}
-    for count in answers.counts:
+    for count in answers.budgets:
         predictions = answers.of(name, count)
         if fast:
             predictions = {arm: values.argmax(axis=-1) for arm, values in predictions.items()}

@@ -43,6 +43,19 @@ def test_the_main_score_is_that_of_the_target_and_arms_with_missing_repeats_are_
     assert set(found.values) == {"one", "other"}
 
 
+def test_budgets_of_one_number_of_labels_are_not_mixed():
+    labels = np.array([0, 1, 2])
+    exam = EvaluationSet("test", np.ones(3, bool), {"class": {"class:label": labels}})
+    right, wrong = np.eye(3), np.roll(np.eye(3), 1, axis=0)
+    lines = [
+        {"arm": arm, "labels": 9, "budget": budget} for budget in ("3/class", "9", "all") for arm in ("one", "other")
+    ]
+    answers = Answers(exam, lines, [{"class": v} for v in (right, wrong, wrong, right, wrong, right)])
+    assert answers.budgets == {9: "3/class"}
+    (found,) = judge(Class(NAMES), "class", answers, 0).values()
+    assert found.values == {"one": 1.0, "other": 0.0}
+
+
 def test_confusion_and_mistakes():
     twice = np.stack([PROBABILITIES, PROBABILITIES])
     np.testing.assert_array_equal(confusion(LABELS, twice, 3), [[2, 2, 0], [0, 4, 0], [0, 0, 0]])
