@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from astrokeras.records.directory import Records
 from astrokeras.records.objects import read_objects
 from astrokeras.survey.columns import as_text
+from astrokeras.survey.placement import unit_vectors
 
 _ARCSEC = np.radians(1 / 3600)
 RADIUS = 1.0
@@ -54,8 +55,7 @@ class Whereabouts:
     @property
     def vectors(self) -> np.ndarray:
         """Unit vectors, ``[N, 3]``, NaN where the position is unknown."""
-        ra, dec = np.radians(self.ra), np.radians(self.dec)
-        return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+        return unit_vectors(self.ra, self.dec)
 
 
 def shared_by_id(some: Whereabouts, others: Whereabouts) -> np.ndarray:

@@ -67,7 +67,7 @@ def assign_fields(fields: Sequence[Field], ra: np.ndarray, dec: np.ndarray) -> n
     circles = [_circle(field) for field in fields]
     for start in range(0, len(usable), OBJECTS_AT_ONCE):
         rows = usable[start : start + OBJECTS_AT_ONCE]
-        tree = cKDTree(_unit_vectors(ra[rows], dec[rows]), balanced_tree=False, compact_nodes=False)
+        tree = cKDTree(unit_vectors(ra[rows], dec[rows]), balanced_tree=False, compact_nodes=False)
         for index, (field, (centre, radius)) in enumerate(zip(fields, circles, strict=True)):
             near = rows[np.sort(tree.query_ball_point(centre, radius))] if radius < 2 else rows
             if not len(near):
@@ -88,7 +88,8 @@ def depth_in(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray
     return np.minimum.reduce([x, y, shape[1] - 1 - x, shape[0] - 1 - y])
 
 
-def _unit_vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+def unit_vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+    """Return the directions of positions in degrees, ``[N, 3]``; NaN where one is NaN."""
     ra, dec = np.radians(ra), np.radians(dec)
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
@@ -103,6 +104,6 @@ def _circle(field: Field) -> tuple[np.ndarray, float]:
     y = np.array(
         [(height - 1) / 2, -0.5, -0.5, height - 0.5, height - 0.5, *[(height - 1) / 2] * 2, -0.5, height - 0.5]
     )
-    vectors = _unit_vectors(*field.to_sky(x, y))
+    vectors = unit_vectors(*field.to_sky(x, y))
     chord = np.linalg.norm(vectors[1:] - vectors[0], axis=1).max()
     return vectors[0], float(min(2.0, 1.5 * chord)) if np.isfinite(vectors).all() else 2.0

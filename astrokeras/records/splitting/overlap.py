@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from astrokeras.survey.placement import unit_vectors
+
 _MOST = 0.01  # share of the test stamps above which a split is said to leak
 
 
@@ -51,7 +53,7 @@ def overlap_shares(  # noqa: PLR0913 - what is known of an object's place
     on_sky = np.flatnonzero(placed)
     of_train = on_sky[train[on_sky]]
     if len(of_train):
-        vectors = _vectors(ra, dec)
+        vectors = unit_vectors(ra, dec)
         reach = 2 * np.sin(np.radians(size * scale / 3600) / 2)
         # Those of the same field were compared by their pixels, more exactly.
         several = cKDTree(vectors[of_train])
@@ -66,11 +68,6 @@ def overlap_shares(  # noqa: PLR0913 - what is known of an object's place
         if mine.any():
             shares[name] = float(found[mine].mean())
     return shares
-
-
-def _vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
 def overlap_lines(shares: dict[str, float], by: str) -> list[str]:
