@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, MAX_MODEL_BYTES, PretrainConfig
-from astrokeras.encoders.card import is_shipped, read_card
+from astrokeras.encoders.card import encoder_names, is_shipped, read_card
 from astrokeras.encoders.shipped import encoder_for
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
@@ -140,6 +140,11 @@ def _from_shipped(asked: Asked, records: Records) -> Start:
 
 
 def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
+    if not Path(asked.init).is_dir():
+        raise AstrokerasError(
+            f"--init {asked.init}: {asked.init} is not a run directory; expected scratch, imagenet, the directory of a "
+            f"run, or an encoder that comes with the package ({', '.join(encoder_names())})"
+        )
     run = load_run(asked.init, finished=True)
     if run["command"] not in ("pretrain", "finetune"):
         raise AstrokerasError(

@@ -114,7 +114,7 @@ def test_runs_for_other_records_are_no_start(records: Records, runs: Path, tmp_p
     small = write_records(tmp_path / "small", counts={"train": 4}, size=12)
     with pytest.raises(UsageError, match=r"sees stamps of 16 px, those in .* have 12"):
         found(small, init=str(runs / "first"))
-    with pytest.raises(AstrokerasError, match="nowhere is not a run directory"):
+    with pytest.raises(AstrokerasError, match=r"nowhere is not a run directory; expected .* sdss-gri-mobilenet\)"):
         found(records, init="nowhere")
 
 

@@ -8,7 +8,7 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.inference.network import Network, loaded
-from astrokeras.encoders.card import is_shipped, read_card
+from astrokeras.encoders.card import encoder_names, is_shipped, read_card
 from astrokeras.encoders.shipped import load_encoder
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.fits import HEAD, MODEL, load_fit
@@ -126,7 +126,10 @@ def find_encoder(name: str, max_bytes: int = MAX_MODEL_BYTES) -> Encoder:
         if path.suffix == ".keras" and not path.is_file():
             raise AstrokerasError(f"{name} has no {_FILE}; give a finished pretrain or finetune run")
     elif not path.is_file():
-        raise UsageError(f"{name}: there is no such run directory and no such file of an encoder (.keras)")
+        raise UsageError(
+            f"{name}: there is no such run directory, no such file of an encoder (.keras), and no such encoder in the "
+            f"package ({', '.join(encoder_names())})"
+        )
     network = EncoderNetwork(str(path), _checksum(path), max_bytes)
     model = loaded(network)
     return Encoder(

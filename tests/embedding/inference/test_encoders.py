@@ -47,7 +47,7 @@ def test_what_is_no_encoder_gets_a_line(embedded, tuned, tmp_path):
     content = json.loads((tuned / "run.json").read_text())
     (tmp_path / "odd/run.json").write_text(json.dumps({**content, "records": None}))
     for name, kind, said in [
-        ("nothing", UsageError, "no such run directory and no such file"),
+        ("nothing", UsageError, "no such run directory, no such file .* and no such encoder .*sdss-gri-compact"),
         ("text.keras", AstrokerasError, "cannot read the model"),
         ("other.keras", AstrokerasError, "cannot read the model"),
         ("without", AstrokerasError, "has no encoder.keras"),
