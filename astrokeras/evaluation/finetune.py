@@ -13,9 +13,10 @@ from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
 from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
-from astrokeras.evaluation.fitting import ArmTrainer, Watch, parts_of
+from astrokeras.evaluation.fitting import ArmTrainer
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
+from astrokeras.evaluation.network import Watch, parts_of
 from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare

@@ -34,6 +34,7 @@ class ModelParts:
         steps: of the whole training.
         at_once: the most steps of an execution.
         fixed_statistics: whether BatchNormalization goes on as it is.
+        by_layer: whether rates can be set by variable, see `optimizers.layered`.
     """
 
     config: TrainingOptions
@@ -46,6 +47,7 @@ class ModelParts:
     steps: int
     at_once: int = 1
     fixed_statistics: bool = False
+    by_layer: bool = False
 
     def build(self, precision: str, rate: Rate) -> TaskModel:
         """Return the model, ready to train; inside the scope of the strategy."""
@@ -59,7 +61,7 @@ class ModelParts:
             encoder = recast(encoder, POLICIES[precision])
         augment = None if engine.augments else self.augment
         model = TaskModel(encoder, tasks, self.weights, augment=augment, average=config.average)
-        optimizer = make_optimizer(config, rate, replicas=engine.replicas.count)
+        optimizer = make_optimizer(config, rate, replicas=engine.replicas.count, by_layer=self.by_layer)
         rate.begin(self.steps)
         model.compile(
             optimizer=scaled(optimizer) if precision == "float16" else optimizer,

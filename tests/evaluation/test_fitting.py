@@ -9,7 +9,8 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, Stopped
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison
-from astrokeras.evaluation.fitting import ArmTrainer, Watch
+from astrokeras.evaluation.fitting import ArmTrainer
+from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.models.encoder import build_encoder
@@ -56,26 +57,26 @@ def watch() -> Watch:
 
 
 def weights(trainer: ArmTrainer) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(one)) for one in trainer.model.variables]
+    return [np.array(keras.ops.convert_to_numpy(one)) for one in trainer.network.model.variables]
 
 
 def test_every_start_is_the_same_start(path: Path, tmp_path: Path, watch: Watch):
     comparison = compared(path, mode="full", augment="none", epochs=2)
     trainer = trainer_of(comparison)
     (draw,) = comparison.draws
-    trainer.start(7)
+    trainer.start(7, trainer.schedule)
     first = weights(trainer)
     trained = []
     for _ in range(2):
         trainer.fit(draw, watch, tmp_path)
         trained.append(weights(trainer))
         assert any(not np.array_equal(a, b) for a, b in zip(first, trained[-1], strict=True))
-        trainer.start(7)
+        trainer.start(7, trainer.schedule)
         assert all(np.array_equal(a, b) for a, b in zip(first, weights(trainer), strict=True))
-        assert int(trainer.model.optimizer.iterations) == 0
+        assert int(trainer.network.model.optimizer.iterations) == 0
     for a, b in zip(*trained, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    trainer.start(8)
+    trainer.start(8, trainer.schedule)
     kernels = [w for a, w in zip(first, weights(trainer), strict=True) if not np.array_equal(a, w)]
     assert len(kernels) > 3  # the encoder's and the head's
 
@@ -93,10 +94,10 @@ def test_frozen_fits_leave_the_encoder_alone_and_what_is_served_is_what_was_meas
 ):
     comparison = compared(path, mode="frozen")
     trainer = trainer_of(comparison, random=False)
-    trainer.start(0)
-    before = trainer.model.encoder.get_weights()
+    trainer.start(0, trainer.schedule)
+    before = trainer.network.model.encoder.get_weights()
     done = trainer.fit(comparison.draws[0], watch, tmp_path)
-    assert all(np.array_equal(a, b) for a, b in zip(before, trainer.model.encoder.get_weights(), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before, trainer.network.model.encoder.get_weights(), strict=True))
     exam = comparison.exams[0]
     with trainer.trained() as served:
         whole = predict(served, comparison.source, exam.split, 16, exam.select)
@@ -108,13 +109,13 @@ def test_what_is_measured_and_saved_is_float32_and_the_average(path: Path, tmp_p
     comparison = compared(path, mode="full", average=0.9, precision="bfloat16", augment="none")
     start = find_start(Asked("scratch"), comparison.records, silent)
     trainer = ArmTrainer(Arm("scratch", "scratch", start), comparison, "bfloat16")
-    assert "mixed_bfloat16" in str(trainer.model.encoder.get_config())
+    assert "mixed_bfloat16" in str(trainer.network.model.encoder.get_config())
     trainer.fit(comparison.draws[0], watch, tmp_path)
-    trained = trainer.model.encoder.get_weights()
+    trained = trainer.network.model.encoder.get_weights()
     with trainer.trained() as served:
         assert "mixed" not in str(served.get_config())
         kept = served.get_layer("encoder").get_weights()
-        averages = trainer.model.encoder.get_weights()
+        averages = trainer.network.model.encoder.get_weights()
     assert any(not np.array_equal(a, b) for a, b in zip(trained, kept, strict=True))
     for a, b in zip(averages, kept, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -128,13 +129,13 @@ def test_a_training_that_diverges_says_so_and_the_next_one_is_as_if_nothing_had_
     (draw,) = comparison.draws
     expected = trainer.fit(draw, watch, tmp_path).scores
     with monkeypatch.context() as patch:
-        begin = trainer.rate.begin
+        begin = trainer.network.rate.begin
 
         def spoil(steps: int) -> None:
             begin(steps)
-            trainer.rate.rise.assign(np.nan)
+            trainer.network.rate.rise.assign(np.nan)
 
-        patch.setattr(trainer.rate, "begin", spoil)
+        patch.setattr(trainer.network.rate, "begin", spoil)
         with pytest.raises(AstrokerasError, match="the training diverged; try a smaller --learning-rate"):
             trainer.fit(draw, watch, tmp_path)
     assert (tmp_path / "nonfinite.json").is_file()
@@ -153,12 +154,12 @@ def test_a_pretext_task_beside_a_target_is_trained_too(path: Path, tmp_path: Pat
     comparison = compared(path, mode="full", task=("rotation",), task_weight=("0.3",), augment="none")
     assert comparison.weights == {"class": 1.0, "rotation": 0.3}
     trainer = trainer_of(comparison)
-    trainer.start(0)
-    before = trainer.model.heads["rotation"].get_weights()
+    trainer.start(0, trainer.schedule)
+    before = trainer.network.model.heads["rotation"].get_weights()
     done = trainer.fit(comparison.draws[0], watch, tmp_path)
     assert {"loss", "class_loss", "class_accuracy", "rotation_loss", "rotation_accuracy"} < set(done.history[0])
     assert set(done.scores["test"]) == {"accuracy", "balanced_accuracy", "macro_f1", "auroc"}
-    after = trainer.model.heads["rotation"].get_weights()
+    after = trainer.network.model.heads["rotation"].get_weights()
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     with trainer.trained() as served:
         assert served.output_shape == (None, 2)

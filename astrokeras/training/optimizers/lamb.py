@@ -22,6 +22,9 @@ class Lamb(keras.optimizers.Lamb):
     def _apply_weight_decay(self, variables: list) -> None:
         """Do nothing, since it is part of `update_step`."""
 
+    def _decay(self) -> KerasTensor | float:
+        return self.weight_decay or 0.0
+
     def update_step(self, gradient: KerasTensor, variable: keras.Variable, learning_rate: KerasTensor) -> None:
         """Take one step of one variable."""
         dtype = variable.dtype
@@ -35,7 +38,7 @@ class Lamb(keras.optimizers.Lamb):
         unbiased_second = second / (1 - ops.power(ops.cast(self.beta_2, dtype), step))
         update = unbiased_first / (ops.sqrt(unbiased_second) + self.epsilon)
         if self._use_weight_decay(variable):
-            update = update + (self.weight_decay or 0.0) * variable
+            update = update + self._decay() * variable
             length, reach = _length(variable), _length(update)
             scaled = ops.logical_and(length > 0, reach > 0)
             rate = rate * ops.where(scaled, length / ops.where(scaled, reach, 1.0), 1.0)

@@ -10,6 +10,7 @@ from astrokeras.config import TrainingOptions
 from astrokeras.errors import UsageError
 from astrokeras.registration import unknown
 from astrokeras.training.optimizers.lamb import Lamb
+from astrokeras.training.optimizers.layered import layered
 
 _MOMENTUM = 0.9
 _KINDS = {"adamw": keras.optimizers.AdamW, "lamb": Lamb, "sgd": keras.optimizers.SGD}
@@ -102,7 +103,9 @@ def check_optimizer(config: TrainingOptions, steps: int) -> None:
         raise UsageError(f"--average {config.average:g}: expected a decay between 0 and 1, as 0.999")
 
 
-def make_optimizer(config: TrainingOptions, rate: Rate, *, replicas: int = 1) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    config: TrainingOptions, rate: Rate, *, replicas: int = 1, by_layer: bool = False
+) -> keras.optimizers.Optimizer:
     """Return the optimizer that the options describe.
 
     AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), `Lamb`, or gradient descent with Nesterov's momentum of 0.9.
@@ -113,8 +116,9 @@ def make_optimizer(config: TrainingOptions, rate: Rate, *, replicas: int = 1) ->
         config: the options.
         rate: gets its variables here, and its steps by `Rate.begin`.
         replicas: devices that share a batch.
+        by_layer: whether rates and decay can be set by variable, see `layered`.
     """
-    kind = _KINDS[config.optimizer]
+    kind = layered(_KINDS[config.optimizer]) if by_layer else _KINDS[config.optimizer]
     if config.clip_norm is not None and replicas > 1:
         # TensorFlow is not there with every backend.
         from astrokeras.training.distribution.replicated import sums_before_clipping  # noqa: PLC0415
