@@ -14,6 +14,7 @@ from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.fits import DONE
 from astrokeras.files import write_atomically
 from astrokeras.records.objects import read_objects
+from astrokeras.tasks.target import Target
 
 PREDICTIONS = "predictions.parquet"
 _FILE = "answers.npz"
@@ -93,6 +94,20 @@ class Answers:
             for arm, values in found.items()
             if len(values) == repeats or (len(values) == 1 and budget == "all")
         }
+
+    def labelled(self, name: str, target: Target) -> "Answers":
+        """Return those for the objects that have a label of this target: with several, some may have only others."""
+        known = target.known(self.exam.fields[name])
+        if known.all():
+            return self
+        select = self.exam.select.copy()
+        select[select] = known
+        fields = {
+            other: {field: values[known] for field, values in columns.items()}
+            for other, columns in self.exam.fields.items()
+        }
+        values = [{other: value[known] for other, value in one.items()} for one in self.values]
+        return Answers(EvaluationSet(self.exam.split, select, fields), self.lines, values)
 
 
 def write_predictions(path: Path, answers: Answers, comparison: Comparison) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class Comparison:
         draws: what is trained on.
         exams: what is measured on; the first one is the test.
         table: of labels, if they are not the records' own.
-        simplest: the scores, by the names of the table, of the simplest method that all training labels allow.
+        baselines: lines of the table for simple methods, see `baselines.baseline_rows`.
     """
 
     config: FinetuneConfig
@@ -120,7 +120,7 @@ class Comparison:
     draws: list[Draw]
     exams: list[EvaluationSet]
     table: LabelTable | None = None
-    simplest: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    baselines: tuple[dict[str, Any], ...] = ()
 
     @functools.cached_property
     def measure(self) -> Measure:

@@ -11,6 +11,7 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
+from astrokeras.evaluation.baselines import baseline_rows
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
 from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
 from astrokeras.evaluation.fitting import ArmTrainer
@@ -55,7 +56,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = n
         bar: shows how far a fit is, see `training.trainer.Trainer`.
 
     Returns:
-        ``rows`` (mean and spread of each arm and budget), ``winner`` and ``table`` (Markdown).
+        ``rows`` (mean and spread of each arm and budget), ``baselines`` (the same of simple methods), ``winner`` and
+        ``table`` (Markdown).
 
     Raises:
         AstrokerasError: records without enough labels, runs that are none, no arm left, no fit that did not fail.
@@ -106,6 +108,7 @@ def _finetune(
             "again with --overwrite)"
         )
     rows = summarise(results, comparison.measure)
+    comparison = dataclasses.replace(comparison, baselines=tuple(baseline_rows(comparison)))
     winner = _winner(results, rows, comparison.measure)
     if winner["chosen_on"] == "test":
         report(
@@ -120,13 +123,13 @@ def _finetune(
         "finetune",
         config,
         records,
-        {"rows": rows, "winner": winner, "simplest": dict(comparison.simplest)},
+        {"rows": rows, "winner": winner, "baselines": list(comparison.baselines)},
         **further,
     )
     result = {
         "rows": rows,
         "winner": winner,
-        "simplest": dict(comparison.simplest),
+        "baselines": list(comparison.baselines),
         "table": comparison_table(rows, comparison),
     }
     place.publish()

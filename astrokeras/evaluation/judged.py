@@ -26,14 +26,15 @@ _SLOW_SAMPLES = 200  # of scores that take their time
 def judge(target: Target, name: str, answers: Answers, seed: int) -> dict[int, Resampled]:
     """Return the main score of a target by number of labels.
 
-    Only arms whose repeats are all there are judged; the bootstrap draws objects within `Target.strata`.
+    Only arms whose repeats are all there are judged, on the objects that have a label of this target; the bootstrap
+    draws objects within `Target.strata`.
     """
+    answers = answers.labelled(name, target)
     fields = answers.exam.fields[name]
-    fast = target.main_score == "balanced_accuracy" and len(fields) == 1
-    codes = next(iter(fields.values()))
+    fast = target.of_classes and target.main_score == "balanced_accuracy"
     strata = target.strata(fields)
     score = _balanced_accuracy if fast else functools.partial(_by_rows, target, fields)
-    truth = codes if fast else np.arange(answers.exam.count)
+    truth = strata if fast else np.arange(answers.exam.count)
     found = {}
     for count in answers.budgets:
         predictions = answers.of(name, count)

@@ -237,9 +237,10 @@ def write_pages(out: Path, rows: list[dict[str, Any]], results: list[dict[str, A
         results: the line of each fit.
         comparison: what was compared.
     """
-    test, *others = (Answers.read(out, results, comparison, exam) for exam in comparison.exams)
-    write_predictions(out / PREDICTIONS, test, comparison)
     name, target = next(iter(comparison.targets.items()))
+    every = [Answers.read(out, results, comparison, exam) for exam in comparison.exams]
+    write_predictions(out / PREDICTIONS, every[0], comparison)
+    test, *others = (answers.labelled(name, target) for answers in every)
     judged = judge(target, name, test, comparison.config.seed)
     shown = Page(comparison, test, others[0] if others else None, judged)
     first, measure = rows[0]["arm"], comparison.measure

@@ -7,7 +7,7 @@ import numpy as np
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.budget import check_budget, draw, parse_budget
-from astrokeras.evaluation.compare import WEIGHT, ByTarget, Comparison, Draw, EvaluationSet, Targets, encoded, score
+from astrokeras.evaluation.compare import WEIGHT, ByTarget, Comparison, Draw, EvaluationSet, Targets, encoded
 from astrokeras.evaluation.labels import gather_labels
 from astrokeras.evaluation.regrouping import regrouped
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
@@ -55,7 +55,6 @@ def prepare(
     exams = _exams(records, targets, source, report)
     return Comparison(
         config, records, engine, source, targets, {**targets, **tasks}, weights, augment, draws, exams, table,
-        _simplest(targets, encoded(targets, source, TRAIN), exams),
     )  # fmt: skip
 
 
@@ -72,15 +71,6 @@ def strata_of(targets: Targets, labels: ByTarget) -> np.ndarray:
         else:
             strata = np.where((strata < 0) & (own >= 0), own + strata.max(initial=-1) + 1, strata)
     return strata
-
-
-def _simplest(targets: Targets, labels: ByTarget, exams: list[EvaluationSet]) -> dict[str, float]:
-    """Return what it scores to say the same of every object: the most frequent class, or the mean of the labels."""
-    found = {}
-    for exam in exams:
-        told = {name: np.repeat(one.constant(labels[name]), exam.count, axis=0) for name, one in targets.items()}
-        found |= {f"{exam.split}_{name}": value for name, value in score(targets, exam, told).items()}
-    return found
 
 
 def _balance(config: FinetuneConfig, targets: Targets, source: Source) -> None:

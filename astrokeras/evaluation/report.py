@@ -33,11 +33,11 @@ def summarise(results: list[dict], measure: Measure) -> list[dict]:
         mine = [r for r in every if r["status"] == DONE]
         row = {key: every[0][key] for key in _SHARED} | {"repeats": len(mine)}
         for name in names:
-            row |= _mean_and_spread(name, [r[name] for r in mine])
+            row |= mean_and_spread(name, [r[name] for r in mine])
         pairs = [(r[key], _partner(baseline, r)) for r in mine]
         gains = [measure.sign * (own - other) for own, other in pairs if other is not None]
         reasons = [r["reason"] for r in every if r["status"] != DONE]
-        row |= _mean_and_spread("gain", gains)
+        row |= mean_and_spread("gain", gains)
         rows.append(row | {"failed": len(reasons), "reason": reasons[0] if reasons else ""})
     return rows
 
@@ -51,7 +51,8 @@ def _partner(baseline: dict[tuple[str, int], float], result: dict) -> float | No
     return baseline.get((result["budget"], result["repeat"]), baseline.get(one))
 
 
-def _mean_and_spread(name: str, values: list[float]) -> dict[str, float]:
+def mean_and_spread(name: str, values: list[float]) -> dict[str, float]:
+    """Return ``NAME_mean`` and ``NAME_spread``, the deviation (n - 1); NaN where they are undefined."""
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return {f"{name}_mean": float(np.mean(values)) if values else math.nan, f"{name}_spread": spread}
 
@@ -60,7 +61,7 @@ def cells_of(row: dict, first_arm: str, measure: Measure) -> list[str]:
     """Return a line of the table as people read it; `head_of` is its head."""
     gain = "–" if row["arm"] == first_arm else _pm(row, "gain", sign="+")
     return [
-        row["arm"], row["backbone"], str(row["budget"]), str(row["labels"]),
+        row["arm"], row["backbone"] or "–", str(row["budget"]), str(row["labels"]),
         *(_pm(row, f"test_{name}") for name in measure.scores), gain,
     ]  # fmt: skip
 
@@ -132,14 +133,10 @@ def comparison_table(rows: list[dict], comparison: Comparison) -> str:
 
 
 def lines_of(rows: list[dict], comparison: Comparison) -> list[list[str]]:
-    """Return the lines of the table as people read it; the last one is that of the simplest method."""
+    """Return the lines of the table as people read it; the last ones are those of simple methods."""
     first, measure = rows[0]["arm"], comparison.measure
-    lines = [cells_of(row, first, measure) for row in by_budget(rows)]
-    if comparison.simplest:
-        scores = [comparison.simplest[f"test_{name}"] for name in measure.scores]
-        told = ["–" if math.isnan(score) else f"{score:.3f}" for score in scores]
-        lines.append([next(iter(comparison.targets.values())).constant_name, "–", "all", "–", *told, "–"])
-    return lines
+    every = [*by_budget(rows), *by_budget(list(comparison.baselines))]
+    return [cells_of(row, first, measure) for row in every]
 
 
 def by_budget(rows: list[dict]) -> list[dict]:
@@ -148,9 +145,12 @@ def by_budget(rows: list[dict]) -> list[dict]:
 
 
 def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: Comparison) -> None:
-    """Write ``comparison.csv``, ``.md`` and ``.tex``, and ``repeats.csv`` with a line for each fit."""
+    """Write ``comparison.csv``, ``.md`` and ``.tex``, and ``repeats.csv`` with a line for each fit.
+
+    Simple methods stand in them behind the arms; in ``comparison.csv`` their mode is ``baseline``.
+    """
     config, records, measure = comparison.config, comparison.records, comparison.measure
-    write_csv(out / "comparison.csv", rows)
+    write_csv(out / "comparison.csv", [*rows, *comparison.baselines])
     write_csv(out / "repeats.csv", results)
     title, about = f"{records.name}, {config.mode}", _about(comparison)
     text = f"# {in_markdown(title, _MOST)}\n\n"

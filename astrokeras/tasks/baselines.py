@@ -68,11 +68,28 @@ def _measure(source: Source, split: str, field: str, select: np.ndarray | None =
     return np.concatenate(features, axis=1), np.concatenate(values)
 
 
-def _evenly(count: int) -> np.ndarray:
-    """Return a mask of at most 20,000 objects, evenly spread over the records."""
-    select = np.zeros(count, bool)
-    select[np.linspace(0, count - 1, min(count, _MOST_OBJECTS)).astype(int)] = True
-    return select
+def photometry(source: Source, split: str, select: np.ndarray) -> np.ndarray:
+    """Return `aperture_features` of the objects of a split that `select` keeps: all radii and bands in a row, [N, RB].
+
+    Shapes:
+        select [M] bool, of the whole split
+    """
+    noise = np.array(source.records.noise)
+    parts = [aperture_features(flux, noise) for flux, _ in source.stamps(split, _BATCH, (), select)]
+    return _in_rows(np.concatenate(parts, axis=1))
+
+
+def _in_rows(features: np.ndarray) -> np.ndarray:
+    """Return [R, N, B] as [N, RB]."""
+    return np.moveaxis(features, 0, 1).reshape(features.shape[1], -1)
+
+
+def evenly(select: np.ndarray) -> np.ndarray:
+    """Return a mask that keeps at most 20,000 of the objects that `select` keeps, evenly spread over the records."""
+    places = np.flatnonzero(select)
+    kept = np.zeros(len(select), bool)
+    kept[places[np.linspace(0, len(places) - 1, min(len(places), _MOST_OBJECTS)).astype(int)]] = True
+    return kept
 
 
 def linear_magnitudes(source: Source, split: str, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +101,7 @@ def linear_magnitudes(source: Source, split: str, usable: np.ndarray) -> tuple[n
     Shapes:
         [N, B] both
     """
-    features, magnitudes = _measure(source, "train", "magnitudes", _evenly(source.records.count("train")))
+    features, magnitudes = _measure(source, "train", "magnitudes", evenly(np.ones(source.records.count("train"), bool)))
     targets, truth = _measure(source, split, "magnitudes")
     prediction = np.full_like(truth, np.nan)
     for band in np.flatnonzero(usable & np.isfinite(magnitudes).any(axis=0)):
@@ -107,10 +124,10 @@ def linear_fit(
     Shapes:
         targets [N, ...] -> [N, T]; the results [N, T] of the split
     """
-    features, values = _measure(source, "train", field, _evenly(source.records.count("train")))
+    features, values = _measure(source, "train", field, evenly(np.ones(source.records.count("train"), bool)))
     others, truth = _measure(source, split, field)
     known_targets, truth = targets(values), targets(truth)
-    x, others = (np.moveaxis(f, 0, 1).reshape(f.shape[1], -1) for f in (features, others))
+    x, others = _in_rows(features), _in_rows(others)
     prediction = np.full(truth.shape, np.nan)
     for i, y in enumerate(known_targets.T):
         known = np.isfinite(y)

@@ -94,6 +94,7 @@ class Target(Task):
         repeated_rows: whether several rows of one id in a table of labels can be used, added up.
         of_classes: whether the values of a single column are names of classes, of which negative numbers are none.
         constant_name: what `constant` is called in tables.
+        photometric_name: what `photometric` is called there; "" where there is no such method.
         balanced: whether `probe` lets all classes count alike; it is set from outside.
     """
 
@@ -103,6 +104,7 @@ class Target(Task):
     repeated_rows: ClassVar[bool] = False
     of_classes: ClassVar[bool] = False
     constant_name: ClassVar[str] = "always the same answer"
+    photometric_name: ClassVar[str] = ""
     balanced: bool = False
 
     @classmethod
@@ -195,9 +197,17 @@ class Target(Task):
     def constant(self, fields: Encoded) -> np.ndarray:
         """Return what the simplest method predicts that these training fields allow, [1, ...], as a model would."""
 
-    def simple(self, features: np.ndarray, fields: Encoded) -> dict[str, list[np.ndarray]]:
-        """Return further simple methods by name: the weights of such a head on other features (fluxes), see `probe`."""
-        return {}
+    def photometric(self, fluxes: np.ndarray, fields: Encoded, others: np.ndarray) -> np.ndarray:
+        """Return what a linear fit on photometry predicts for other objects, [M, ...], as a model would.
+
+        Called only of a target that has a `photometric_name`.
+
+        Args:
+            fluxes: logarithms of the aperture fluxes of the labelled objects, [N, F].
+            fields: of these objects, all of which have a label.
+            others: the same of the objects to predict, [M, F].
+        """
+        raise NotImplementedError
 
 
 TARGETS: Registry[type[Target]] = Registry("target", "astrokeras.tasks.targets")

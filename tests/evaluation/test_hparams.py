@@ -93,7 +93,7 @@ def test_every_row_has_the_numbers_of_its_own_run(runs: Path, page: str):
 def test_the_rows_of_a_run_average_to_its_comparison(runs: Path, page: str):
     rows = trials(page)
     for run in RUNS:
-        for expected in rows_of(runs / run / "comparison.csv"):
+        for expected in (row for row in rows_of(runs / run / "comparison.csv") if row["mode"] != "baseline"):
             mine = [
                 value["value"]
                 for name, row in rows.items()

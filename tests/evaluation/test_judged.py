@@ -66,3 +66,22 @@ def test_confusion_and_mistakes():
 def test_means_leave_out_what_is_undefined():
     assert mean_figures([{"x": 1.0, "y": math.nan}, {"x": 2.0, "y": 4.0}]) == {"x": 1.5, "y": 4.0}
     assert math.isnan(mean_figures([{"x": math.nan}])["x"])
+
+
+def test_objects_that_only_another_target_has_labels_of_are_not_judged():
+    labels = np.array([0, -1, 1, 1])
+    exam = EvaluationSet("test", np.array([True, True, False, True, True]), {"class": {"class:label": labels}})
+    lines = [{"arm": arm, "labels": 9, "budget": "9"} for arm in ("one", "other")]
+    other = np.array([[0.0, 1.0, 0.0]] * 4)
+    answers = Answers(exam, lines, [{"class": PROBABILITIES}, {"class": other}])
+    (found,) = judge(Class(NAMES), "class", answers, 0).values()
+    assert found.values == pytest.approx({"one": 1.0, "other": 0.5})
+    assert answers.labelled("class", Class(NAMES)).exam.select.tolist() == [True, False, False, True, True]
+
+
+def test_soft_labels_are_judged_by_their_most_probable_class():
+    labels = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [np.nan, 1.0]], np.float32)
+    exam = EvaluationSet("test", np.ones(4, bool), {"class": {"class:a,b": labels}})
+    answers = Answers(exam, [{"arm": "one", "labels": 9, "budget": "9"}], [{"class": np.array([[1.0, 0.0]] * 4)}])
+    (found,) = judge(Class(("a", "b"), ("a", "b")), "class", answers, 0).values()
+    assert found.values == pytest.approx({"one": 0.5})

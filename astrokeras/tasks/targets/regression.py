@@ -90,6 +90,7 @@ class Regression(Target):
     legend = "mae: mean absolute error of the known numbers, in their unit"
     errors = True
     constant_name: ClassVar[str] = "always the mean"
+    photometric_name: ClassVar[str] = "linear fit on aperture fluxes"
     main_score: ClassVar[str] = "mae"
 
     def __init__(
@@ -307,9 +308,11 @@ class Regression(Target):
             parts.append(np.maximum(np.ma.filled(truth.std(axis=0), 0.0), _SMALLEST))
         return np.concatenate(parts)[None].astype(np.float32)
 
-    def simple(self, features: np.ndarray, fields: Encoded) -> dict[str, list[np.ndarray]]:
-        """Return a linear fit on other features, such as aperture fluxes."""
-        return {"linear": self.probe(features, fields, 0)}
+    def photometric(self, fluxes: np.ndarray, fields: Encoded, others: np.ndarray) -> np.ndarray:
+        """Return the numbers of a ridge regression on aperture fluxes, and its deviations, as the network does."""
+        kernel, bias = self.probe(fluxes, fields, 0)
+        fitted = (others.astype(np.float64) @ kernel + bias).astype(np.float32)
+        return np.asarray(ops.convert_to_numpy(self.activate(ops.convert_to_tensor(fitted))))
 
 
 def _error_names(columns: tuple[str, ...], errors: str) -> tuple[str, ...]:

@@ -147,6 +147,18 @@ def test_simple_methods():
     truth, _, _ = draws()
     guess = target(uncertainty=True).constant({"regression:z,mass": truth})
     np.testing.assert_allclose(guess[0], [*np.nanmean(truth, axis=0), *np.nanstd(truth, axis=0)], rtol=1e-5)
-    fluxes = np.random.default_rng(1).normal(size=(len(truth), 5))
-    (kernel, bias) = target().simple(fluxes, {"regression:z,mass": truth})["linear"]
-    assert kernel.shape == (5, 2) and bias.shape == (2,)
+
+
+@pytest.mark.parametrize("uncertainty", [False, True])
+def test_a_linear_fit_on_fluxes_finds_what_is_linear_in_them(uncertainty):
+    rng = np.random.default_rng(1)
+    fluxes, others = rng.normal(size=(200, 5)), rng.normal(size=(9, 5))
+    slopes, scatter = rng.normal(size=(5, 2)), np.array([0.3, 0.02])
+    truth = (fluxes @ slopes + rng.normal(size=(200, 2)) * scatter + [0.4, 10.0]).astype(np.float32)
+    truth[:50, 1] = np.nan
+    told = target(uncertainty=uncertainty).photometric(fluxes, {"regression:z,mass": truth}, others)
+    np.testing.assert_allclose(told[:, :2], others @ slopes + [0.4, 10.0], atol=0.15)
+    if uncertainty:
+        np.testing.assert_allclose(told[:, 2:], np.tile(scatter, (9, 1)), rtol=0.2)
+    else:
+        assert told.shape == (9, 2)
