@@ -28,8 +28,8 @@ _NAMES = {
     "Records": "astrokeras.api.records",
     "Run": "astrokeras.api.run",
     "UsageError": "astrokeras.errors",
-    "build_encoder": "astrokeras.api.encoder",
-    "load_encoder": "astrokeras.api.encoder",
+    "build_encoder": "astrokeras.api.encoder_calls",
+    "load_encoder": "astrokeras.api.encoder_calls",
     "open_records": "astrokeras.api.records",
     "open_run": "astrokeras.api.run",
 }

@@ -166,7 +166,7 @@ class File(Text):
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns(Parameter):
+class ColumnNames(Parameter):
     """The names of any number of columns, but `least`: all arguments without a name."""
 
     least: int = 1

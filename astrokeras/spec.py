@@ -3,7 +3,7 @@
 A specification is read, never run: Python's own parser finds its structure, of which names, calls, arguments and ``|``
 are known here and nothing else. Names may be words that Python keeps for itself (``class``) or would take apart
 (``a-b``); text in quotes may be any. What a name takes is a list of parameters (`Number`, `Whole`, `Word`, `Flag`,
-`Text`, `Columns`, `File`), against which `bind` checks the arguments.
+`Text`, `ColumnNames`, `File`), against which `bind` checks the arguments.
 """
 
 import ast
@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from astrokeras.errors import UsageError, unknown_name
-from astrokeras.parameters import Columns, File, Flag, Number, Parameter, Text, Typed, Value, Whole, Word, as_typed
+from astrokeras.parameters import ColumnNames, File, Flag, Number, Parameter, Text, Typed, Value, Whole, Word, as_typed
 
 __all__ = ["Call", "bind", "parse", "parse_one", "signature"]
-__all__ += ["Columns", "File", "Flag", "Number", "Parameter", "Text", "Typed", "Value", "Whole", "Word"]
+__all__ += ["ColumnNames", "File", "Flag", "Number", "Parameter", "Text", "Typed", "Value", "Whole", "Word"]
 
 _LONGEST = 2000
 _ATOM = re.compile(
@@ -174,7 +174,7 @@ def bind(
 
     Args:
         call: as it was typed.
-        parameters: what the name takes, in order; if the first is `Columns`, it gets all arguments without a name.
+        parameters: what the name takes, in order; if the first is `ColumnNames`, it gets all arguments without a name.
         option: where it was typed, for messages.
         others: what arguments of any further name must be; none are allowed without.
 
@@ -187,7 +187,7 @@ def bind(
     written = f"{option} {call}"
     form = f"it is written {signature(call.name, parameters, others)}"
     given: dict[str, Typed | tuple[Typed, ...]] = {}
-    if parameters and isinstance(parameters[0], Columns):
+    if parameters and isinstance(parameters[0], ColumnNames):
         given |= {parameters[0].name: call.positional} if call.positional else {}
     elif len(call.positional) > len(parameters):
         most = len(parameters)

@@ -20,7 +20,7 @@ from efigi import CLASSES, SIDE, arguments, interval, records, write
 from scipy.stats import spearmanr
 
 import astrokeras as ak
-from astrokeras.embedding.predictions import linear_probe
+from astrokeras.embedding.class_probabilities import linear_probe
 from astrokeras.survey.tables import markdown
 from astrokeras.tasks.classification import classification_scores
 

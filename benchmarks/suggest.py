@@ -14,7 +14,7 @@ import numpy as np
 from efigi import CLASSES, arguments, embeddings, interval, write
 from threadpoolctl import threadpool_limits
 
-from astrokeras.embedding.predictions import linear_probe
+from astrokeras.embedding.class_probabilities import linear_probe
 from astrokeras.embedding.suggest import choose
 from astrokeras.survey.tables import markdown
 from astrokeras.tasks.classification import classification_scores

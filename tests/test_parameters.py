@@ -1,11 +1,11 @@
 import pytest
 
 from astrokeras.errors import UsageError
-from astrokeras.parameters import Columns, File, Flag, Text, Whole
+from astrokeras.parameters import ColumnNames, File, Flag, Text, Whole
 from astrokeras.spec import bind, parse_one, signature
 
 VOTES = (
-    Columns("columns", least=2),
+    ColumnNames("columns", least=2),
     Whole("most", 1, 9, default=3),
     Flag("soft"),
     Text("errors", ""),

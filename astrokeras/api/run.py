@@ -86,7 +86,7 @@ class Run:
             AstrokerasError: stamps of another size, other bands or another unit.
         """
         import_keras(tensorflow=False)
-        from astrokeras.embedding.inference.encoders import find_encoder  # noqa: PLC0415
+        from astrokeras.embedding.inference.find_encoder import find_encoder  # noqa: PLC0415
         from astrokeras.embedding.inference.network import Runner, in_batches, together  # noqa: PLC0415
 
         encoder = find_encoder(str(self.path))
@@ -122,13 +122,13 @@ class Run:
 
     def _stamps(self, data: Any, split: str | None, expected: tuple[int, int, int]) -> Iterator[np.ndarray]:
         """Give the stamps of an array, or of records in their order, as `astrokeras embed` reads them."""
-        from astrokeras.embedding.inference.piece import Found, records_pieces  # noqa: PLC0415
+        from astrokeras.embedding.inference.piece import ObjectsRead, records_pieces  # noqa: PLC0415
 
         if isinstance(data, np.ndarray):
             return iter([_checked(data, expected)])
         records = self._opened(data, split, expected[0])
         pieces = records_pieces(records, records.splits if split is None else (split,))
-        return (stamp for piece in pieces for stamp in piece.stamps(expected[0], Found()))
+        return (stamp for piece in pieces for stamp in piece.stamps(expected[0], ObjectsRead()))
 
     def _opened(self, data: Any, split: str | None, size: int) -> Records:
         if split is not None and not isinstance(split, str):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from astrokeras.embedding.groups import NONE
+from astrokeras.embedding.clustering import NONE
 
 
 def agreement(number: np.ndarray, labels: np.ndarray) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import numpy as np
 from astrokeras.config import AnomaliesConfig
 from astrokeras.embedding.feedback import rank_anew
 from astrokeras.embedding.file import EmbeddingsFile
-from astrokeras.embedding.labels import read_labels
+from astrokeras.embedding.known_labels import read_labels
 from astrokeras.embedding.outliers import oddness, reduced
 from astrokeras.embedding.result_table import check_result, result_table, write_result
 from astrokeras.embedding.sheet import check_sheet, write_ranked

@@ -7,9 +7,9 @@ import numpy as np
 
 from astrokeras.config import ClusterConfig
 from astrokeras.embedding.agreement import agreement
+from astrokeras.embedding.clustering import NONE, Clustering, divide
 from astrokeras.embedding.file import EmbeddingsFile
-from astrokeras.embedding.groups import NONE, Groups, divide
-from astrokeras.embedding.labels import known_labels
+from astrokeras.embedding.known_labels import known_labels
 from astrokeras.embedding.outliers import reduced
 from astrokeras.embedding.pages.page import VIEWERS, check_page, sprite_of, write_page
 from astrokeras.embedding.result_table import check_result, result_table, write_result
@@ -61,7 +61,7 @@ def cluster(config: ClusterConfig, report: Callable[[str], None]) -> dict[str, A
 def _page_data(
     config: ClusterConfig,
     objects: Objects,
-    groups: Groups,
+    groups: Clustering,
     agreed: dict[str, Any] | None,
     pictures: StampPictures | None,
 ) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from pyarrow import parquet
 
 from astrokeras.config import EmbedConfig
 from astrokeras.embedding.file import OWN, EmbeddingsFile, schema
-from astrokeras.embedding.inference.encoders import find_encoder
-from astrokeras.embedding.inference.objects import Columns, KnownObjects
-from astrokeras.embedding.inference.result import Result
-from astrokeras.embedding.inference.run import check_place, describe_work, find_subject, run_pieces
+from astrokeras.embedding.inference.find_encoder import find_encoder
+from astrokeras.embedding.inference.known_objects import Columns, KnownObjects
+from astrokeras.embedding.inference.piece_result import Result
+from astrokeras.embedding.inference.run_pieces import check_place, describe_work, find_subject, run_pieces
 from astrokeras.embedding.inference.subject import Progress, Report, check_data_options
-from astrokeras.embedding.inference.workspace import Workspace, differences, same
+from astrokeras.embedding.inference.table_workspace import TableWorkspace, describe_differences, same
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import write_atomically
 from astrokeras.parallel.processes import Executor
@@ -55,7 +55,7 @@ def embed(
     check_data_options(config, config.data)
     check_place(out, config, config.data)
     encoder = find_encoder(config.encoder, config.max_model_bytes)
-    with Workspace.opened(out) as workspace:
+    with TableWorkspace.opened(out) as workspace:
         subject = find_subject(encoder, config, config.data, report)
         about = describe_work("embeddings", config, encoder.about, subject)
         if out.exists() and not config.overwrite:
@@ -80,7 +80,7 @@ def embed(
     }
 
 
-def _check_complete(file: EmbeddingsFile, about: dict[str, Any], workspace: Workspace, *, resume: bool) -> None:
+def _check_complete(file: EmbeddingsFile, about: dict[str, Any], workspace: TableWorkspace, *, resume: bool) -> None:
     """Make sure that a file is what is asked for: with ``--resume``, or where a run was killed after its last step.
 
     Raises:
@@ -90,8 +90,8 @@ def _check_complete(file: EmbeddingsFile, about: dict[str, Any], workspace: Work
         raise AstrokerasError(f"{file.path} already exists; use --overwrite or another --out")
     if not same(file.metadata, about):
         raise AstrokerasError(
-            f"{file.path} is complete, but {differences(file.metadata, about)}; use --overwrite to embed again, or "
-            "another --out"
+            f"{file.path} is complete, but {describe_differences(file.metadata, about)}; use --overwrite to embed "
+            "again, or another --out"
         )
 
 

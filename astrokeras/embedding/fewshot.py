@@ -8,10 +8,10 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from astrokeras.config import FewshotConfig
+from astrokeras.embedding.class_probabilities import linear_probe
 from astrokeras.embedding.directions import directions
 from astrokeras.embedding.interpolation import interpolate
-from astrokeras.embedding.labels import class_numbers, known_labels, read_labels
-from astrokeras.embedding.predictions import linear_probe
+from astrokeras.embedding.known_labels import class_numbers, known_labels, read_labels
 from astrokeras.embedding.result_table import check_result, result_table, write_result
 from astrokeras.embedding.table import Embeddings
 from astrokeras.errors import AstrokerasError

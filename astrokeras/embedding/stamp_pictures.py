@@ -10,7 +10,7 @@ from astrokeras.embedding.file import EmbeddingsFile
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb, upright
-from astrokeras.records.stamps import Stamps
+from astrokeras.records.stamp_reader import StampReader
 
 _AT_ONCE = 64  # stamps in memory in full size
 
@@ -27,7 +27,7 @@ class StampPictures:
 
     def __init__(self, records: Records) -> None:
         self.records = records
-        self._stamps = Stamps(records)
+        self._stamps = StampReader(records)
         table = records.objects()
         ids = np.asarray(table["id"]).astype(str).tolist()
         places = zip(table["shard"].tolist(), table["row"].tolist(), strict=True)

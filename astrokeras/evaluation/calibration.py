@@ -97,6 +97,6 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return the probabilities at another temperature, [N, C]."""
     return softmax(np.log(np.maximum(probabilities, _TINY)) / temperature, axis=1)

@@ -29,7 +29,7 @@ from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.records.directory import Records
 from astrokeras.training.build import find_precision
-from astrokeras.training.distribution.cluster import MULTI_WORKER
+from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.initial import WORDS, check_same_start
 from astrokeras.training.leaks import check_leaks

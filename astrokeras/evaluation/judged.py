@@ -17,7 +17,7 @@ from sklearn.metrics import (
 
 from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.bootstrap import SAMPLES, Resampled, resample
-from astrokeras.evaluation.calibration import brier_score, expected_calibration_error, fit_temperature, scaled
+from astrokeras.evaluation.calibration import at_temperature, brier_score, expected_calibration_error, fit_temperature
 from astrokeras.tasks.target import Encoded, Target
 
 _SLOW_SAMPLES = 200  # of scores that take their time
@@ -113,7 +113,7 @@ def calibrated(
     if fit_on is None:
         return {}
     temperature = fit_temperature(*fit_on)
-    error = expected_calibration_error(labels, scaled(probabilities, temperature))
+    error = expected_calibration_error(labels, at_temperature(probabilities, temperature))
     return {"temperature": temperature, "calibration_error_scaled": error}
 
 

@@ -16,7 +16,7 @@ from astrokeras.records.metadata import REJECTS
 from astrokeras.records.objects import OWN, read_objects
 from astrokeras.records.splitting.shares import read_splits
 from astrokeras.survey.catalog import USUAL_NAMES
-from astrokeras.survey.columns import Columns, as_text
+from astrokeras.survey.columns import CatalogColumns, as_text
 from astrokeras.survey.tables import read_table
 from astrokeras.text import printable
 
@@ -27,7 +27,7 @@ _UNKNOWN = "no such id in the catalogue"
 
 @dataclasses.dataclass(frozen=True)
 class LabelTable:
-    """Columns that are joined with records.
+    """CatalogColumns that are joined with records.
 
     Attributes:
         name: of the file, or in words where the columns are the records' own.
@@ -40,7 +40,7 @@ class LabelTable:
     """
 
     name: str
-    columns: Columns
+    columns: CatalogColumns
     ids: np.ndarray
     first: Mapping[str, int]
     rows: Mapping[str, np.ndarray]
@@ -60,7 +60,7 @@ class LabelTable:
         """
         name, asked = config.labels, config.id_column
         table = read_table(name, text_columns=(asked.lower(),) if asked else USUAL_NAMES["id"])
-        columns = Columns(table)
+        columns = CatalogColumns(table)
         found = columns.find("id", asked, USUAL_NAMES["id"])
         if found is None:
             raise UsageError(
@@ -97,7 +97,7 @@ class LabelTable:
         table.remove_columns([name for name in OWN if name in table.colnames and name not in ("id", "split", "label")])
         split_of, ids = np.asarray(table["split"]), as_text(MaskedColumn(table["id"]))
         rows = {split: np.flatnonzero(split_of == split) for split in splits}
-        return cls(str(records.path), Columns(table), ids, {}, rows)
+        return cls(str(records.path), CatalogColumns(table), ids, {}, rows)
 
     def column(self, name: str, add_up: bool) -> MaskedColumn:
         """Return a column; where several rows have one id, and they `add_up`, their sum stands in the first.
@@ -155,7 +155,7 @@ def write_unmatched(path: Path, unmatched: Mapping[str, str]) -> None:
     table.write(path, format="ascii.csv", overwrite=True)
 
 
-def _put(rows: Mapping[str, np.ndarray], columns: Columns, config: FinetuneConfig) -> dict[str, np.ndarray]:
+def _put(rows: Mapping[str, np.ndarray], columns: CatalogColumns, config: FinetuneConfig) -> dict[str, np.ndarray]:
     """Return the rows of the objects that ``--split-column`` puts into each split, -1 for all others.
 
     Raises:

@@ -11,8 +11,8 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.label_table import LabelTable
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
+from astrokeras.survey.classes import class_indices, parse_label_names
 from astrokeras.survey.columns import as_text
-from astrokeras.survey.labels import class_indices, parse_label_names
 from astrokeras.tasks.target import LABEL, LabelColumns, Labels, Target, labels_of
 
 Asked = Mapping[str, tuple[type[Target], Mapping[str, Any]]]

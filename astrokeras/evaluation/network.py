@@ -13,7 +13,7 @@ from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.budget import balanced_weights
 from astrokeras.evaluation.compare import WEIGHT, Comparison, Draw
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.models.precision import copy_variables, recast
+from astrokeras.models.recast import copy_variables, recast
 from astrokeras.tasks.model import predictor
 from astrokeras.training.build import ModelParts
 from astrokeras.training.checkpoints.checkpoint import Beginning, History

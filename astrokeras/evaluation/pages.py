@@ -20,7 +20,7 @@ from astrokeras.evaluation.bootstrap import Interval, Resampled
 from astrokeras.evaluation.calibration import reliability
 from astrokeras.evaluation.compare import Comparison
 from astrokeras.evaluation.judged import calibrated, class_figures, confusion, judge, mean_figures, mistakes
-from astrokeras.evaluation.page import Section, code, figure, page, stamps, table
+from astrokeras.evaluation.page_markup import Section, code, figure, page, stamps, table
 from astrokeras.evaluation.report import footnote, head_of, lines_of, write_csv
 from astrokeras.evaluation.verdict import curves, needed, ranking, verdict
 from astrokeras.evaluation.words import score_title, shortened

@@ -14,7 +14,7 @@ import numpy as np
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.pipeline.decoding import decode_record
-from astrokeras.pipeline.groups import Groups
+from astrokeras.pipeline.partners import Partners
 from astrokeras.pipeline.source import PARTNER, POSITION, Batch
 from astrokeras.records.directory import Records
 from astrokeras.records.framing import check_framing
@@ -63,7 +63,7 @@ class Arrays:
             split: {name: _middle(values, self.size) if name == "image" else values for name, values in columns.items()}
             for split, columns in splits.items()
         }
-        self.groups: dict[str, Groups] = {}
+        self.groups: dict[str, Partners] = {}
         self.select: np.ndarray | None = None
         self.least_steps = 1
 
@@ -99,7 +99,7 @@ class Arrays:
 
     def group(self, codes: Mapping[str, np.ndarray]) -> None:
         """See `Source.group`."""
-        self.groups = {split: Groups(values) for split, values in codes.items()}
+        self.groups = {split: Partners(values) for split, values in codes.items()}
 
     def has(self, field: str, split: str) -> bool:
         """See `Source.has`."""

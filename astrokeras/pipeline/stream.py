@@ -17,9 +17,9 @@ from astrokeras.pipeline.dataset import (
     steps_per_epoch,
     training_batches,
 )
-from astrokeras.pipeline.groups import Groups
 from astrokeras.pipeline.held import Held, hold
 from astrokeras.pipeline.parsing import parser
+from astrokeras.pipeline.partners import Partners
 from astrokeras.pipeline.shards import selected
 from astrokeras.pipeline.source import PARTNER, POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS
@@ -72,7 +72,7 @@ class Stream:
         self.size = check_size(records, size)
         self.augment = augment
         self.added: dict[str, dict[str, np.ndarray]] = {}
-        self.groups: dict[str, Groups] = {}
+        self.groups: dict[str, Partners] = {}
         self._reader = Reader(records)
         self._held: dict[int, Held | None] = {}
 
@@ -94,7 +94,7 @@ class Stream:
         """
         for split in codes:
             self._reader.look_up(split)
-        self.groups = {split: Groups(values) for split, values in codes.items()}
+        self.groups = {split: Partners(values) for split, values in codes.items()}
 
     def has(self, field: str, split: str) -> bool:
         """See `Source.has`."""

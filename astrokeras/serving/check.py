@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.serving import answers
+from astrokeras.serving import run_exported
 from astrokeras.serving.served import DEFAULT, EMBED
 from astrokeras.serving.trained import Trained
 from astrokeras.tasks.targets.class_ import Class
@@ -98,7 +98,7 @@ def _answers(directory: Path, requests: dict[str, np.ndarray]) -> dict[str, np.n
         flux, found = Path(folder) / "flux.npz", Path(folder) / "answers.npz"
         np.savez(flux, **requests)
         # -P: what lies beside the script must not stand for what TensorFlow imports.
-        command = [sys.executable, "-P", answers.__file__, str(directory.absolute()), str(flux), str(found)]
+        command = [sys.executable, "-P", run_exported.__file__, str(directory.absolute()), str(flux), str(found)]
         surroundings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -8,7 +8,7 @@ import numpy as np
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.file import EmbeddingsFile
 from astrokeras.embedding.gaussian import Gaussian, among
-from astrokeras.embedding.inference.encoders import find_encoder
+from astrokeras.embedding.inference.find_encoder import find_encoder
 from astrokeras.embedding.inference.network import Outputs
 from astrokeras.embedding.table import Objects
 from astrokeras.errors import AstrokerasError, UsageError

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from astrokeras.config import PredictConfig
-from astrokeras.embedding.inference.objects import Columns, KnownObjects
-from astrokeras.embedding.inference.result import Result
-from astrokeras.embedding.inference.run import check_place, describe_work, find_subject, run_pieces
+from astrokeras.embedding.inference.known_objects import Columns, KnownObjects
+from astrokeras.embedding.inference.piece_result import Result
+from astrokeras.embedding.inference.run_pieces import check_place, describe_work, find_subject, run_pieces
 from astrokeras.embedding.inference.subject import Progress, Report, check_data_options
-from astrokeras.embedding.inference.workspace import Workspace
+from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.parallel.processes import Executor
 from astrokeras.records.objects import Column, magnitude_names
 from astrokeras.serving.novelty import Novelty
+from astrokeras.serving.prediction_table import check_complete, write_columns
 from astrokeras.serving.predictor import EMBEDDING, Predictor, find_predictor
-from astrokeras.serving.table import check_complete, write_columns
 from astrokeras.survey.round_trip import check_round_trip
 from astrokeras.survey.tables import check_table_suffix
 
@@ -59,7 +59,7 @@ def predict(
     novelty = Novelty.of(config.novelty, config.run, config.max_model_bytes) if config.novelty else None
     predictor = find_predictor(config.run, config.max_model_bytes)
     check_round_trip(out, list(predictor.kinds(())), predictor.classes)
-    with Workspace.opened(out) as workspace:
+    with TableWorkspace.opened(out) as workspace:
         subject = find_subject(predictor, config, config.data, report)
         about = describe_work("predictions", config, predictor.about, subject)
         about |= {"novelty": novelty.sha256} if novelty else {}

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from astrokeras.config import MAX_MODEL_BYTES
+from astrokeras.embedding.inference.known_objects import Columns
 from astrokeras.embedding.inference.network import Network, Outputs, empty_outputs, loaded
-from astrokeras.embedding.inference.objects import Columns
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.fits import HEAD, MODEL
 from astrokeras.files import digest

@@ -8,9 +8,9 @@ from astropy.table import MaskedColumn
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError
 from astrokeras.survey.bands import names_in_tables
-from astrokeras.survey.columns import Columns, as_text
+from astrokeras.survey.classes import class_indices, parse_label_names
+from astrokeras.survey.columns import CatalogColumns, as_text
 from astrokeras.survey.fluxes import check_flux_options, errors_from_ivars, magnitudes_from_fluxes
-from astrokeras.survey.labels import class_indices, parse_label_names
 from astrokeras.survey.named_columns import check_named_columns
 from astrokeras.survey.tables import is_untyped, read_table
 from astrokeras.survey.where import rows_where
@@ -101,7 +101,7 @@ def read_catalog(config: ConvertConfig) -> Catalog:
     named = {role: getattr(config, f"{role}_column") for role in USUAL_NAMES}
     ids, fields = (_lower_names(named[role]) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
     table = read_table(config.catalog, text_columns=(*ids, *fields), limit=config.max_catalog_bytes)
-    columns = Columns(table)
+    columns = CatalogColumns(table)
     check_named_columns(columns, config)
     used = {role: column for role in USUAL_NAMES if (column := columns.find(role, named[role], USUAL_NAMES[role]))}
     for pair in (("x", "y"), ("ra", "dec")):
@@ -184,7 +184,7 @@ def _lower_names(names: str) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in names.split(","))
 
 
-def _ids(columns: Columns, names: str) -> np.ndarray:
+def _ids(columns: CatalogColumns, names: str) -> np.ndarray:
     """Return the ids, of several columns with hyphens between; none where one of them is missing."""
     parts = [as_text(columns.masked(name)) for name in names.split(",")]
     missing = np.logical_or.reduce([part == "" for part in parts])
@@ -205,7 +205,7 @@ def _are_integers(ids: np.ndarray, column: MaskedColumn, config: ConvertConfig) 
         return False
 
 
-def _photometry(columns: Columns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+def _photometry(columns: CatalogColumns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """Return magnitudes and errors ``[N, B]``, as they stand or from fluxes, and what they are from."""
     bands = names_in_tables(config.bands, config.catalog_bands)
     if config.fluxes and not config.magnitudes:

@@ -92,7 +92,7 @@ def _element(cell: Any, places: tuple[int, ...]) -> Any:
     return None if cell is None or cell is np.ma.masked or np.ndim(cell) else cell
 
 
-class Columns:
+class CatalogColumns:
     """Columns of a table by name, whatever their case, and elements of columns of arrays, as in ``PSFMAG[2]``."""
 
     def __init__(self, table: Table) -> None:

@@ -47,7 +47,7 @@ class Cutting:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stamps:
+class CutStamps:
     """What was cut for N objects. The arrays are used again for the next ones.
 
     Attributes:
@@ -177,7 +177,7 @@ def _shift(cutting: Cutting, reference: Grid, grid: Grid) -> tuple[int, int] | N
     return shift
 
 
-def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Iterator[Stamps]:
+def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Iterator[CutStamps]:
     """Cut the stamps of N objects of one field: a few at a time from mapped images, otherwise all of them at once.
 
     An image that cannot be used rejects all objects, so it is found before the first are cut.
@@ -218,11 +218,11 @@ def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Ite
         yield stamps
 
 
-def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Iterator[Stamps]:
+def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Iterator[CutStamps]:
     """Cut the middle of the images of N objects that have files of their own, a few objects at a time."""
     for part, stamps in _pieces(cutting, len(ids)):
         for i, name in enumerate(ids[part]):
-            one = Stamps(stamps.pixels[i : i + 1], stamps.bad[i : i + 1], [None])
+            one = CutStamps(stamps.pixels[i : i + 1], stamps.bad[i : i + 1], [None])
             try:
                 _cut_object(cutting, str(name), one)
             except ImageError as error:
@@ -231,26 +231,26 @@ def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Iterator[S
         yield stamps
 
 
-def _no_stamps(cutting: Cutting, n: int) -> Stamps:
+def _no_stamps(cutting: Cutting, n: int) -> CutStamps:
     n_bands, size = len(cutting.template.bands), cutting.size
-    return Stamps(np.empty((n, size, size, n_bands), dtype=np.float32), np.zeros((n, n_bands)), [None] * n)
+    return CutStamps(np.empty((n, size, size, n_bands), dtype=np.float32), np.zeros((n, n_bands)), [None] * n)
 
 
-def _pieces(cutting: Cutting, n: int) -> Iterator[tuple[slice, Stamps]]:
+def _pieces(cutting: Cutting, n: int) -> Iterator[tuple[slice, CutStamps]]:
     """Divide N objects; each piece with room for its stamps, which the next one takes again."""
     step = max(1, PIECE_BYTES // (4 * cutting.size**2 * len(cutting.template.bands)))
     room = _no_stamps(cutting, min(step, n)).pixels
     for start in range(0, n, step):
         part = slice(start, min(start + step, n))
         count = part.stop - start
-        yield part, Stamps(room[:count], np.zeros((count, room.shape[-1])), [None] * count)
+        yield part, CutStamps(room[:count], np.zeros((count, room.shape[-1])), [None] * count)
 
 
-def _reordered(stamps: Stamps, order: np.ndarray) -> Stamps:
-    return Stamps(stamps.pixels[order], stamps.bad[order], [stamps.reasons[i] for i in order])
+def _reordered(stamps: CutStamps, order: np.ndarray) -> CutStamps:
+    return CutStamps(stamps.pixels[order], stamps.bad[order], [stamps.reasons[i] for i in order])
 
 
-def _cut_object(cutting: Cutting, name: str, stamp: Stamps) -> None:
+def _cut_object(cutting: Cutting, name: str, stamp: CutStamps) -> None:
     """Cut around the middle of the first band's image."""
     for band in _bands(cutting, name):
         height, width = band.grid.shape
@@ -263,13 +263,13 @@ def _cut_object(cutting: Cutting, name: str, stamp: Stamps) -> None:
 
 
 def _cut_bands(
-    cutting: Cutting, bands: list[tuple[_Band, float]], x0: np.ndarray, y0: np.ndarray, stamps: Stamps
+    cutting: Cutting, bands: list[tuple[_Band, float]], x0: np.ndarray, y0: np.ndarray, stamps: CutStamps
 ) -> None:
     for band, scale in bands:
         _cut_band(cutting, band, scale, x0, y0, stamps)
 
 
-def _cut_band(cutting: Cutting, band: _Band, scale: float, x0: np.ndarray, y0: np.ndarray, stamps: Stamps) -> None:
+def _cut_band(cutting: Cutting, band: _Band, scale: float, x0: np.ndarray, y0: np.ndarray, stamps: CutStamps) -> None:
     """Fill one band of the stamps from windows on the reference grid; sorted by row, unless the band is mapped."""
     index, size = band.plane.band, cutting.size
     pixels = stamps.pixels[..., index]

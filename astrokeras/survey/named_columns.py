@@ -3,7 +3,7 @@
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError
 from astrokeras.survey.bands import names_in_tables
-from astrokeras.survey.columns import Columns
+from astrokeras.survey.columns import CatalogColumns
 from astrokeras.survey.presets import read_survey
 
 _ROLES = ("id", "ra", "dec", "x", "y", "field")
@@ -11,7 +11,7 @@ _TEMPLATES = ("magnitudes", "magnitude_errors", "fluxes", "flux_errors", "flux_i
 _SHOWN = 30
 
 
-def check_named_columns(columns: Columns, config: ConvertConfig) -> None:
+def check_named_columns(columns: CatalogColumns, config: ConvertConfig) -> None:
     """Refuse a catalogue that lacks several of the columns, or any of those that the survey names and nobody typed.
 
     One alone, typed, is left to who looks for it.

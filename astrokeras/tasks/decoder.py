@@ -29,7 +29,7 @@ def coarse(pixels: KerasTensor) -> KerasTensor:
     return ops.mean(ops.reshape(middle, (-1, side, factor, side, factor, pixels.shape[-1])), axis=(2, 4))
 
 
-def decode(embedding: KerasTensor, size: int, channels: int) -> KerasTensor:
+def decoded_picture(embedding: KerasTensor, size: int, channels: int) -> KerasTensor:
     """Three steps of enlarging by two and convolving, from an eighth of the side.
 
     Shapes:

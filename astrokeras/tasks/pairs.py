@@ -12,8 +12,8 @@ from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample_axes
 from astrokeras.records.directory import Records
 from astrokeras.spec import Number, Parameter, Word
-from astrokeras.tasks.geometry import span
 from astrokeras.tasks.replicas import Replicas
+from astrokeras.tasks.turning import span
 
 # A view shows this much of the stamp's side at most.
 _MOST = 0.9

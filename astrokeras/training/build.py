@@ -9,14 +9,14 @@ import keras
 
 from astrokeras.config import TrainingOptions
 from astrokeras.models.normalization import freeze_normalization
-from astrokeras.models.precision import recast
+from astrokeras.models.recast import recast
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
 from astrokeras.tasks.base import Task
 from astrokeras.tasks.model import TaskModel
 from astrokeras.training.engines.base import Engine
-from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, scaled
-from astrokeras.training.precision import POLICIES, Fit, choose_precision
+from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, with_loss_scale
+from astrokeras.training.precision_trial import POLICIES, Fit, choose_precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ModelParts:
         optimizer = make_optimizer(config, rate, replicas=engine.replicas.count, by_layer=self.by_layer)
         rate.begin(self.steps)
         model.compile(
-            optimizer=scaled(optimizer) if precision == "float16" else optimizer,
+            optimizer=with_loss_scale(optimizer) if precision == "float16" else optimizer,
             jit_compile=engine.jit_compile,
             steps_per_execution=min(engine.most_steps, self.at_once),
         )

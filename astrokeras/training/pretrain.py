@@ -13,7 +13,7 @@ from astrokeras.config import PretrainConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import CannotWrite, write_atomically
-from astrokeras.models.precision import recast
+from astrokeras.models.recast import recast
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.source import Source
@@ -30,7 +30,7 @@ from astrokeras.training.leaks import check_leaks
 from astrokeras.training.nonfinite import NONFINITE, explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate, check_optimizer
 from astrokeras.training.place import Place
-from astrokeras.training.precision import check_precision
+from astrokeras.training.precision_trial import check_precision
 from astrokeras.training.progress import head, line, show_closer, show_epoch, summary, write_history
 from astrokeras.training.run_directory import check_same, is_empty, write_run
 from astrokeras.training.signals import Signals

@@ -6,11 +6,11 @@ from scipy.special import softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
 from astrokeras.evaluation.calibration import (
+    at_temperature,
     brier_score,
     expected_calibration_error,
     fit_temperature,
     reliability,
-    scaled,
 )
 
 
@@ -26,7 +26,7 @@ def answers():
 def test_honest_probabilities_have_no_error(answers):
     labels, probabilities = answers
     assert expected_calibration_error(labels, probabilities) < 0.02
-    assert expected_calibration_error(labels, scaled(probabilities, 0.5)) > 0.08
+    assert expected_calibration_error(labels, at_temperature(probabilities, 0.5)) > 0.08
 
 
 def test_the_error_by_hand():
@@ -46,7 +46,7 @@ def test_bins_may_be_empty_and_certainty_counts():
 
 
 def test_the_brier_score_is_scikit_learns(answers):
-    labels, probabilities = answers[0] % 2, scaled(answers[1][:, :2], 1.0)
+    labels, probabilities = answers[0] % 2, at_temperature(answers[1][:, :2], 1.0)
     # Of two classes the sum over both is twice that of one.
     assert brier_score(labels, probabilities) == pytest.approx(2 * brier_score_loss(labels, probabilities[:, 1]))
 
@@ -54,10 +54,10 @@ def test_the_brier_score_is_scikit_learns(answers):
 @pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
 def test_the_temperature_that_was_applied_is_found(answers, factor):
     labels, probabilities = answers
-    wrong = scaled(probabilities, factor)
+    wrong = at_temperature(probabilities, factor)
     temperature = fit_temperature(labels, wrong)
     assert temperature * factor == pytest.approx(1.0, rel=0.05)
-    mended = scaled(wrong, temperature)
+    mended = at_temperature(wrong, temperature)
     assert log_loss(labels, mended) <= log_loss(labels, wrong) + 1e-9
     np.testing.assert_array_equal(mended.argmax(axis=1), wrong.argmax(axis=1))
 
@@ -66,4 +66,4 @@ def test_certain_answers_stay_finite():
     labels, probabilities = np.array([0, 1, 1]), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     temperature = fit_temperature(labels, probabilities)
     assert np.isfinite(temperature)
-    assert np.isfinite(scaled(probabilities, temperature)).all()
+    assert np.isfinite(at_temperature(probabilities, temperature)).all()

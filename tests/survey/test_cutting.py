@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from astrokeras.config import ConvertConfig
 from astrokeras.errors import UsageError
 from astrokeras.survey import cutting as module
-from astrokeras.survey.cutting import Cutting, Stamps, aligned_planes, cut_field, cut_objects, parse_cutting, read_field
+from astrokeras.survey.cutting import (
+    CutStamps,
+    Cutting,
+    aligned_planes,
+    cut_field,
+    cut_objects,
+    parse_cutting,
+    read_field,
+)
 from astrokeras.survey.fits_file import Rows
 from astrokeras.survey.images import ImageError
 from astrokeras.survey.mapped import MappedPlane
@@ -38,12 +46,12 @@ def reference(pixels: np.ndarray, x: float, y: float, size: int = SIZE) -> np.nd
         return np.full((size, size), np.nan, dtype=np.float32)
 
 
-def field_stamps(cutting: Cutting, x: np.ndarray, y: np.ndarray) -> Stamps:
+def field_stamps(cutting: Cutting, x: np.ndarray, y: np.ndarray) -> CutStamps:
     (stamps,) = cut_field(cutting, "A", x, y)
     return stamps
 
 
-def expect(stamps: Stamps, band: int, pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+def expect(stamps: CutStamps, band: int, pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     for i in range(len(x)):
         np.testing.assert_array_equal(stamps.pixels[i, ..., band], reference(pixels, x[i], y[i]))
 

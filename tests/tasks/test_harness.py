@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from astrokeras.tasks import registry
 from astrokeras.tasks.base import TASKS
-from astrokeras.training.distribution.replicas import replicas_of
+from astrokeras.training.distribution.strategy_replicas import replicas_of
 from tests.tasks import harness
 
 NAMES = TASKS.names()

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 from sklearn.metrics import r2_score
 
-from astrokeras.tasks.decoder import coarse, decode, decoded_side
+from astrokeras.tasks.decoder import coarse, decoded_picture, decoded_side
 from astrokeras.tasks.reconstruction import Explained, known_pixels
 
 
@@ -17,7 +17,7 @@ def test_decoded_pixels_are_means_of_the_stamps(size: int, side: int, factor: in
     means = [[middle[:, y::factor, x::factor] for x in range(factor)] for y in range(factor)]
     np.testing.assert_allclose(coarse(ops.convert_to_tensor(stamps)), np.mean(means, axis=(0, 1)), rtol=1e-4, atol=1e-6)
     embedding = keras.Input((5,))
-    model = keras.Model(embedding, decode(embedding, size, 2))
+    model = keras.Model(embedding, decoded_picture(embedding, size, 2))
     assert model.output_shape == (None, side, side, 2)
 
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from astrokeras.tasks.target import TARGETS
-from astrokeras.training.distribution.replicas import replicas_of
+from astrokeras.training.distribution.strategy_replicas import replicas_of
 from tests.tasks import harness, target_harness
 
 # Of each target its default form, and what else it can be asked for.

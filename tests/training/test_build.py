@@ -19,7 +19,7 @@ from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.directory import Records
 from astrokeras.serving.export import export
 from astrokeras.tasks.base import Scores
-from astrokeras.training import precision
+from astrokeras.training import precision_trial
 from astrokeras.training.checkpoints.checkpoint import Moment
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run, write_run
@@ -62,7 +62,7 @@ def run(config: PretrainConfig, monkeypatch: pytest.MonkeyPatch, stop_at: int | 
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_validate", validate)
-        patch.setattr(precision, "seconds_per_step", lambda fits: dict(zip(fits, (2.0, 1.0), strict=True)))
+        patch.setattr(precision_trial, "seconds_per_step", lambda fits: dict(zip(fits, (2.0, 1.0), strict=True)))
         pretrain(config, lambda _: None)
     return validated
 
@@ -100,7 +100,7 @@ def test_a_resumed_run_ends_the_same_and_tries_no_precision(
     with pytest.raises(Stopped):
         run(config, monkeypatch, stop_at=1)
     # It ended while the average was in use, but the weights to go on with are the others.
-    monkeypatch.setattr(precision, "choose_precision", None)
+    monkeypatch.setattr(precision_trial, "choose_precision", None)
     run(dataclasses.replace(config, resume=True), monkeypatch)
     for ours, theirs in zip(weights(place / "resumed"), kept, strict=True):
         np.testing.assert_array_equal(ours, theirs)

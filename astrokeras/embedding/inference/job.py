@@ -57,16 +57,16 @@ def run_and_keep(job: Job) -> int:
         raise AstrokerasError(f"a worker runs astrokeras {__version__}, expected {job.version} as here")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with without_chatter():
-        from astrokeras.embedding.inference import network, result  # noqa: PLC0415
+        from astrokeras.embedding.inference import network, piece_result  # noqa: PLC0415
 
         runner = _runner(job.network, job.batch_size, job.devices)
-    from astrokeras.embedding.inference.piece import Found  # noqa: PLC0415
+    from astrokeras.embedding.inference.piece import ObjectsRead  # noqa: PLC0415
 
-    found = Found()
+    found = ObjectsRead()
     batches = network.in_batches(job.piece.stamps(runner.side, found), job.batch_size)
     with runner:
         outputs = network.together(runner.outputs(batches), runner.empty)
-    result.save(result.Result(outputs, found), job.path, job.fingerprint)
+    piece_result.save(piece_result.Result(outputs, found), job.path, job.fingerprint)
     return len(next(iter(outputs.values())))
 
 

@@ -22,7 +22,7 @@ OBJECTS_A_PIECE = 4096  # at least, where there are as many: few of its places i
 
 
 @dataclasses.dataclass
-class Found:
+class ObjectsRead:
     """What is found out of the objects of a piece while their stamps are read, in their order.
 
     Attributes:
@@ -52,7 +52,7 @@ class Piece(abc.ABC):
         """The same for the same objects."""
 
     @abc.abstractmethod
-    def stamps(self, side: int, found: Found) -> Iterator[np.ndarray]:
+    def stamps(self, side: int, found: ObjectsRead) -> Iterator[np.ndarray]:
         """Give the stamps, cropped to their middle; what else is known when they are all read goes into `found`.
 
         Shapes:
@@ -82,7 +82,7 @@ class RecordsPiece(Piece):
         """See `Piece`."""
         return fingerprint([(Path(path).name, *rest) for path, *rest in self.shards])
 
-    def stamps(self, side: int, found: Found) -> Iterator[np.ndarray]:
+    def stamps(self, side: int, found: ObjectsRead) -> Iterator[np.ndarray]:
         """See `Piece.stamps`."""
         ids, start = [], (self.records.size - side) // 2
         middle = slice(start, start + side)
@@ -135,7 +135,7 @@ class ImagesPiece(Piece):
         """See `Piece`."""
         return fingerprint([task.fingerprint for task in self.tasks])
 
-    def stamps(self, side: int, found: Found) -> Iterator[np.ndarray]:
+    def stamps(self, side: int, found: ObjectsRead) -> Iterator[np.ndarray]:
         """See `Piece.stamps`."""
         rows, measured, rejected, codes = [], [], [], []
         for task in self.tasks:

@@ -1,13 +1,13 @@
-"""What a network is applied to: records, of which a user names splits, or objects on images (`images`)."""
+"""What a network is applied to: records, of which a user names splits, or objects on images (`images_subject`)."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from astrokeras.config.over_objects import OverObjectsConfig
-from astrokeras.embedding.inference.objects import KnownObjects, RecordsObjects
+from astrokeras.embedding.inference.known_objects import KnownObjects, RecordsObjects
 from astrokeras.embedding.inference.piece import Piece, records_pieces
-from astrokeras.embedding.inference.workspace import Workspace
+from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.parallel.processes import Executor
 from astrokeras.records.directory import Records
@@ -31,7 +31,7 @@ class Subject(Protocol):
     about: dict[str, Any]
 
     def open(
-        self, workspace: Workspace, report: Report, progress: Progress, executor: Executor | None
+        self, workspace: TableWorkspace, report: Report, progress: Progress, executor: Executor | None
     ) -> tuple[Sequence[Piece], KnownObjects]:
         """Return the pieces, and what is known of the objects.
 
@@ -44,7 +44,7 @@ class Subject(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Stamps:
+class StampDescription:
     """What stamps there are: where, of which bands, in which unit, of how many pixels."""
 
     where: str
@@ -98,7 +98,7 @@ class RecordsSubject:
     """
 
     def __init__(self, takes: Takes, records: Records, split: str, report: Report) -> None:
-        check_stamps(takes, Stamps(str(records.path), records.bands, records.unit, records.size), report)
+        check_stamps(takes, StampDescription(str(records.path), records.bands, records.unit, records.size), report)
         self._records = records
         self._splits = records.splits if split == "all" else (split,)
         self._pieces = records_pieces(records, self._splits)
@@ -112,7 +112,7 @@ class RecordsSubject:
         return self._pieces, RecordsObjects(self._records, self._splits)
 
 
-def check_stamps(takes: Takes, stamps: Stamps, report: Report) -> None:
+def check_stamps(takes: Takes, stamps: StampDescription, report: Report) -> None:
     """Make sure that a network can look at these stamps.
 
     Raises:

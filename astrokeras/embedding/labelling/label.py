@@ -10,15 +10,15 @@ from astropy.table import Table
 from PIL import Image
 
 from astrokeras.config import LabelConfig
+from astrokeras.embedding.known_labels import text_values
+from astrokeras.embedding.labelling.label_file import LabelFile
 from astrokeras.embedding.labelling.server import LabellingServer
-from astrokeras.embedding.labelling.session import Question, Session
-from astrokeras.embedding.labelling.table import LabelTable
-from astrokeras.embedding.labels import text_values
+from astrokeras.embedding.labelling.session import LabelQuestion, Session
 from astrokeras.embedding.pages.page import VIEWERS
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb, upright, white_balance
-from astrokeras.records.stamps import Stamps
+from astrokeras.records.stamp_reader import StampReader
 from astrokeras.survey.tables import read_table
 from astrokeras.text import is_plain
 
@@ -44,7 +44,7 @@ def label(config: LabelConfig, report: Callable[[str], None]) -> dict[str, Any]:
     classes = choose_classes(config.classes, records.classes)
     objects = records.objects(None if config.split == "all" else config.split)
     wanted = read_ids(config.suggestions, config.max_catalog_bytes) if config.suggestions else None
-    with LabelTable(Path(config.out)) as table:
+    with LabelFile(Path(config.out)) as table:
         if table.mended:
             report(f"{table.path} ended within a row, which was taken off; that object is asked for again")
         rows = choose_rows(objects, table.labels, wanted, config.seed, report)
@@ -124,19 +124,19 @@ def choose_rows(
     return left
 
 
-def _question(objects: Table, row: int, viewer: str) -> Question:
+def _question(objects: Table, row: int, viewer: str) -> LabelQuestion:
     identifier = str(objects["id"][row])
     if "ra" not in objects.colnames or not np.isfinite([objects["ra"][row], objects["dec"][row]]).all():
-        return Question(identifier)
+        return LabelQuestion(identifier)
     ra, dec = f"{objects['ra'][row]:.6f}", f"{objects['dec'][row]:.6f}"
-    return Question(identifier, f"ra {ra}°, dec {dec}°", viewer.format(ra=ra, dec=dec))
+    return LabelQuestion(identifier, f"ra {ra}°, dec {dec}°", viewer.format(ra=ra, dec=dec))
 
 
 class Pictures:
     """Stamps as PNG; all of a sitting in colours of one balance."""
 
     def __init__(self, records: Records, objects: Table, rows: Sequence[int]) -> None:
-        self._records, self._stamps = records, Stamps(records)
+        self._records, self._stamps = records, StampReader(records)
         self._places = [(str(objects["shard"][row]), int(objects["row"][row])) for row in rows]
         sample = self._stamps.flux(self._places[:: max(1, len(rows) // _SAMPLE)][:_SAMPLE])
         self._balance = white_balance(sample, records)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from astrokeras.embedding.labelling.table import LabelTable
+from astrokeras.embedding.labelling.label_file import LabelFile
 from astrokeras.errors import AstrokerasError
 
 
@@ -14,7 +14,7 @@ class OutOfStep(AstrokerasError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Question:
+class LabelQuestion:
     """One object to label.
 
     Attributes:
@@ -37,7 +37,7 @@ class Session:
         table: where answers go.
     """
 
-    def __init__(self, questions: Sequence[Question], classes: Sequence[str], table: LabelTable) -> None:
+    def __init__(self, questions: Sequence[LabelQuestion], classes: Sequence[str], table: LabelFile) -> None:
         self.questions, self.classes = tuple(questions), tuple(classes)
         self._table = table
         self._given: list[str | None] = []  # None where it was skipped

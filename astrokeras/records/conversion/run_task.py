@@ -14,7 +14,7 @@ from astrokeras.records.conversion.result import TaskResult, look_at, save
 from astrokeras.records.conversion.shard_writer import ShardWriters
 from astrokeras.records.conversion.task import TaskInput
 from astrokeras.records.tfrecord import checksum
-from astrokeras.survey.cutting import Stamps, cut_field, cut_objects
+from astrokeras.survey.cutting import CutStamps, cut_field, cut_objects
 from astrokeras.survey.measure import LEVEL_NOISE, SHAPES, measure
 from astrokeras.survey.stamps import sky_level_and_noise, window_start
 from astrokeras.survey.units import zero_point_of
@@ -100,13 +100,13 @@ def look_at_inputs(task_input: TaskInput) -> dict[str, list[int] | None]:
     return {str(path): look_at(path) for path in _all_paths(task_input)}
 
 
-def _cut(task_input: TaskInput) -> Iterator[Stamps]:
+def _cut(task_input: TaskInput) -> Iterator[CutStamps]:
     if task_input.cutting.template.per_object:
         return cut_objects(task_input.cutting, task_input.ids)
     return cut_field(task_input.cutting, task_input.task.field, task_input.task.x, task_input.task.y)
 
 
-def _note_rejects(task_input: TaskInput, stamps: Stamps, begin: int, why: Rejects) -> None:
+def _note_rejects(task_input: TaskInput, stamps: CutStamps, begin: int, why: Rejects) -> None:
     """Note which of the stamps, the first of which is row `begin` of the task, are left out."""
     for i, reason in enumerate(stamps.reasons):
         if reason is not None:

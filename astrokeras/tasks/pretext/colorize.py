@@ -21,7 +21,7 @@ from astrokeras.models.stretch import Stretch, stretch_for
 from astrokeras.records.directory import Records
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
-from astrokeras.tasks.decoder import decode
+from astrokeras.tasks.decoder import decoded_picture
 from astrokeras.tasks.lab import gray, lab
 from astrokeras.tasks.reconstruction import (
     Explained,
@@ -95,7 +95,7 @@ class Colorize(Task):
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
         """See `decoder.decode`."""
-        return decode(embeddings[0], self.size, len(self.channels))
+        return decoded_picture(embeddings[0], self.size, len(self.channels))
 
     def layers(self) -> list[keras.Layer]:
         """Return the stretch."""

@@ -17,7 +17,7 @@ from astrokeras.models.stretch import Stretch, stretch_for
 from astrokeras.records.directory import Records
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
-from astrokeras.tasks.decoder import decode
+from astrokeras.tasks.decoder import decoded_picture
 from astrokeras.tasks.reconstruction import Explained, Target, known_pixels, mean_error, score_names
 
 _GRID = 8
@@ -82,7 +82,7 @@ class MaskedBands(Task):
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
         """See `decoder.decode`."""
-        return decode(embeddings[0], self.size, len(self.bands))
+        return decoded_picture(embeddings[0], self.size, len(self.bands))
 
     def layers(self) -> list[keras.Layer]:
         """Return the stretch."""

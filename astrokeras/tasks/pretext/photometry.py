@@ -30,7 +30,7 @@ _SMALLEST_DEVIATION = 1e-3
 _SHAPES = ("half_light_radius", "ellipticity", "concentration")
 
 
-def targets_of(measured: KerasTensor, reference: int) -> KerasTensor:
+def photometric_targets(measured: KerasTensor, reference: int) -> KerasTensor:
     """Return the magnitude in the reference band, the colours of bands that follow each other, and the shape.
 
     Shapes:
@@ -46,7 +46,7 @@ def targets_of(measured: KerasTensor, reference: int) -> KerasTensor:
 
 
 def _as_targets(measured: np.ndarray, reference: int) -> np.ndarray:
-    return ops.convert_to_numpy(targets_of(measured.astype(np.float32), reference))
+    return ops.convert_to_numpy(photometric_targets(measured.astype(np.float32), reference))
 
 
 def _errors(target: KerasTensor, prediction: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -173,8 +173,8 @@ class Photometry(Task):
         return notes + ([f"photometry: {', '.join(missing)} left out, known for no stamp"] if missing else [])
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], KerasTensor]:
-        """Return the stamp as it is, and `targets_of` it [N, T], NaN where not known."""
-        return [flux], targets_of(ops.cast(fields[_FIELD], "float32"), self.reference)
+        """Return the stamp as it is, and `photometric_targets` it [N, T], NaN where not known."""
+        return [flux], photometric_targets(ops.cast(fields[_FIELD], "float32"), self.reference)
 
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
         """One hidden layer; the last layer turns deviations into the targets' units [N, T]."""

@@ -21,7 +21,7 @@ from astrokeras.pipeline.augmentations.resampling import resample
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
 from astrokeras.tasks.base import TASKS, Fields, Scores, Task
-from astrokeras.tasks.geometry import span, turning, within_circle
+from astrokeras.tasks.turning import span, turning, within_circle
 
 _HIDDEN = 256
 # Largest shift along an axis, as a share of the stamp's side, and largest zoom between the views.

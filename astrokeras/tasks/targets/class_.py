@@ -22,9 +22,9 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.normalization import batch_normalization
 from astrokeras.models.outputs import CosineLogits, FirstLogits
 from astrokeras.records.directory import Records
-from astrokeras.spec import Columns, File, Flag, Number, Parameter
+from astrokeras.spec import ColumnNames, File, Flag, Number, Parameter
+from astrokeras.tasks.class_groups import ClassGroup, read_groups
 from astrokeras.tasks.classification import classification_scores
-from astrokeras.tasks.groups import Group, read_groups
 from astrokeras.tasks.known import KnownMean, numbers_of
 from astrokeras.tasks.logistic import logistic_regression
 from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Labels, Output, Target, in_text
@@ -34,7 +34,7 @@ _SCALE = 16.0  # of the cosines: within it a softmax can be sure, and beyond it 
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ClassOptions:
     """How classes are learned.
 
     Attributes:
@@ -60,7 +60,7 @@ class Class(Target):
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Columns("labels", default=(LABEL,)),
+        ColumnNames("labels", default=(LABEL,)),
         Number("smoothing", 0.0, 0.9, 0.0),
         Number("margin", 0.0, 0.9, 0.0),
         File("groups", ""),
@@ -75,8 +75,8 @@ class Class(Target):
         self,
         names: tuple[str, ...],
         columns: tuple[str, ...] = (LABEL,),
-        options: Options = Options(),
-        groups: tuple[Group, ...] = (),
+        options: ClassOptions = ClassOptions(),
+        groups: tuple[ClassGroup, ...] = (),
     ) -> None:
         self.names, self.sources, self.options, self.groups = tuple(names), tuple(columns), options, tuple(groups)
 
@@ -103,7 +103,7 @@ class Class(Target):
             AstrokerasError: there are no labels in the training split, or those of one class alone.
             UsageError: options that contradict each other.
         """
-        chosen = Options(**options)
+        chosen = ClassOptions(**options)
         if chosen.margin and chosen.final_norm:
             raise UsageError(
                 "--target class: margin and final_norm=true are two scales of the same logits; leave one of them out"
@@ -128,8 +128,8 @@ class Class(Target):
         names, columns = texts(config, "names"), texts(config, "columns")
         if not names or not columns or (len(columns) > 1 and columns != names):
             raise ValueError("it has no classes, or other columns")
-        groups = tuple(Group.from_config(group, len(names)) for group in config["groups"])
-        return cls(names, columns, Options(**config["options"]), groups)
+        groups = tuple(ClassGroup.from_config(group, len(names)) for group in config["groups"])
+        return cls(names, columns, ClassOptions(**config["options"]), groups)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from keras import KerasTensor, ops
 from astrokeras.errors import AstrokerasError
 from astrokeras.models.outputs import TreeProbabilities, tree_log_probabilities
 from astrokeras.records.directory import Records
-from astrokeras.spec import Columns, File, Parameter
+from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.known import KnownMean
 from astrokeras.tasks.logistic import logistic_regression
 from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Labels, Output, Target, in_text
@@ -37,7 +37,7 @@ class Hierarchy(Target):
         column: of the labels, which name any node.
     """
 
-    parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels", default=(LABEL,)), File("tree", ""))
+    parameters: ClassVar[tuple[Parameter, ...]] = (ColumnNames("labels", default=(LABEL,)), File("tree", ""))
     legend = "accuracy: share of the labelled nodes that the predicted leaf lies below, or is"
     constant_name: ClassVar[str] = "always the shares of all"
     main_score: ClassVar[str] = "hierarchical_f1"

@@ -18,7 +18,7 @@ from sklearn.metrics import cohen_kappa_score
 from astrokeras.errors import AstrokerasError
 from astrokeras.models.outputs import CumulativeLogits, CumulativeProbabilities, cumulative_log_probabilities
 from astrokeras.records.directory import Records
-from astrokeras.spec import Columns, Parameter
+from astrokeras.spec import ColumnNames, Parameter
 from astrokeras.tasks.known import KnownMean, as_numbers
 from astrokeras.tasks.ridge import ridge_regression
 from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Labels, Output, Target, in_text
@@ -36,7 +36,7 @@ class Ordinal(Target):
         column: of the labels.
     """
 
-    parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels", default=(LABEL,)),)
+    parameters: ClassVar[tuple[Parameter, ...]] = (ColumnNames("labels", default=(LABEL,)),)
     legend = "mae: mean distance between predicted and true class, in classes"
     errors = True
     constant_name: ClassVar[str] = "always the median class"

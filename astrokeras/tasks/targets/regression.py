@@ -18,7 +18,7 @@ from keras import KerasTensor, ops
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.outputs import GaussianOutput, clipped_log
 from astrokeras.records.directory import Records
-from astrokeras.spec import Columns, Flag, Number, Parameter, Text, Word
+from astrokeras.spec import ColumnNames, Flag, Number, Parameter, Text, Word
 from astrokeras.tasks.known import KnownMean, masked, numbers_of, ranges_of
 from astrokeras.tasks.number_scores import number_scores
 from astrokeras.tasks.ridge import ridge_regression
@@ -31,7 +31,7 @@ _STRATA = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class RegressionOptions:
     """How numbers are learned.
 
     Attributes:
@@ -50,7 +50,7 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class LabelStatistics:
     """What the training labels are, [C] each.
 
     Attributes:
@@ -79,7 +79,7 @@ class Regression(Target):
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Columns("labels"),
+        ColumnNames("labels"),
         Text("errors", ""),
         Word("loss", ("squared", "absolute", "huber"), "squared"),
         Number("delta", 0.001, 100.0, 0.5),
@@ -94,7 +94,11 @@ class Regression(Target):
     main_score: ClassVar[str] = "mae"
 
     def __init__(
-        self, names: tuple[str, ...], error_names: tuple[str, ...], options: Options, measured: Measured
+        self,
+        names: tuple[str, ...],
+        error_names: tuple[str, ...],
+        options: RegressionOptions,
+        measured: LabelStatistics,
     ) -> None:
         self.numbers, self.error_names, self.options = tuple(names), tuple(error_names), options
         self.uncertainty = options.uncertainty
@@ -123,7 +127,7 @@ class Regression(Target):
             UsageError: a robust loss together with a likelihood.
         """
         wanted = tuple(options.pop("labels"))
-        chosen = Options(**options)
+        chosen = RegressionOptions(**options)
         if chosen.uncertainty and chosen.loss != "squared":
             raise UsageError(
                 f"--target regression: loss={chosen.loss} and uncertainty=true, which has a likelihood for its loss; "
@@ -141,7 +145,7 @@ class Regression(Target):
             typical = np.ma.filled(np.ma.median(known, axis=0), 1.0)
         first = values[np.isfinite(values[:, 0]), 0]
         edges = np.unique(np.quantile(first, np.arange(1, _STRATA) / _STRATA))
-        measured = Measured(np.ma.filled(found.mean(axis=0), 0.0), deviation, typical, edges)
+        measured = LabelStatistics(np.ma.filled(found.mean(axis=0), 0.0), deviation, typical, edges)
         return cls(wanted, error_names, chosen, measured)
 
     @classmethod
@@ -151,9 +155,9 @@ class Regression(Target):
         if not names or len(errors) not in (0, len(names)):
             raise ValueError("it has no numbers, or other errors")
         parts = {name: numbers(found, name, len(names)) for name in ("mean", "deviation", "typical")}
-        options = Options(**config["options"])
+        options = RegressionOptions(**config["options"])
         text(dataclasses.asdict(options), "unit")
-        return cls(names, errors, options, Measured(**parts, edges=numbers(found, "edges")))
+        return cls(names, errors, options, LabelStatistics(**parts, edges=numbers(found, "edges")))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
-from astrokeras.spec import Columns, Number, Parameter
+from astrokeras.spec import ColumnNames, Number, Parameter
 from astrokeras.tasks.known import KnownMean, masked, numbers_of
 from astrokeras.tasks.logistic import logistic_regression
 from astrokeras.tasks.target import TARGETS, Encoded, LabelColumns, Labels, Output, Target
@@ -39,7 +39,7 @@ class Tags(Target):
         shares: of the labelled objects of the training split that have each property, [T].
     """
 
-    parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels"), Number("threshold", 0.0, default=0.5))
+    parameters: ClassVar[tuple[Parameter, ...]] = (ColumnNames("labels"), Number("threshold", 0.0, default=0.5))
     legend = "accuracy: share of the labels that are told right"
     constant_name: ClassVar[str] = "always the shares of all"
     main_score: ClassVar[str] = "average_precision"

@@ -17,7 +17,7 @@ from sklearn.model_selection import KFold
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import Records
-from astrokeras.spec import Columns, File, Parameter
+from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.dirichlet import log_likelihood
 from astrokeras.tasks.known import KnownMean, masked, numbers_of
 from astrokeras.tasks.questions import Question, places_of, read_questions
@@ -39,7 +39,7 @@ class Votes(Target):
         questions: with their answers.
     """
 
-    parameters: ClassVar[tuple[Parameter, ...]] = (Columns("labels", least=2, default=()), File("tree", ""))
+    parameters: ClassVar[tuple[Parameter, ...]] = (ColumnNames("labels", least=2, default=()), File("tree", ""))
     legend = "mae: mean absolute error of the fractions of votes"
     errors = True
     constant_name: ClassVar[str] = "always the fractions of all votes"

@@ -19,8 +19,8 @@ import tensorflow as tf
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.stream import Stream
 from astrokeras.training.distribution import watchdog
-from astrokeras.training.distribution.cluster import Cluster
 from astrokeras.training.distribution.rendezvous import meet
+from astrokeras.training.distribution.worker_cluster import Cluster
 from astrokeras.training.distribution.workers import Workers
 
 T = TypeVar("T")

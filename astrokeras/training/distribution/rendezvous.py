@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.training.distribution.cluster import Cluster
+from astrokeras.training.distribution.worker_cluster import Cluster
 
 _MOST_BYTES = 2**20
 _RETRY = 0.2

@@ -5,7 +5,7 @@ import re
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.training.distribution.cluster import MULTI_WORKER
+from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
 
 _MOST_CPUS = 64
 

@@ -18,7 +18,7 @@ from astrokeras.records.directory import Records
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.replicas import Replicas
 from astrokeras.training.board import Board
-from astrokeras.training.distribution.cluster import MULTI_WORKER
+from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
 from astrokeras.training.distribution.workers import Workers
 from astrokeras.training.engines.meter import Meter
 
@@ -81,7 +81,7 @@ def open_engine(config: TrainingOptions) -> Engine:
     """
     # Each imports what the other has to do without.
     if keras.backend.backend() != "tensorflow":
-        from astrokeras.training.engines.arrays import ArrayEngine  # noqa: PLC0415
+        from astrokeras.training.engines.array_engine import ArrayEngine  # noqa: PLC0415
 
         return ArrayEngine(config)
     from astrokeras.training.engines.tensorflow import MultiWorkerEngine, TensorFlowEngine  # noqa: PLC0415

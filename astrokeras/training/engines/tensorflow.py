@@ -17,10 +17,10 @@ from astrokeras.pipeline.tuning import untuned
 from astrokeras.records.directory import Records
 from astrokeras.tasks.model import TaskModel
 from astrokeras.training.board import Board
-from astrokeras.training.distribution.cluster import find_cluster
 from astrokeras.training.distribution.multi_worker import WorkerStream, start
-from astrokeras.training.distribution.replicas import replicas_of
 from astrokeras.training.distribution.strategy import check_batch_size, make_strategy
+from astrokeras.training.distribution.strategy_replicas import replicas_of
+from astrokeras.training.distribution.worker_cluster import find_cluster
 from astrokeras.training.distribution.workers import Workers
 from astrokeras.training.engines.base import MOST_STEPS, TRAINED_ON
 from astrokeras.training.engines.meter import Meter

@@ -136,7 +136,7 @@ def make_optimizer(
     return optimizer
 
 
-def scaled(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+def with_loss_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     """Return the optimizer behind a loss that is scaled up by as much as its float16 gradients allow.
 
     Source: Micikevicius et al. 2018, arXiv 1710.03740.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astrokeras.embedding.inference.encoders import find_encoder
+from astrokeras.embedding.inference.find_encoder import find_encoder
 from astrokeras.embedding.inference.network import Runner, in_batches, read_ahead, together
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.dataset import load_arrays

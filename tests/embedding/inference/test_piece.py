@@ -6,7 +6,7 @@ import pytest
 
 from astrokeras.config import ConvertConfig
 from astrokeras.embedding.inference import piece
-from astrokeras.embedding.inference.piece import Found, images_pieces, records_pieces
+from astrokeras.embedding.inference.piece import ObjectsRead, images_pieces, records_pieces
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.conversion.convert import task_input_of
 from astrokeras.records.conversion.plan import make_plan
@@ -15,7 +15,7 @@ from tests.synthetic import write_records
 
 
 def everything(pieces, side):
-    founds = [Found() for _ in pieces]
+    founds = [ObjectsRead() for _ in pieces]
     stamps = [
         np.concatenate([np.array(chunk) for chunk in one.stamps(side, found)])
         for one, found in zip(pieces, founds, strict=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from astrokeras.embedding.labelling.label_file import LabelFile
 from astrokeras.embedding.labelling.server import MAX_BODY, LabellingServer
-from astrokeras.embedding.labelling.session import Question, Session
-from astrokeras.embedding.labelling.table import LabelTable
+from astrokeras.embedding.labelling.session import LabelQuestion, Session
 from astrokeras.errors import AstrokerasError, UsageError
 
 
@@ -47,8 +47,8 @@ def picture(number: int) -> bytes:
 
 @pytest.fixture
 def served(tmp_path) -> Iterator[tuple[LabellingServer, Client]]:
-    questions = [Question("1"), Question("</script><script>evil()"), Question("3", "ra 1°")]
-    with LabelTable(tmp_path / "labels.csv") as table:
+    questions = [LabelQuestion("1"), LabelQuestion("</script><script>evil()"), LabelQuestion("3", "ra 1°")]
+    with LabelFile(tmp_path / "labels.csv") as table:
         session = Session(questions, ("spiral", "</script><script>evil()//"), table)
         with LabellingServer(session, picture, 0) as server:
             thread = threading.Thread(target=server.serve)

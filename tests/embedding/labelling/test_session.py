@@ -2,16 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from astrokeras.embedding.labelling.session import OutOfStep, Question, Session
-from astrokeras.embedding.labelling.table import LabelTable
+from astrokeras.embedding.labelling.label_file import LabelFile
+from astrokeras.embedding.labelling.session import LabelQuestion, OutOfStep, Session
 from astrokeras.errors import AstrokerasError
 
 
 @pytest.fixture
 def session(tmp_path):
-    with LabelTable(tmp_path / "labels.csv") as table:
+    with LabelFile(tmp_path / "labels.csv") as table:
         table.append("old", "gone")
-        yield Session([Question("1"), Question("2"), Question("3")], ("spiral", "smooth"), table)
+        yield Session([LabelQuestion("1"), LabelQuestion("2"), LabelQuestion("3")], ("spiral", "smooth"), table)
 
 
 def written(session: Session) -> list[str]:

@@ -7,7 +7,7 @@ from scipy.stats import median_abs_deviation
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.records.directory import Records
-from astrokeras.tasks.pretext.photometry import Photometry, PhotometryErrors, targets_of
+from astrokeras.tasks.pretext.photometry import Photometry, PhotometryErrors, photometric_targets
 from astrokeras.tasks.registry import fit_tasks, get_task
 from tests.synthetic import write_records
 
@@ -29,7 +29,7 @@ def measurements(rng: np.random.Generator, count: int = 9) -> np.ndarray:
 def test_targets_against_a_loop():
     measured = measurements(np.random.default_rng(0))
     expected = [[m[1], m[0] - m[1], m[1] - m[2], *m[3:]] for m in measured]
-    targets = ops.convert_to_numpy(targets_of(ops.convert_to_tensor(measured), reference=1))
+    targets = ops.convert_to_numpy(photometric_targets(ops.convert_to_tensor(measured), reference=1))
     np.testing.assert_array_equal(targets, np.array(expected, np.float32))
 
 
@@ -40,7 +40,7 @@ def test_common_scale_against_scipy(records: Records):
     # r is known most often.
     assert task.reference == 1
     assert task.names == ("magnitude_r", *NAMES[1:])
-    targets = ops.convert_to_numpy(targets_of(measured, 1))
+    targets = ops.convert_to_numpy(photometric_targets(measured, 1))
     np.testing.assert_allclose(task.centre, np.nanmedian(targets, axis=0), rtol=1e-5)
     expected = median_abs_deviation(targets, axis=0, scale="normal", nan_policy="omit")
     np.testing.assert_allclose(task.deviation, expected, rtol=1e-3)
@@ -85,7 +85,9 @@ def test_measures_both_splits_and_knows_simple_baselines(records: Records, monke
     assert isinstance(task, get_task("photometry"))
     assert [line.rsplit(" ", 1)[-1] for line in lines] == ["'train'", "'val'"]
     simple = task.baselines(source, "val")
-    truth = ops.convert_to_numpy(targets_of(source.columns("val", ["photometry"])["photometry"], task.reference))
+    truth = ops.convert_to_numpy(
+        photometric_targets(source.columns("val", ["photometry"])["photometry"], task.reference)
+    )
     errors = np.nanmean(np.abs(truth - task.centre), axis=0)
     assert simple["baseline_median"] == pytest.approx(dict(zip(task.names, errors, strict=True)), rel=1e-4)
     # Blobs of one shape and well-measured flux: apertures say all about magnitudes.

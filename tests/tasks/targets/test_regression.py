@@ -8,7 +8,7 @@ from sklearn.linear_model import RidgeCV
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.tasks.number_scores import number_scores
 from astrokeras.tasks.target import Labels
-from astrokeras.tasks.targets.regression import Measured, Options, Regression
+from astrokeras.tasks.targets.regression import LabelStatistics, Regression, RegressionOptions
 
 NAN = np.nan
 MEAN, DEVIATION, TYPICAL = np.array([0.5, 10.0]), np.array([0.2, 3.0]), np.array([0.05, 1.0])
@@ -16,8 +16,8 @@ MEAN, DEVIATION, TYPICAL = np.array([0.5, 10.0]), np.array([0.2, 3.0]), np.array
 
 def target(errors: bool = False, **options: object) -> Regression:
     names = ("z", "mass")
-    measured = Measured(MEAN, DEVIATION, TYPICAL, np.array([0.3, 0.6]))
-    return Regression(names, ("z_err", "mass_err") if errors else (), Options(**options), measured)
+    measured = LabelStatistics(MEAN, DEVIATION, TYPICAL, np.array([0.3, 0.6]))
+    return Regression(names, ("z_err", "mass_err") if errors else (), RegressionOptions(**options), measured)
 
 
 def draws(count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,11 +96,11 @@ def test_a_right_uncertainty_is_calibrated_and_a_wrong_one_is_not():
 
 
 def test_only_redshifts_are_scored_as_such():
-    measured = Measured(MEAN[:1], DEVIATION[:1], TYPICAL[:1], np.array([0.5]))
-    assert Regression(("z",), (), Options(), measured).redshift
-    assert not Regression(("z",), (), Options(residual="plain"), measured).redshift
-    assert not Regression(("mass",), (), Options(), measured).redshift
-    assert Regression(("mass",), (), Options(residual="redshift"), measured).redshift
+    measured = LabelStatistics(MEAN[:1], DEVIATION[:1], TYPICAL[:1], np.array([0.5]))
+    assert Regression(("z",), (), RegressionOptions(), measured).redshift
+    assert not Regression(("z",), (), RegressionOptions(residual="plain"), measured).redshift
+    assert not Regression(("mass",), (), RegressionOptions(), measured).redshift
+    assert Regression(("mass",), (), RegressionOptions(residual="redshift"), measured).redshift
 
 
 def test_the_probe_predicts_as_scikit_learn_does():

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.training.distribution.cluster import Cluster
 from astrokeras.training.distribution.rendezvous import meet
+from astrokeras.training.distribution.worker_cluster import Cluster
 from tests.ports import free_addresses
 
 

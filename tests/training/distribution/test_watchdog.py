@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from astrokeras.training.distribution.cluster import Cluster
 from astrokeras.training.distribution.rendezvous import meet
+from astrokeras.training.distribution.worker_cluster import Cluster
 from tests.ports import free_addresses
 
 _ROOT = Path(__file__).parents[3]
@@ -25,7 +25,7 @@ print("done")
 _STARTS = """
 import json, sys
 from astrokeras.training.distribution import multi_worker, watchdog
-from astrokeras.training.distribution.cluster import Cluster
+from astrokeras.training.distribution.worker_cluster import Cluster
 patience = watchdog.patience
 watchdog.patience = lambda seconds, others: patience(0.5, others)
 multi_worker.start(Cluster(tuple(json.loads(sys.argv[1])), 0), {}, 300.0)

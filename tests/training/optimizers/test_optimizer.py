@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import UsageError
-from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, scaled
+from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, with_loss_scale
 from tests.training.optimizers.optimizing import optimizer_for
 
 RATE = 0.01
@@ -134,7 +134,7 @@ def test_two_replicas_clip_the_gradient_of_the_whole_batch(optimizer: str):
 def test_a_step_whose_scaled_gradients_overflow_is_left_out(strategy):
     with strategy().scope():
         model = small_model()
-        model.compile(scaled(model.optimizer), "mse", jit_compile=False)
+        model.compile(with_loss_scale(model.optimizer), "mse", jit_compile=False)
         model.optimizer.build(model.trainable_variables)
     before = model.get_weights()
     x = np.ones((4, 4), np.float32)

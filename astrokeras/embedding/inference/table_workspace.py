@@ -20,7 +20,7 @@ from astrokeras.locking import take_lock
 _PLAN = "plan.json"
 
 
-class Workspace:
+class TableWorkspace:
     """Unfinished work on the table `out`. Open it with `opened`.
 
     Attributes:
@@ -36,7 +36,7 @@ class Workspace:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, out: Path) -> Iterator["Workspace"]:
+    def opened(cls, out: Path) -> Iterator["TableWorkspace"]:
         """Lock the place of `out`; when nothing of worth is left in the directory at the end, it goes.
 
         Raises:
@@ -78,8 +78,8 @@ class Workspace:
         if before is None or not same(before, plan):
             if before is not None and self.kept and not overwrite:
                 raise AstrokerasError(
-                    f"unfinished work on {self.out} is there, but {differences(before, plan)}; repeat its own command "
-                    "to go on with it, or use --overwrite to begin again"
+                    f"unfinished work on {self.out} is there, but {describe_differences(before, plan)}; repeat its "
+                    "own command to go on with it, or use --overwrite to begin again"
                 )
             for path in (self.results, self.detected):
                 shutil.rmtree(path, ignore_errors=True)
@@ -94,7 +94,7 @@ class Workspace:
         (self.path / _PLAN).unlink(missing_ok=True)
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def describe_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """In words, what is not as it was; both with ``version``, ``encoder``, ``records`` and ``options``."""
     said = []
     if before.get("version") != now["version"]:

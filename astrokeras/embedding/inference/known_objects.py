@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from astrokeras.embedding.inference.result import Result
+from astrokeras.embedding.inference.piece_result import Result
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.objects import OBJECTS, UNITS, Column

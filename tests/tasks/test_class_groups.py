@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import UsageError
-from astrokeras.tasks.groups import read_groups
+from astrokeras.tasks.class_groups import read_groups
 
 CLASSES = ("star", "spiral", "elliptical")
 

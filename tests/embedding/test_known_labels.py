@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from astrokeras.embedding.labels import class_numbers, known_labels, read_labels
+from astrokeras.embedding.known_labels import class_numbers, known_labels, read_labels
 from astrokeras.embedding.table import Objects
 from astrokeras.errors import AstrokerasError
 from tests.embedding import samples

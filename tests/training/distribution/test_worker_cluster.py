@@ -3,7 +3,7 @@ import json
 import pytest
 
 from astrokeras.errors import UsageError
-from astrokeras.training.distribution.cluster import Cluster, expand_hosts, find_cluster
+from astrokeras.training.distribution.worker_cluster import Cluster, expand_hosts, find_cluster
 
 TWO = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
 

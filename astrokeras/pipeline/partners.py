@@ -3,7 +3,7 @@
 import numpy as np
 
 
-class Groups:
+class Partners:
     """Rows in groups, in memory: three numbers a row.
 
     Args:

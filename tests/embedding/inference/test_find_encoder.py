@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.embedding.inference.encoders import find_encoder
+from astrokeras.embedding.inference.find_encoder import find_encoder
 from astrokeras.embedding.inference.network import loaded
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from astrokeras.embedding.inference.network import Outputs
-from astrokeras.embedding.inference.piece import Found
+from astrokeras.embedding.inference.piece import ObjectsRead
 from astrokeras.files import sync
 from astrokeras.records.conversion.result import look_at
 
@@ -24,11 +24,11 @@ class Result:
 
     Attributes:
         outputs: by name, [N, ...] each.
-        found: see `Found`.
+        found: see `ObjectsRead`.
     """
 
     outputs: Outputs
-    found: Found
+    found: ObjectsRead
 
 
 def save(result: Result, path: Path, fingerprint: str) -> None:
@@ -68,4 +68,4 @@ def load(path: Path) -> Result:
         outputs = {name.removeprefix(_OUTPUT): file[name] for name in file.files if name.startswith(_OUTPUT)}
         arrays = {name.removeprefix(_FOUND): file[name] for name in file.files if name.startswith(_FOUND)}
     why = [(reason, detail) for reason, detail in content["why"]]
-    return Result(outputs, Found(arrays, why, content["seen"]))
+    return Result(outputs, ObjectsRead(arrays, why, content["seen"]))

@@ -7,13 +7,13 @@ from typing import Any
 from astrokeras import __version__
 from astrokeras.config import as_dict
 from astrokeras.config.over_objects import OverObjectsConfig
-from astrokeras.embedding.inference.images import ImagesSubject, rejects_beside
+from astrokeras.embedding.inference.images_subject import ImagesSubject, rejects_beside
 from astrokeras.embedding.inference.job import Job, run_and_keep
 from astrokeras.embedding.inference.network import Network
 from astrokeras.embedding.inference.piece import Piece
-from astrokeras.embedding.inference.result import Result, is_whole, load
+from astrokeras.embedding.inference.piece_result import Result, is_whole, load
 from astrokeras.embedding.inference.subject import Progress, RecordsSubject, Report, Subject, Takes, is_template
-from astrokeras.embedding.inference.workspace import Workspace
+from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.errors import AstrokerasError
 from astrokeras.parallel.dask_cluster import DaskCluster
 from astrokeras.parallel.processes import ATTEMPTS, Executor, Pool, SerialExecutor, WorkersLost
@@ -63,14 +63,14 @@ def check_place(out: Path, config: OverObjectsConfig, data: str) -> None:
     Raises:
         AstrokerasError: it exists, and nobody said that it may be replaced or be complete already.
     """
-    unfinished = Workspace(out).path.is_dir()  # a run may have been killed right after it was done
+    unfinished = TableWorkspace(out).path.is_dir()  # a run may have been killed right after it was done
     for file in (out, rejects_beside(out)) if is_template(data) else (out,):
         if file.is_dir() or (file.exists() and not (config.overwrite or config.resume or unfinished)):
             raise AstrokerasError(f"{file} already exists; use --overwrite (for a file) or another --out")
 
 
 def run_pieces(
-    pieces: Sequence[Piece], network: Network, config: OverObjectsConfig, workspace: Workspace, report: Report,
+    pieces: Sequence[Piece], network: Network, config: OverObjectsConfig, workspace: TableWorkspace, report: Report,
     progress: Progress, executor: Executor | None = None,
 ) -> Iterator[Result]:  # fmt: skip
     """Do what is not done yet, and give the results in the order of the pieces.
@@ -79,7 +79,7 @@ def run_pieces(
         pieces: the objects.
         network: what is applied to them.
         config: how.
-        workspace: where the results are kept; `Workspace.begin` has been called.
+        workspace: where the results are kept; `TableWorkspace.begin` has been called.
         report: receives a line at a time.
         progress: wraps the stream of finished pieces, given their number.
         executor: where to work; it stays open. None: as `config` says.
@@ -112,7 +112,7 @@ def run_pieces(
 
 
 def _work_through(
-    jobs: Sequence[Job], config: OverObjectsConfig, workspace: Workspace, report: Report, progress: Progress,
+    jobs: Sequence[Job], config: OverObjectsConfig, workspace: TableWorkspace, report: Report, progress: Progress,
     executor: Executor | None,
 ) -> None:  # fmt: skip
     missing = [job for job in jobs if not is_whole(job.path, job.fingerprint)]
@@ -149,7 +149,7 @@ def _devices(config: OverObjectsConfig) -> tuple[str, ...]:
     return strategy.extended.worker_devices if strategy.num_replicas_in_sync > 1 else ()
 
 
-def _kept(workspace: Workspace, jobs: Sequence[Job]) -> str:
+def _kept(workspace: TableWorkspace, jobs: Sequence[Job]) -> str:
     """Return what to add to a message when a rerun has something to go on from."""
     if not workspace.kept:
         return ""

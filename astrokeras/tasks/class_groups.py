@@ -12,7 +12,7 @@ from astrokeras.tasks.written import places, text
 
 
 @dataclasses.dataclass(frozen=True)
-class Group:
+class ClassGroup:
     """One way to group classes.
 
     Attributes:
@@ -46,7 +46,7 @@ class Group:
         return np.eye(self.count, dtype=np.float32)[list(self.of)]
 
 
-def read_groups(name: str, classes: Sequence[str], option: str) -> tuple[Group, ...]:
+def read_groups(name: str, classes: Sequence[str], option: str) -> tuple[ClassGroup, ...]:
     """Return the groups of a TOML file.
 
     A table for each way to group all classes::
@@ -75,7 +75,7 @@ def read_groups(name: str, classes: Sequence[str], option: str) -> tuple[Group, 
             said = [f"lacks {', '.join(lacking[:10])}"] if lacking else []
             said += [f"has {', '.join(other[:10])}, which is no class"] if other else []
             raise UsageError(f"{where}: [{key}] {' and '.join(said)}; expected each class once")
-        found.append(Group(key, tuple(numbers[one] for one in classes), len(members)))
+        found.append(ClassGroup(key, tuple(numbers[one] for one in classes), len(members)))
     if not found:
         raise UsageError(f"{where}: expected a table of groups, as in [shape]")
     return tuple(found)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from astrokeras.embedding.labels import text_values
+from astrokeras.embedding.known_labels import text_values
 from astrokeras.embedding.table import Embeddings
 from astrokeras.errors import AstrokerasError
 from astrokeras.survey.tables import read_table

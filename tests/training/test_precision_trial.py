@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import UsageError
-from astrokeras.training import precision
-from astrokeras.training.precision import Fit, choose_precision, seconds_per_step
+from astrokeras.training import precision_trial
+from astrokeras.training.precision_trial import Fit, choose_precision, seconds_per_step
 
 
 class Machine:
@@ -37,8 +37,8 @@ class Machine:
 
 def chosen(machine: Machine, monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> dict:
     with monkeypatch.context() as patch:
-        patch.setattr(precision, "seconds_per_step", lambda fits: seconds_per_step(fits, machine.clock))
-        patch.setattr(precision, "half_precision", lambda: "bfloat16")
+        patch.setattr(precision_trial, "seconds_per_step", lambda fits: seconds_per_step(fits, machine.clock))
+        patch.setattr(precision_trial, "half_precision", lambda: "bfloat16")
         return choose_precision("auto", machine.trial, batch_size=32, not_tried=None, report=lines.append)
 
 
@@ -89,4 +89,4 @@ def test_old_gpus_have_no_bfloat16(capability: tuple[int, int] | None, expected:
     gpus = [] if capability is None else ["gpu"]
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: gpus)
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"compute_capability": capability})
-    assert precision.half_precision() == expected
+    assert precision_trial.half_precision() == expected

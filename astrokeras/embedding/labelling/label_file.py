@@ -18,7 +18,7 @@ MAX_BYTES = 1 << 30
 _WHOLE = re.compile(rb",\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")  # how a row of ours ends
 
 
-class LabelTable:
+class LabelFile:
     """A CSV file ``id,label,time`` that this process alone appends to while it is entered.
 
     A row is written and forced to the disk by `append`. A process that is killed leaves at most one torn row, at the
@@ -32,7 +32,7 @@ class LabelTable:
     Example:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> with LabelTable(Path(tempfile.mkdtemp()) / "labels.csv") as table:
+        >>> with LabelFile(Path(tempfile.mkdtemp()) / "labels.csv") as table:
         ...     table.append("NGC1275", "elliptical")
         ...     table.labels
         {'NGC1275': 'elliptical'}

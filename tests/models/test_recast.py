@@ -8,7 +8,7 @@ import pytest
 
 from astrokeras.models.applications import ImageNetPreprocessing
 from astrokeras.models.encoder import build_encoder
-from astrokeras.models.precision import copy_variables, recast
+from astrokeras.models.recast import copy_variables, recast
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.directory import Records

@@ -15,7 +15,7 @@ NONE = 0  # the number of what is in no group
 
 
 @dataclasses.dataclass(frozen=True)
-class Groups:
+class Clustering:
     """Which group each object is in.
 
     Attributes:
@@ -39,7 +39,7 @@ class Groups:
         return len(self.centres)
 
 
-def divide(vectors: np.ndarray, config: ClusterConfig, report: Callable[[str], None]) -> Groups:
+def divide(vectors: np.ndarray, config: ClusterConfig, report: Callable[[str], None]) -> Clustering:
     """Return the groups of objects.
 
     Args:
@@ -101,7 +101,7 @@ def _silhouette(vectors: np.ndarray, number: np.ndarray) -> float:
     return float(silhouette_score(vectors, number)) if 1 < groups < len(vectors) else -1.0
 
 
-def _described(vectors: np.ndarray, found: np.ndarray, silhouettes: dict[int, float]) -> Groups:
+def _described(vectors: np.ndarray, found: np.ndarray, silhouettes: dict[int, float]) -> Clustering:
     """Return number groups by their size."""
     names, counts = np.unique(found[found >= 0], return_counts=True)
     number = np.full(len(found), NONE, np.int64)
@@ -113,4 +113,4 @@ def _described(vectors: np.ndarray, found: np.ndarray, silhouettes: dict[int, fl
     distance = np.full(len(found), np.nan)
     inside = number != NONE
     distance[inside] = np.linalg.norm(vectors[inside] - centres[number[inside] - 1], axis=1)
-    return Groups(number, centres, distance, silhouettes)
+    return Clustering(number, centres, distance, silhouettes)

@@ -10,8 +10,8 @@ from astropy.table import Column as TableColumn
 from astropy.table import MaskedColumn, Table
 from pyarrow import ArrowException, parquet
 
-from astrokeras.embedding.inference.objects import Columns
-from astrokeras.embedding.inference.workspace import Workspace, differences, same
+from astrokeras.embedding.inference.known_objects import Columns
+from astrokeras.embedding.inference.table_workspace import TableWorkspace, describe_differences, same
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_atomically
 from astrokeras.records.objects import Column, arrow_schema, as_arrow
@@ -59,7 +59,7 @@ def _together(kinds: Mapping[str, Column], chunks: list[Columns]) -> Table:
     return table
 
 
-def check_complete(out: Path, about: Mapping[str, Any], workspace: Workspace, *, resume: bool) -> dict[str, Any]:
+def check_complete(out: Path, about: Mapping[str, Any], workspace: TableWorkspace, *, resume: bool) -> dict[str, Any]:
     """Make sure that a table is what is asked for: with ``--resume``, or where a run was killed after its last step.
 
     Returns:
@@ -78,7 +78,7 @@ def check_complete(out: Path, about: Mapping[str, Any], workspace: Workspace, *,
     except (ArrowException, OSError, ValueError, RecursionError) as error:
         raise AstrokerasError(f"{out} cannot be read ({' '.join(str(error).split())[:200]}); use --overwrite") from None
     if not isinstance(made, dict) or not same(made, about):
-        said = differences(made, about) if isinstance(made, dict) else "it does not say what made it"
+        said = describe_differences(made, about) if isinstance(made, dict) else "it does not say what made it"
         raise AstrokerasError(f"{out} is complete, but {said}; use --overwrite to predict again, or another --out")
     names, counts = np.unique(np.asarray(column, dtype=str), return_counts=True)
     return {"predicted": rows, "classes": dict(zip(names.tolist(), counts.tolist(), strict=True))}

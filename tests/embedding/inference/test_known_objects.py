@@ -3,9 +3,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from astrokeras.embedding.inference.objects import RecordsObjects
-from astrokeras.embedding.inference.piece import Found
-from astrokeras.embedding.inference.result import Result
+from astrokeras.embedding.inference.known_objects import RecordsObjects
+from astrokeras.embedding.inference.piece import ObjectsRead
+from astrokeras.embedding.inference.piece_result import Result
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.objects import OBJECTS
@@ -32,7 +32,9 @@ def write(records, *, ids=("7", "8", "9", "12"), ra=None, field=None, split="tes
 
 def known(records, ids):
     objects = RecordsObjects(records, ("test",))
-    parts = [objects.of(Result({}, Found({"ids": np.array(some, dtype=str)}))) for some in (ids[:1], ids[1:], ids[4:])]
+    parts = [
+        objects.of(Result({}, ObjectsRead({"ids": np.array(some, dtype=str)}))) for some in (ids[:1], ids[1:], ids[4:])
+    ]
     objects.check()
     assert all(list(part) == list(objects.kinds) for part in parts)
     return {name: np.concatenate([part[name] for part in parts]) for name in objects.kinds}

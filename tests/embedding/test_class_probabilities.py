@@ -3,7 +3,7 @@ import pytest
 from astropy.table import Table
 from sklearn.linear_model import LogisticRegression
 
-from astrokeras.embedding.predictions import linear_probe, read_predictions
+from astrokeras.embedding.class_probabilities import linear_probe, read_predictions
 from astrokeras.embedding.table import Embeddings
 from astrokeras.errors import AstrokerasError
 from tests.embedding import samples

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from astrokeras.embedding.inference.piece import Found
-from astrokeras.embedding.inference.result import Result, is_whole, load, save
+from astrokeras.embedding.inference.piece import ObjectsRead
+from astrokeras.embedding.inference.piece_result import Result, is_whole, load, save
 
 
 @pytest.fixture
@@ -10,7 +10,7 @@ def kept(tmp_path):
     image = tmp_path / "image.fits"
     image.write_bytes(b"pixels")
     status = image.stat()
-    found = Found(
+    found = ObjectsRead(
         {"ids": np.array(["α", "b"])}, [("edge", "too near")],
         {str(image): [status.st_size, status.st_mtime_ns, status.st_ctime_ns], "/nowhere": None},
     )  # fmt: skip

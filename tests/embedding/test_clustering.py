@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from astrokeras.config import ClusterConfig
-from astrokeras.embedding.groups import NONE, divide
+from astrokeras.embedding.clustering import NONE, divide
 from astrokeras.errors import UsageError
 from tests.embedding.samples import grouped
 

@@ -10,7 +10,7 @@ from astrokeras.records.example import decode
 from astrokeras.records.reader import Reader
 
 
-class Stamps:
+class StampReader:
     """Reads single stamps by their place, which `Records.objects` gives; a shard's places are looked up once.
 
     Args:
@@ -19,7 +19,7 @@ class Stamps:
     Example:
         >>> records = Records.load("records")  # doctest: +SKIP
         >>> table = records.objects()  # doctest: +SKIP
-        >>> Stamps(records).flux([(table["shard"][5], table["row"][5])]).shape  # doctest: +SKIP
+        >>> StampReader(records).flux([(table["shard"][5], table["row"][5])]).shape  # doctest: +SKIP
         (1, 64, 64, 5)
     """
 

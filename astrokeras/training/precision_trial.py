@@ -1,7 +1,7 @@
 """In which floating-point precision the network computes: as asked for, or as a short trial on this machine says.
 
 The backbone of the encoder alone computes in half precision. Weights, heads, targets, losses and metrics are float32,
-and so is the encoder that is saved (`models.precision.recast`).
+and so is the encoder that is saved (`models.recast.recast`).
 """
 
 import contextlib

@@ -8,12 +8,12 @@ import numpy as np
 
 from astrokeras.config import ConvertConfig
 from astrokeras.config.over_objects import OverObjectsConfig
+from astrokeras.embedding.inference.known_objects import Columns, KnownObjects
 from astrokeras.embedding.inference.new_images import Before, conversion_for
-from astrokeras.embedding.inference.objects import Columns, KnownObjects
 from astrokeras.embedding.inference.piece import Piece, images_pieces
-from astrokeras.embedding.inference.result import Result
-from astrokeras.embedding.inference.subject import Progress, Report, Stamps, Takes, check_stamps
-from astrokeras.embedding.inference.workspace import Workspace
+from astrokeras.embedding.inference.piece_result import Result
+from astrokeras.embedding.inference.subject import Progress, Report, StampDescription, Takes, check_stamps
+from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.parallel.processes import Executor
 from astrokeras.records.conversion.assemble import write_rejects
@@ -107,14 +107,14 @@ class ImagesSubject:
     def __init__(self, takes: Takes, config: OverObjectsConfig, data: str, report: Report) -> None:
         options = conversion_for(_before(takes, config), config, data, report)
         unit = parse_cutting(options).unit
-        check_stamps(takes, Stamps(data, tuple(options.bands), unit, options.size), report)
+        check_stamps(takes, StampDescription(data, tuple(options.bands), unit, options.size), report)
         out = str(Path(config.out).with_name(f".{Path(config.out).name}.partial"))  # for messages alone
         self._options = dataclasses.replace(options, out=out, workers=config.workers or 1)
         asked = what_is_asked(options)
         self.about: dict[str, Any] = {"records": None, "images": {name: asked[name] for name in ("options", "tables")}}
 
     def open(
-        self, workspace: Workspace, report: Report, progress: Progress, executor: Executor | None
+        self, workspace: TableWorkspace, report: Report, progress: Progress, executor: Executor | None
     ) -> tuple[list[Piece], KnownObjects]:
         """See `Subject.open`."""
         config = check_detection(self._options)

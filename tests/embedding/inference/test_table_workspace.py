@@ -1,6 +1,6 @@
 import pytest
 
-from astrokeras.embedding.inference.workspace import Workspace, same
+from astrokeras.embedding.inference.table_workspace import TableWorkspace, same
 from astrokeras.errors import AstrokerasError
 
 PLAN = {
@@ -11,10 +11,10 @@ PLAN = {
 
 def test_what_is_done_is_kept_for_the_same_work_alone(tmp_path):
     out = tmp_path / "e.parquet"
-    with Workspace.opened(out) as workspace:
+    with TableWorkspace.opened(out) as workspace:
         workspace.begin(PLAN, overwrite=False)
         (workspace.results / "000000.npz").touch()
-    with Workspace.opened(out) as workspace:
+    with TableWorkspace.opened(out) as workspace:
         assert workspace.kept == 1
         workspace.begin({**PLAN, "encoder": {"path": "elsewhere", "sha256": "1"}}, overwrite=False)
         assert workspace.kept == 1
@@ -35,9 +35,9 @@ def test_what_is_done_is_kept_for_the_same_work_alone(tmp_path):
 
 def test_one_at_a_time(tmp_path):
     with (
-        Workspace.opened(tmp_path / "e.parquet"),
+        TableWorkspace.opened(tmp_path / "e.parquet"),
         pytest.raises(AstrokerasError, match="another run is at work"),
-        Workspace.opened(tmp_path / "e.parquet"),
+        TableWorkspace.opened(tmp_path / "e.parquet"),
     ):
         pass
 
