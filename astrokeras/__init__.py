@@ -10,19 +10,6 @@ from astrokeras import keras_settings
 
 __version__ = "0.1.0"
 
-_COMMANDS = (
-    "anomalies",
-    "cluster",
-    "convert",
-    "embed",
-    "export",
-    "finetune",
-    "map",
-    "predict",
-    "pretrain",
-    "search",
-    "simulate",
-)
 _NAMES = {
     "AstrokerasError": "astrokeras.errors",
     "Records": "astrokeras.api.records",
@@ -33,21 +20,24 @@ _NAMES = {
     "open_records": "astrokeras.api.records",
     "open_run": "astrokeras.api.run",
 }
-__all__ = [*_COMMANDS, *_NAMES]  # noqa: PLE0604 - all of them are names
 
 
 def __getattr__(name: str) -> Any:
     import importlib  # noqa: PLC0415
 
-    if name in _COMMANDS:
-        return importlib.import_module("astrokeras.api.calls").function(name)
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
+    if name == "__all__" or not name.startswith("_"):  # a private name is none of a command, which need not be imported
+        calls = importlib.import_module("astrokeras.api.calls")
+        if name == "__all__":
+            return [*calls.function_names(), *_NAMES]
+        if name in calls.function_names():
+            return calls.function(name)
     raise AttributeError(f"module 'astrokeras' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__getattr__("__all__")])
 
 
 keras_settings.apply()

@@ -16,6 +16,17 @@ def printable(text: str, keep: str = "\n\t") -> str:
     return _ODD.sub(lambda match: match[0] if match[0] in keep else _spelt(ord(match[0])), text)
 
 
+def shortened(text: str, most: int = 60) -> str:
+    r"""Return `text` in one line of at most so many characters, `printable`.
+
+    Example:
+        >>> shortened("two\nlines of text", 8)
+        'two lin…'
+    """
+    line = printable(" ".join(text.split()), keep="")
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def printable_json(text: str) -> str:
     """Return JSON, in which such characters stand within strings only, with their escapes instead.
 

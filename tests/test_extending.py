@@ -46,6 +46,13 @@ def test_a_command(environments, sample_records):
     assert json.loads(run(environment, "count", sample_records, "--split", "val", "--json").stdout) == {
         "records": count
     }
+    script = (
+        f"import astrokeras as ak; assert 'count' in ak.__all__; print(ak.count({str(sample_records)!r}, split='val'))"
+    )
+    called = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert called.stdout == f"{{'records': {count}}}\n", called.stderr
     wrong = run(environment, "count", sample_records, "--split", "vla")
     assert wrong.returncode == 2 and "is not one of 'train', 'val', 'test'" in wrong.stderr
 

@@ -22,6 +22,12 @@ _LETTERS = ("bands", "catalog_bands")  # "ugriz" is five bands here
 
 
 @functools.cache
+def function_names() -> tuple[str, ...]:
+    """Return the names of the commands that are functions of the package, those of plug-ins too."""
+    return tuple(name for name, command in commands().items() if command.function)
+
+
+@functools.cache
 def function(name: str) -> Callable[..., Any]:
     """Return the function of a command, with a signature and a docstring made from its options."""
     command = commands()[name]

@@ -8,15 +8,10 @@ import functools
 from astrokeras.commands.base import Command
 from astrokeras.registration import modules_of, plugins
 
-ORDER = (
-    "simulate", "convert", "inspect", "pretrain", "finetune", "embed", "map", "search", "anomalies", "cluster",
-    "suggest", "label", "fewshot", "predict", "export", "encoders", "demo",
-)  # fmt: skip
-
 
 @functools.cache
 def commands() -> dict[str, Command]:
-    """Return all commands by name: ours in the order in which a survey meets them, then others by name.
+    """Return all commands by name, in their order.
 
     Raises:
         ValueError: two have the same name.
@@ -26,5 +21,4 @@ def commands() -> dict[str, Command]:
         for command in vars(module).values():
             if isinstance(command, Command) and found.setdefault(command.name, command) is not command:
                 raise ValueError(f"command '{command.name}' is there twice")
-    ranks = {name: rank for rank, name in enumerate(ORDER)}
-    return dict(sorted(found.items(), key=lambda item: (ranks.get(item[0], len(ranks)), item[0])))
+    return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))

@@ -34,4 +34,5 @@ ANOMALIES = Command(
     text=_text,
     opened=_opened,
     json=True,
+    order=90,
 )

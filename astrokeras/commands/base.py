@@ -33,6 +33,8 @@ class Command:
         keras: whether Keras has to be imported first, with any backend or with TensorFlow.
         json: whether ``--json`` prints the whole result.
         prints: whether `run` writes to stdout itself; what libraries print while the others work goes to stderr.
+        order: where the help lists it, smaller numbers first; those of equal numbers by name.
+        function: whether it is a function of the package too; not where a module of the package has the name.
         presets: options whose value decides the defaults of others, with the function that tells them.
 
     Example:
@@ -55,4 +57,6 @@ class Command:
     keras: Literal["", "any", "tensorflow"] = ""
     json: bool = False
     prints: bool = False
+    order: int = 1000
+    function: bool = True
     presets: Mapping[str, Callable[[str], Mapping[str, Any]]] = dataclasses.field(default_factory=dict)

@@ -37,4 +37,5 @@ CLUSTER = Command(
     text=_text,
     opened=_opened,
     json=True,
+    order=100,
 )

@@ -40,4 +40,5 @@ CONVERT = Command(
     opened=_opened,
     json=True,
     presets={"survey": _survey},
+    order=20,
 )

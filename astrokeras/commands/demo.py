@@ -47,4 +47,6 @@ DEMO = Command(
     _run,
     text=lambda config, result: "",
     prints=True,
+    order=170,
+    function=False,
 )

@@ -27,4 +27,5 @@ EMBED = Command(
     opened=_opened,
     keras="tensorflow",
     json=True,
+    order=60,
 )

@@ -33,4 +33,13 @@ def _text(config: EncodersConfig, _: dict[str, Any]) -> str:
     return "\n".join(f"{card.name:<{width}}  {card.summary}" for card in cards)
 
 
-ENCODERS = Command("encoders", "List the encoders that come with the package.", EncodersConfig, _run, _text, json=True)
+ENCODERS = Command(
+    "encoders",
+    "List the encoders that come with the package.",
+    EncodersConfig,
+    _run,
+    _text,
+    json=True,
+    order=160,
+    function=False,
+)

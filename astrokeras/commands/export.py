@@ -22,4 +22,5 @@ EXPORT = Command(
     opened=lambda _, result: Path(result["path"]),
     keras="tensorflow",
     json=True,
+    order=150,
 )

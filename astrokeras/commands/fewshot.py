@@ -39,4 +39,5 @@ FEWSHOT = Command(
     text=_text,
     opened=_opened,
     json=True,
+    order=130,
 )

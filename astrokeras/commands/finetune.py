@@ -27,4 +27,5 @@ FINETUNE = Command(
     opened=_opened,
     keras="any",
     json=True,
+    order=50,
 )

@@ -53,4 +53,6 @@ def _text(_: InspectConfig, content: dict[str, Any]) -> str:
     return describe_records(content)
 
 
-INSPECT = Command("inspect", "Show what is in a records directory.", InspectConfig, _run, text=_text, json=True)
+INSPECT = Command(
+    "inspect", "Show what is in a records directory.", InspectConfig, _run, text=_text, json=True, order=30
+)

@@ -26,4 +26,5 @@ LABEL = Command(
     _run,
     text=_text,
     json=True,
+    order=120,
 )

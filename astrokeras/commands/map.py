@@ -31,4 +31,5 @@ MAP = Command(
     text=_text,
     opened=_opened,
     json=True,
+    order=70,
 )

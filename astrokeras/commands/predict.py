@@ -32,4 +32,5 @@ PREDICT = Command(
     opened=_opened,
     keras="tensorflow",
     json=True,
+    order=140,
 )

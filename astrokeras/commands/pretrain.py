@@ -33,4 +33,5 @@ PRETRAIN = Command(
     opened=_opened,
     keras="any",
     json=True,
+    order=40,
 )

@@ -32,4 +32,5 @@ SEARCH = Command(
     text=_text,
     opened=_opened,
     json=True,
+    order=80,
 )

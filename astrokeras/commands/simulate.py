@@ -22,4 +22,5 @@ SIMULATE = Command(
     SimulateConfig,
     _run,
     text=_text,
+    order=10,
 )

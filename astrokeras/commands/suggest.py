@@ -31,4 +31,5 @@ SUGGEST = Command(
     text=_text,
     opened=_opened,
     json=True,
+    order=110,
 )

@@ -5,7 +5,7 @@ import html
 from collections.abc import Sequence
 from string import Template
 
-from astrokeras.evaluation.words import shortened
+from astrokeras.text import shortened
 
 _MOST = 160  # characters of a cell
 _STYLE = """

@@ -23,9 +23,10 @@ from astrokeras.evaluation.judged import calibrated, class_figures, confusion, j
 from astrokeras.evaluation.page_markup import Section, code, figure, page, stamps, table
 from astrokeras.evaluation.report import footnote, head_of, lines_of, write_csv
 from astrokeras.evaluation.verdict import curves, needed, ranking, verdict
-from astrokeras.evaluation.words import score_title, shortened
+from astrokeras.evaluation.words import score_title
 from astrokeras.files import write_atomically
 from astrokeras.records.picture import rgb, upright
+from astrokeras.text import shortened
 
 _MISTAKES = 12
 _MOST_CLASSES = 12  # in tables and figures with a line for each class

@@ -9,9 +9,10 @@ import numpy as np
 
 from astrokeras.evaluation.compare import Comparison, Measure
 from astrokeras.evaluation.fits import DONE
-from astrokeras.evaluation.words import in_markdown, listed, score_title, shortened
+from astrokeras.evaluation.words import in_markdown, listed, score_title
 from astrokeras.files import write_atomically
 from astrokeras.survey.tables import markdown
+from astrokeras.text import shortened
 
 _MOST = 120  # characters of a cell
 _SHARED = ("arm", "init", "started_from", "backbone", "mode", "budget", "labels")  # of all repeats

@@ -4,18 +4,14 @@ import hashlib
 import re
 from collections.abc import Sequence
 
+from astrokeras.text import shortened
+
 # What Markdown takes for more than itself, in a table too; `_` only at the edge of a word.
 _MARKS = re.compile(r"[\\`*\[\]<>|~&$#]|(?<![^\W_])_|_(?![^\W_])")
 # Scores whose names are not written as words.
 _TITLES = {"macro_f1": "macro F1", "auroc": "AUROC", "mae": "MAE", "nmad": "NMAD", "r2": "R²"}
 _MOST_BYTES = 80
 _MOST_LISTED = 30
-
-
-def shortened(text: str, most: int = 60) -> str:
-    """One line of at most so many characters, without control characters and direction marks."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def in_markdown(text: str, most: int = 60) -> str:

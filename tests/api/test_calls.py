@@ -85,6 +85,14 @@ def test_a_function_says_what_it_takes():
     assert "learning_rate: Peak of the learning rate." in ak.pretrain.__doc__
 
 
+def test_every_name_is_described():
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in ak.__all__:
+        assert f"ak.{name}" in text, f"docs/api.md does not tell of ak.{name}"
+        assert getattr(ak, name).__doc__
+    assert {"suggest", "fewshot", "label", "inspect"} <= set(ak.__all__) <= set(dir(ak))
+
+
 def test_the_package_is_imported_without_what_it_does_not_need():
     script = (
         "import sys, astrokeras as ak\n"

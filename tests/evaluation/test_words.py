@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.evaluation.words import in_markdown, listed, plain_name, shortened
+from astrokeras.evaluation.words import in_markdown, listed, plain_name
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from astrokeras.evaluation.words import in_markdown, listed, plain_name, shorten
         ("<b>x</b>", r"\<b\>x\</b\>"),
         ("[here](http://x)", r"\[here\](http://x)"),
         ("two\nlines\u2028and\x0bmore", "two lines and more"),
-        ("to the \u202eleft", "to the left"),
+        ("to the \u202eleft", r"to the \\u202eleft"),
         ("mobilenet_v2", "mobilenet_v2"),
         ("_x_", r"\_x\_"),
         ("+0.01 ± 0.02", "+0.01 ± 0.02"),
@@ -45,7 +45,6 @@ def test_names_of_directories_are_plain_and_bounded(name: str):
     assert all(c in "-_" or unicodedata.category(c)[0] in "LN" for c in plain)
     assert plain[0] not in "-_"
     assert plain_name(plain) == plain
-    assert shortened(name).isprintable() and len(shortened(name)) <= 60
 
 
 def test_names_of_directories_tell_long_names_apart():
