@@ -1,11 +1,14 @@
-"""The whole way on the sample survey, as the commands that a user would type."""
+"""A look at real galaxies, and the whole way on the sample survey, as the commands that a user would type."""
 
 import dataclasses
 from pathlib import Path
 
 BANDS = "u,g,r,i,z"
 COMPARISONS = ("frozen", "classes")  # the fine-tuning runs whose tables end the demo
-_SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
+_DATA = Path(__file__).resolve().parents[1] / "data"
+_SAMPLE, _GALAXIES = _DATA / "sample", _DATA / "galaxies"
+# A spiral, one seen edge-on, a smooth red one, and the trail of a satellite.
+_QUERIES = ("46.20426+1.02342", "88.93713+0.05312", "60.86323+0.12745", "76.81702+0.98825")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +20,13 @@ class Step:
 
 
 def steps(out: Path, seed: int, imagenet_weights: str | None, overwrite: bool) -> list[Step]:
-    """Return the commands, in their order. Outside a checkout the sample survey is simulated first."""
+    """Return the commands, in their order. Outside a checkout the sample survey is simulated, and has no galaxies."""
     survey = _SAMPLE if _SAMPLE.is_dir() else out / "survey"
     seeded = ("--seed", str(seed))
     replace = ("--overwrite",) if overwrite else ()
     weights = ("--imagenet-weights", imagenet_weights) if imagenet_weights else ()
     way = [
+        *(_look(out / "galaxies", seeded, replace) if _GALAXIES.is_dir() else ()),
         Step(
             "cut a stamp of every object, bring all bands to nJy, and split by area of sky so that nothing leaks",
             (
@@ -62,6 +66,38 @@ def steps(out: Path, seed: int, imagenet_weights: str | None, overwrite: bool) -
         ),
     ]  # fmt: skip
     return way if survey.is_dir() else [_simulate(survey), *way]
+
+
+def _look(out: Path, seeded: tuple[str, ...], replace: tuple[str, ...]) -> list[Step]:
+    """Return the steps on real galaxies with an encoder that ships."""
+    embeddings, asked = f"{out}/embeddings.parquet", [f"--id={name}" for name in _QUERIES]
+    return [
+        Step(
+            "take 96 real pictures as records: objects of SDSS, most of them galaxies",
+            (
+                "convert", "--images", f"{_GALAXIES}/images/{{id}}.jpg", "--bands", "i,r,g",
+                "--catalog", f"{_GALAXIES}/catalog.csv", "--size", "88", "--out", f"{out}/records", *seeded, *replace,
+            ),
+        ),
+        Step(
+            "embed them with an encoder that comes with astrokeras, pre-trained on SDSS without labels",
+            ("embed", "sdss-gri-mobilenet", f"{out}/records", "--out", embeddings, *seeded, *replace),
+        ),
+        Step(
+            "lay them out: galaxies that look alike lie side by side (open map.html in a browser)",
+            (
+                "map", embeddings, "--method", "tsne", "--perplexity", "12", "--viewer", "sdss",
+                "--stamp-size", "64", "--out", f"{out}/map.parquet", *seeded, *replace,
+            ),
+        ),
+        Step(
+            "find more of the same (look at similar.png)",
+            (
+                "search", embeddings, *asked, "--count", "11", "--out", f"{out}/similar.csv",
+                "--sheet", f"{out}/similar.png", *seeded, *replace,
+            ),
+        ),
+    ]  # fmt: skip
 
 
 def _simulate(survey: Path) -> Step:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_outside_a_checkout_the_sample_is_simulated_first(monkeypatch, tmp_path):
     monkeypatch.setattr("astrokeras.demo._SAMPLE", tmp_path / "nowhere")
+    monkeypatch.setattr("astrokeras.demo._GALAXIES", tmp_path / "nowhere")
     first = steps(tmp_path, seed=0, imagenet_weights=None, overwrite=False)[0].command
     context = cli.cli.get_command(None, "simulate").make_context("simulate", list(first[1:]))
     assert {name: context.params[name] for name in ("fields", "size", "objects", "seed", "bands")} == {
@@ -39,8 +40,13 @@ def demo(tmp_path_factory):
 
 def test_the_demo_goes_the_whole_way(demo):
     out, done = demo
-    for file in ("stamps.png", "magnitudes/encoder.keras", "frozen/comparison.html", "models/classes/1/saved_model.pb"):
+    for file in (
+        "galaxies/map.html", "galaxies/similar.png", "stamps.png", "magnitudes/encoder.keras",
+        "frozen/comparison.html", "models/classes/1/saved_model.pb",
+    ):  # fmt: skip
         assert (out / file).is_file(), file
+    similar = Table.read(out / "galaxies" / "similar.csv")
+    assert len(similar) == 4 * 11
     assert set(Table.read(out / "predictions.csv")["class"]) <= {"elliptical", "irregular", "spiral", "star"}
     for comparison in ("frozen", "classes"):
         assert (out / comparison / "comparison.md").read_text() in done.stdout
