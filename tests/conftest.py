@@ -32,6 +32,11 @@ settings.load_profile("seeded")
 _REAL_DATA = Path(os.environ.get("ASTROKERAS_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long: one that comes last keeps a single processor busy."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_collection_finish() -> None:
     """Give TensorFlow two logical processors before its first operation, where a collected test imports it at all."""
     if "tensorflow" in sys.modules:

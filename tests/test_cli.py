@@ -16,6 +16,8 @@ from astrokeras import cli
 from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig, SimulateConfig
 from astrokeras.records.directory import Records
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     "simulate",

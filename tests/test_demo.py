@@ -9,6 +9,8 @@ from astrokeras import cli
 from astrokeras.demo import next_commands, steps
 from astrokeras.survey.simulate import SAMPLE
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -10,6 +10,8 @@ from astrokeras.api.calls import configuration
 from astrokeras.commands import commands
 from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig
 
+pytestmark = pytest.mark.long
+
 CONVERT = {"images": "{field}_{band}.fits", "bands": "ugr", "out": "o"}
 
 

@@ -7,7 +7,7 @@ from tests.evaluation.comparing import options, silent
 from tests.synthetic import write_records
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def place(tmp_path_factory):
     """A directory with records, a short pre-training run, and a finished comparison of two arms."""
     path = tmp_path_factory.mktemp("comparison")

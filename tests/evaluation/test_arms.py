@@ -13,6 +13,8 @@ from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run
 from tests.evaluation.comparing import options, silent
 
+pytestmark = pytest.mark.long
+
 
 def test_arms_share_the_input_of_the_pretraining_run(place, tmp_path):
     run = str(place / "magnitudes")

@@ -24,6 +24,8 @@ from astrokeras.tasks.classification import classification_scores
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 
 def test_it_says_how_many_fits_there_are_and_where_it_is(place):
     lines = (place / "lines.txt").read_text().splitlines()

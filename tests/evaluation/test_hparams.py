@@ -17,7 +17,7 @@ from astrokeras.tasks.classification import SCORES as METRICS
 from tests.synthetic import write_records
 
 # Of a library within TensorBoard.
-pytestmark = pytest.mark.filterwarnings("ignore:html5lib:DeprecationWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:html5lib:DeprecationWarning")]
 
 RUNS = ("one", "further/down/two", "further/copied")
 

@@ -21,6 +21,8 @@ from astrokeras.training.leaks import check_leaks
 from tests.evaluation.comparing import options, silent
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 SPLITS = ("train", "val", "test")
 COUNTS = {"train": 6, "val": 2, "test": 3}
 

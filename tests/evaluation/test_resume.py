@@ -17,6 +17,8 @@ from astrokeras.evaluation.fitting import ArmTrainer
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 _ROOT = Path(__file__).parents[2]
 # Four fits of three steps each: killed in the second, stopped in the third, whose number counts from there.
 _LIVES = [["step", 5], ["term", 4], []]

@@ -9,6 +9,8 @@ from astrokeras.errors import UsageError
 from astrokeras.models.applications import NETWORKS, ImageNetPreprocessing, WeightsUnavailable
 from astrokeras.models.backbone import BACKBONES, build_backbone
 
+pytestmark = pytest.mark.long
+
 BUILT = ("compact", "mobilenet_v2", "vgg16", "efficientnet_b0", "efficientnet_v2_b0", "mobilenet_v3_small")
 
 

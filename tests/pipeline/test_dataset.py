@@ -19,6 +19,8 @@ from astrokeras.pipeline.dataset import (
 from astrokeras.records.directory import Records
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 COUNT = 50
 
 

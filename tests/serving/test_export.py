@@ -17,6 +17,8 @@ from astrokeras.serving.predict import predict
 from astrokeras.serving.served import ServedModel
 from astrokeras.tasks.targets.class_ import Class
 
+pytestmark = pytest.mark.long
+
 # What a server does: TensorFlow alone, no Keras, no astrokeras.
 CLIENT = '''
 import sys

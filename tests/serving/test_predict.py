@@ -24,6 +24,8 @@ from astrokeras.tasks.target import Output
 from astrokeras.training.pretrain import pretrain
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 
 def run(config):
     return predict(config, print, lambda items, _: items)

@@ -22,6 +22,8 @@ from tests.serving.c_interface import INVALID_ARGUMENT, ask
 from tests.serving.runs import write_classifier
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 CLASSIFY = "serving_default"
 
 

@@ -17,6 +17,8 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.survey import simulate as module
 from astrokeras.survey.simulate import OFF_IMAGES, SAMPLE, simulate
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 TINY = SimulateConfig(out="", fields=1, bands=("g", "r"), size=96, objects=24, seed=3)
 FIELDS = [f"F{i:02d}" for i in range(SAMPLE.fields)]

@@ -15,6 +15,8 @@ from astrokeras.tasks.base import TASKS
 from astrokeras.training.distribution.strategy_replicas import replicas_of
 from tests.tasks import harness
 
+pytestmark = pytest.mark.long
+
 NAMES = TASKS.names()
 # Beside its default form, what else a task can be asked for.
 SPECS = (

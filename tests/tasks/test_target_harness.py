@@ -14,6 +14,8 @@ from astrokeras.tasks.target import TARGETS
 from astrokeras.training.distribution.strategy_replicas import replicas_of
 from tests.tasks import harness, target_harness
 
+pytestmark = pytest.mark.long
+
 # Of each target its default form, and what else it can be asked for.
 PLAIN = {
     "class": "class(kind)",

@@ -13,6 +13,8 @@ import pytest
 from astrokeras.training.trainer import SPEEDS
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 _ROOT = Path(__file__).parents[2]
 # What is made before each epoch (the points of clusters) has to come again, too. Two epochs of three executions.
 _OPTIONS = ["--task", "clusters(clusters=4)", "--epochs", "2", "--batch-size", "16", "--checkpoint-every", "2"]

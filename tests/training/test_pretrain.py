@@ -25,6 +25,8 @@ from astrokeras.training.run_directory import load_run
 from astrokeras.training.trainer import SPEEDS, Trainer
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Records:

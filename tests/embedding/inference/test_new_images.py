@@ -19,6 +19,8 @@ from astrokeras.evaluation.finetune import finetune
 from astrokeras.serving.predict import predict
 from astrokeras.serving.trained import load_trained
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def trained_run(sample_records, tmp_path_factory):

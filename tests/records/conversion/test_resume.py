@@ -24,6 +24,8 @@ from astrokeras.survey.simulate import simulate
 from tests.records.tasks import PIPES, ROOT, command_for, contents, quiet, small_tasks
 from tests.sky import config_for, noise_image, write_image
 
+pytestmark = pytest.mark.long
+
 SHAPE = (96, 80)
 
 

@@ -25,6 +25,8 @@ from astrokeras.records.tfrecord import read
 from astrokeras.records.verify import verify
 from tests.records.tasks import contents, quiet, small_tasks
 
+pytestmark = pytest.mark.long
+
 
 def stored(records: Records, split: str) -> list[dict]:
     """The records of a split as they are read."""

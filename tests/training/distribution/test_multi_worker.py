@@ -26,6 +26,8 @@ from tests.synthetic import write_records
 from tests.training import two_workers
 from tests.training.two_workers import config_for, one_step
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 # Seconds, much more than it takes on a busy machine.
 PATIENCE = 500

@@ -17,6 +17,8 @@ from astrokeras.serving.trained import load_trained
 from astrokeras.training.run_directory import write_run
 from tests.synthetic import write_records
 
+pytestmark = pytest.mark.long
+
 _ROOT = Path(__file__).parents[3]
 _WITHOUT_TENSORFLOW = """
 import sys

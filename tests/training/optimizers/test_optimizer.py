@@ -10,6 +10,8 @@ from astrokeras.errors import UsageError
 from astrokeras.training.optimizers.optimizer import Rate, make_optimizer, with_loss_scale
 from tests.training.optimizers.optimizing import optimizer_for
 
+pytestmark = pytest.mark.long
+
 RATE = 0.01
 
 
