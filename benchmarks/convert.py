@@ -21,6 +21,7 @@ import functools
 import json
 import multiprocessing
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -36,7 +37,7 @@ from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.table import Table
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, as_command, configure
 from astrokeras.parallel.processes import Pool
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.conversion.run_task import result_path
@@ -69,7 +70,8 @@ def make_survey(directory: Path, objects: int, bands: int, *, rice: bool) -> Pat
 
 
 def options(survey: Path, bands: int, size: int, out: Path) -> ConvertConfig:
-    return ConvertConfig(
+    return configure(
+        ConvertConfig,
         images=str(survey / "{field}_{band}.fits"), bands=BANDS[:bands], out=str(out), workers=PROCESSES, label="class",
         catalog=str(survey / "catalog.fits"), magnitudes="mag_{band}", zero_point="25", size=size, x_column="x",
         split_by="id",
@@ -160,7 +162,7 @@ def loop(survey: Path, size: int, out: Path) -> float:
 
 def ours(config: ConvertConfig) -> tuple[float, float]:
     """Seconds that we work, and the peak memory of a process in bytes (its own, without mapped files)."""
-    _clear(Path(config.out))
+    _clear(Path(config.running.out))
     pool = Pool(PROCESSES)
     try:
         list(pool.map(functools.partial(result_path, ""), range(2 * PROCESSES)))  # imports what the tasks need
@@ -196,14 +198,9 @@ class Peak:
 
 def whole(config: ConvertConfig) -> float:
     """Seconds that the command takes, from start to end."""
-    _clear(Path(config.out))
-    arguments = {
-        "images": config.images, "bands": ",".join(config.bands), "catalog": config.catalog, "out": config.out,
-        "workers": config.workers, "label": config.label, "magnitudes": config.magnitudes,
-        "zero-point": config.zero_point, "size": config.size, "x-column": config.x_column,
-    }  # fmt: skip
-    typed = [text for name, value in arguments.items() for text in (f"--{name}", str(value))]
-    return _time([sys.executable, "-m", "astrokeras", "convert", *typed])
+    _clear(Path(config.running.out))
+    typed = shlex.split(as_command("convert", config))[1:]
+    return _time([sys.executable, "-m", "astrokeras", *typed])
 
 
 def whole_floor(survey: Path, size: int, out: Path) -> float:

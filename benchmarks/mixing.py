@@ -15,7 +15,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure
 from astrokeras.pipeline import dataset
 from astrokeras.records.conversion import plan
 from astrokeras.records.conversion.convert import convert
@@ -38,7 +38,10 @@ def make_records(directory: Path, fields: int, objects: int) -> Records:
     options = {"columns": ("number",), "size": SIZE, "splits": "train=1", "split_by": "id", "workers": 1}
     images, catalog = str(directory / "{field}_r.fits"), str(directory / "catalog.fits")
     convert(
-        ConvertConfig(images, ("r",), str(directory / "records"), catalog=catalog, **options), report=lambda line: None
+        configure(
+            ConvertConfig, images=images, bands=("r",), out=str(directory / "records"), catalog=catalog, **options
+        ),
+        report=lambda line: None,
     )
     return Records.load(directory / "records")
 

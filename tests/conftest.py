@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from astrokeras.config import ConvertConfig, SimulateConfig
+from astrokeras.config import ConvertConfig, SimulateConfig, configure
 from astrokeras.records.conversion.convert import convert
 from astrokeras.survey.simulate import simulate
 
@@ -65,7 +65,8 @@ def sample_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sample_config(sample_survey: Path) -> ConvertConfig:
     """How `sample_records` was converted."""
-    return ConvertConfig(
+    return configure(
+        ConvertConfig,
         images=str(sample_survey / "images" / "{field}_{band}.fits"),
         bands=("g", "r", "i"),
         out=str(sample_survey.parent / "records"),
@@ -84,7 +85,7 @@ def sample_config(sample_survey: Path) -> ConvertConfig:
 def sample_records(sample_config: ConvertConfig) -> Path:
     """Path of the records made from `sample_survey`: 32 pixels, nJy, labels star and galaxy."""
     convert(sample_config, report=lambda line: None)
-    return Path(sample_config.out)
+    return Path(sample_config.running.out)
 
 
 @pytest.fixture(scope="session")

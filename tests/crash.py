@@ -5,7 +5,6 @@
 A process of its own, since it forks; DIRECTORY holds the survey of `tests.sky.config_for`. Prints the number of steps.
 """
 
-import dataclasses
 import itertools
 import os
 import shutil
@@ -14,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, replaced
 from astrokeras.records.conversion import plan
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.conversion.workspace import Workspace, workspace_path
@@ -66,11 +65,11 @@ def killed_at(step: int, config: ConvertConfig) -> bool:
 
 def steps_survived(config: ConvertConfig, expected: dict[str, bytes], *, replace: bool, first: int = 0) -> int:
     """Kill at each step in turn; what comes of the rerun is the same each time, and nothing else is left."""
-    out = Path(config.out)
+    out = Path(config.running.out)
     for step in itertools.count(first):
         shutil.rmtree(out, ignore_errors=True)
         if replace:
-            convert(dataclasses.replace(config, size=8, overwrite=False), report=lambda line: None)
+            convert(replaced(config, size=8, overwrite=False), report=lambda line: None)
             before = contents(out)
         killed = killed_at(step, config)
         if replace and killed and out.is_dir():
@@ -78,7 +77,7 @@ def steps_survived(config: ConvertConfig, expected: dict[str, bytes], *, replace
         if killed:
             # Killed with nothing left to do but to say so: only --resume may take that for its own.
             finished = not replace and out.is_dir() and Workspace(out).plan is None
-            convert(dataclasses.replace(config, resume=finished), report=lambda line: None)
+            convert(replaced(config, resume=finished), report=lambda line: None)
         assert contents(out) == expected, f"step {step}"
         assert not workspace_path(out).exists(), f"step {step}"
         if not killed:
@@ -91,11 +90,11 @@ def main(directory: Path) -> None:
     plan.STAMP_BYTES_PER_TASK = 16 * 16 * 2 * 4 * 12
     config = config_for(directory)
     convert(config, report=lambda line: None)
-    expected = contents(Path(config.out))
+    expected = contents(Path(config.running.out))
     assert sum("-train.tfrecord" in name for name in expected) >= 3
     steps = steps_survived(config, expected, replace=False)
     # Until it finishes there is no difference.
-    over = steps_survived(dataclasses.replace(config, overwrite=True), expected, replace=True, first=steps - 20)
+    over = steps_survived(replaced(config, overwrite=True), expected, replace=True, first=steps - 20)
     print(steps, over)
 
 

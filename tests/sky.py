@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
 from astrokeras.records.example import decode
@@ -71,13 +71,13 @@ def config_for(directory: Path, **options) -> ConvertConfig:
         # Too small for areas of sky.
         **({} if options.keys() & {"split_column", "splits_from"} else {"split_by": "id"}),
     }
-    return ConvertConfig(**{**defaults, **options})
+    return configure(ConvertConfig, **{**defaults, **options})
 
 
 def run(config: ConvertConfig) -> tuple[Records, dict[str, dict], dict[str, str]]:
     """Convert; return the records, every example by id (with its split), and every reject's reason by id."""
     convert(config, report=lambda line: None)
-    records = Records.load(config.out)
+    records = Records.load(config.running.out)
     return records, examples_of(records), rejects_of(records)
 
 

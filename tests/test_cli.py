@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astrokeras import cli
-from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig, SimulateConfig
+from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig, SimulateConfig, option_fields
 from astrokeras.records.directory import Records
 
 pytestmark = pytest.mark.long
@@ -190,7 +190,7 @@ def test_a_wrong_config_file_is_wrong_usage(capsys, tmp_path, text, message):
 @pytest.mark.parametrize("config", [SimulateConfig, ConvertConfig, PretrainConfig, FinetuneConfig])
 def test_every_field_of_a_configuration_is_an_option(config):
     command = cli.cli.get_command(None, config.__name__.removesuffix("Config").lower())
-    assert set(config.__dataclass_fields__) <= {parameter.name for parameter in command.params}
+    assert set(option_fields(config)) <= {parameter.name for parameter in command.params}
 
 
 def break_images(copy):

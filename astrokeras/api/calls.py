@@ -14,7 +14,7 @@ from astrokeras.commands import commands
 from astrokeras.commands.backend import import_keras
 from astrokeras.commands.base import Command
 from astrokeras.commands.click_types import click_type, kind_of
-from astrokeras.config import declared
+from astrokeras.config import configure, declared, option_fields
 from astrokeras.errors import UsageError, unknown_name
 from astrokeras.terminal import TERMINAL
 
@@ -31,7 +31,7 @@ def function_names() -> tuple[str, ...]:
 def function(name: str) -> Callable[..., Any]:
     """Return the function of a command, with a signature and a docstring made from its options."""
     command = commands()[name]
-    fields = dataclasses.fields(command.config)
+    fields = _in_order(command)
     names = [field.name for field in fields]
 
     def call(*positional: Any, **options: Any) -> Any:
@@ -67,14 +67,14 @@ def configuration(command: Command, values: Mapping[str, Any]) -> Any:
         if values.get(name) is not None:
             presets |= preset(_text(name, values[name]))
     chosen = {}
-    for field in dataclasses.fields(config):
+    for field in option_fields(config).values():
         if values.get(field.name) is not None:
             chosen[field.name] = _typed(command, field, values[field.name])
         elif presets.get(field.name) is not None and field.name not in values:
             chosen[field.name] = _typed(command, field, presets[field.name])
         elif field.default is dataclasses.MISSING:
             raise UsageError(f"{command.name}: {field.name} is missing ({declared(field).help.rstrip('.')})")
-    return config(**chosen)
+    return configure(config, **chosen)
 
 
 def _typed(command: Command, field: dataclasses.Field, value: Any) -> Any:
@@ -129,6 +129,11 @@ def _text(name: str, value: Any) -> str:
     raise UsageError(f"{name} = {value!r}, expected text")
 
 
+def _in_order(command: Command) -> list[dataclasses.Field]:
+    """Return the options as they may be given by position: those without a default come first."""
+    return sorted(option_fields(command.config).values(), key=lambda field: field.default is not dataclasses.MISSING)
+
+
 def _parameter(field: dataclasses.Field) -> inspect.Parameter:
     default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
     return inspect.Parameter(field.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
@@ -136,6 +141,6 @@ def _parameter(field: dataclasses.Field) -> inspect.Parameter:
 
 def _documentation(command: Command) -> str:
     lines = [command.help, "", "Args:"]
-    for field in dataclasses.fields(command.config):
+    for field in _in_order(command):
         lines.append(f"    {field.name}: {declared(field).help}")
     return "\n".join([*lines, "", "Raises:", "    AstrokerasError: what went wrong, and how to mend it."])

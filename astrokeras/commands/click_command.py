@@ -11,7 +11,7 @@ from astrokeras.commands.backend import import_keras
 from astrokeras.commands.base import Command
 from astrokeras.commands.click_types import click_type, kind_of
 from astrokeras.commands.config_file import read_config_file, take_preset
-from astrokeras.config import declared
+from astrokeras.config import configure, declared, option_fields
 from astrokeras.terminal import TERMINAL, show
 
 _RUNNING = "Help and debugging"
@@ -65,7 +65,7 @@ def click_command(command: Command) -> click.Command:
             values.pop(shared)
         if command.keras:
             import_keras(tensorflow=command.keras == "tensorflow", quiet=values.get("devices") == "multi-worker")
-        config = command.config(**values)
+        config = configure(command.config, **values)
         # Results alone go to stdout, whatever the libraries print while they work.
         with contextlib.nullcontext() if command.prints else contextlib.redirect_stdout(sys.stderr):
             result = command.run(config, TERMINAL)
@@ -73,7 +73,7 @@ def click_command(command: Command) -> click.Command:
         if shown := show(result, text, as_json and bool(result)):
             click.echo(shown)
 
-    parameters = [_parameter(command, field) for field in dataclasses.fields(command.config)]
+    parameters = [_parameter(command, field) for field in option_fields(command.config).values()]
     # Arguments first; options without a default before those that have one, as in the dataclass.
     return _Command(command.name, callback=call, params=[*parameters, *_shared(command)], help=command.help)
 

@@ -1,14 +1,13 @@
 """What click makes of the values of options."""
 
 import dataclasses
-import functools
 import math
 import typing
 from typing import Any
 
 import click
 
-from astrokeras.config import declared
+from astrokeras.config import declared, option_types
 
 
 class Amount(click.FloatRange):
@@ -37,12 +36,9 @@ class TextOrNumber(click.types.StringParamType):
     """Text that may stand as a number in a file or in Python: ``zero_point = 25``."""
 
 
-_hints = functools.cache(typing.get_type_hints)
-
-
 def kind_of(config: type, field: dataclasses.Field) -> type:
     """Return the type of a field's value where it is not None: ``bool``, ``int``, ``float``, ``str`` or ``tuple``."""
-    annotation = _hints(config)[field.name]
+    annotation = option_types(config)[field.name]
     kinds = [kind for kind in typing.get_args(annotation) or (annotation,) if kind is not type(None)]
     return tuple if typing.get_origin(annotation) is tuple else kinds[0]
 

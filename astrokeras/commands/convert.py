@@ -22,7 +22,7 @@ def _text(_: ConvertConfig, content: dict[str, Any]) -> str:
 def _opened(config: ConvertConfig, _: dict[str, Any]) -> Any:
     from astrokeras.api.records import open_records  # noqa: PLC0415
 
-    return open_records(config.out)
+    return open_records(config.running.out)
 
 
 def _survey(name: str) -> Mapping[str, Any]:

@@ -1,16 +1,16 @@
 """Configurations as plain dictionaries, which outputs record and resumed runs are compared with."""
 
-import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from astrokeras.config.declare import declared
+from astrokeras.config.nested import configure, option_fields, values_of
 
 
 def as_dict(config: Any) -> dict[str, Any]:
     """Return the options of a configuration, ready for JSON (tuples become lists)."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values_of(config).items()}
 
 
 def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> list[str]:
@@ -26,8 +26,9 @@ def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: I
 def as_command(name: str, config: Any) -> str:
     """Return the command that gives a configuration, as it is typed: options that are as by default are left out."""
     words = ["astrokeras", name]
-    for field in dataclasses.fields(config):
-        described, value = declared(field), getattr(config, field.name)
+    values = values_of(config)
+    for field in option_fields(type(config)).values():
+        described, value = declared(field), values[field.name]
         option = f"--{field.name.replace('_', '-')}"
         if described.argument:
             words.append(str(value))
@@ -51,4 +52,4 @@ def _typed(value: Any) -> str:
 
 def from_dict(kind: type, options: Mapping[str, Any]) -> Any:
     """Return a configuration from `as_dict`'s dictionary; lists become tuples again, unknown names are an error."""
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+    return configure(kind, **{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})

@@ -1,12 +1,11 @@
 """Write `objects.parquet` for records that have none: those made before there was one, or whose table is damaged."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from astrokeras.config import ConvertConfig, from_dict
+from astrokeras.config import ConvertConfig, from_dict, option_fields
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import digest, write_atomically, write_json
 from astrokeras.records.directory import Records
@@ -64,7 +63,7 @@ def _catalog_of(records: Records) -> tuple[Catalog | None, str]:
         return None, f"the catalogue {path} is gone"
     if digest(Path(path)) not in was:
         return None, f"the catalogue {path} has changed"
-    names = {field.name for field in dataclasses.fields(ConvertConfig)}
+    names = option_fields(ConvertConfig)
     options = {name: value for name, value in records.conversion.items() if name in names}
     try:
         catalog = read_catalog(from_dict(ConvertConfig, {**options, "out": str(records.path)}))

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from astropy.table import MaskedColumn
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, PhotometryOptions
 from astrokeras.errors import UsageError
 from astrokeras.survey.bands import names_in_tables
 from astrokeras.survey.classes import class_indices, parse_label_names
@@ -97,10 +97,11 @@ def read_catalog(config: ConvertConfig) -> Catalog:
         AstrokerasError: the file cannot be read.
         UsageError: a column named in `config` is not in the catalogue, or holds no numbers.
     """
-    check_flux_options(config.fluxes, config.flux_errors, config.flux_ivars, config.flux_zero_point)
-    named = {role: getattr(config, f"{role}_column") for role in USUAL_NAMES}
+    asked, photometry = config.catalogue, config.photometry
+    check_flux_options(photometry.fluxes, photometry.flux_errors, photometry.flux_ivars, photometry.flux_zero_point)
+    named = {role: getattr(asked, f"{role}_column") for role in USUAL_NAMES}
     ids, fields = (_lower_names(named[role]) if named[role] else USUAL_NAMES[role] for role in ("id", "field"))
-    table = read_table(config.catalog, text_columns=(*ids, *fields), limit=config.max_catalog_bytes)
+    table = read_table(asked.catalog, text_columns=(*ids, *fields), limit=asked.max_catalog_bytes)
     columns = CatalogColumns(table)
     check_named_columns(columns, config)
     used = {role: column for role in USUAL_NAMES if (column := columns.find(role, named[role], USUAL_NAMES[role]))}
@@ -110,25 +111,25 @@ def read_catalog(config: ConvertConfig) -> Catalog:
                 if named[one]:
                     raise UsageError(f"--{one}-column {named[one]}: no column for {other} is known (--{other}-column)")
                 del used[one]  # half a position is something else: y is a filter, too
-    origin = {name: _origin(used[name], config.origin) for name in ("x", "y") if name in used}
-    left_out = ~rows_where(config.where, table) if config.where else np.zeros(len(table), dtype=bool)
+    origin = {name: _origin(used[name], asked.origin) for name in ("x", "y") if name in used}
+    left_out = ~rows_where(asked.where, table) if asked.where else np.zeros(len(table), dtype=bool)
     labels, classes = np.full(len(table), -1), ()
     notes = [] if "id" in used else [_no_id(config)]
-    if config.label:
-        column = columns.masked(config.label, "--label")
-        labels, classes, unlabelled = class_indices(column, ~left_out, parse_label_names(config.label_names))
+    if asked.label:
+        column = columns.masked(asked.label, "--label")
+        labels, classes, unlabelled = class_indices(column, ~left_out, parse_label_names(asked.label_names))
         notes += [unlabelled] if unlabelled else []
-    elif config.label_names:
+    elif asked.label_names:
         raise UsageError("--label-names: there is no --label that they name")
-    magnitudes, errors, used_photometry = _photometry(columns, config)
+    magnitudes, errors, used_photometry = _photometry(columns, config.images.bands, photometry)
     used |= used_photometry
-    split_by, split_option = config.split_column, "--split-column"
-    if split_by is None and config.split_by not in (None, "id", "field", "sky"):
-        split_by, split_option = config.split_by, "--split-by"
-    carried = {name: columns.carried(columns.existing(name, "--columns"), ~left_out) for name in config.columns}
+    split_by, split_option = config.splits.split_column, "--split-column"
+    if split_by is None and config.splits.split_by not in (None, "id", "field", "sky"):
+        split_by, split_option = config.splits.split_by, "--split-by"
+    carried = {name: columns.carried(columns.existing(name, "--columns"), ~left_out) for name in asked.columns}
     objects = None
-    if config.object_column:
-        objects = as_text(columns.masked(config.object_column, "--object-column"))
+    if asked.object_column:
+        objects = as_text(columns.masked(asked.object_column, "--object-column"))
         carried[OBJECT] = _numbers_of(objects)
     ids = _ids(columns, used["id"]) if "id" in used else _row_names(len(table))
     return Catalog(
@@ -155,7 +156,9 @@ def read_catalog(config: ConvertConfig) -> Catalog:
 def _no_id(config: ConvertConfig) -> str:
     """Return what to say where rows have no ids."""
     why = (
-        "--id-column is ''" if config.id_column == "" else f"no column is called {', '.join(USUAL_NAMES['id'][:5])}, …"
+        "--id-column is ''"
+        if config.catalogue.id_column == ""
+        else f"no column is called {', '.join(USUAL_NAMES['id'][:5])}, …"
     )
     return f"catalogue: no id column ({why}); rows are numbered row-00000000, … instead (--id-column names one)"
 
@@ -196,7 +199,7 @@ def _ids(columns: CatalogColumns, names: str) -> np.ndarray:
 
 def _are_integers(ids: np.ndarray, column: MaskedColumn, config: ConvertConfig) -> bool:
     """Return whether ids are integers: numbers in the catalogue, or in a file without types written as numbers are."""
-    if column.dtype.kind not in "iuf" and not is_untyped(config.catalog):
+    if column.dtype.kind not in "iuf" and not is_untyped(config.catalogue.catalog):
         return False
     given = ids[ids != ""]
     try:
@@ -205,20 +208,22 @@ def _are_integers(ids: np.ndarray, column: MaskedColumn, config: ConvertConfig) 
         return False
 
 
-def _photometry(columns: CatalogColumns, config: ConvertConfig) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+def _photometry(
+    columns: CatalogColumns, bands: tuple[str, ...], asked: PhotometryOptions
+) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """Return magnitudes and errors ``[N, B]``, as they stand or from fluxes, and what they are from."""
-    bands = names_in_tables(config.bands, config.catalog_bands)
-    if config.fluxes and not config.magnitudes:
-        fluxes, used = columns.per_band(config.fluxes, (), bands, "--fluxes")
-        errors, used_errors = columns.per_band(config.flux_errors, (), bands, "--flux-errors")
-        if config.flux_ivars:
-            ivars, used_errors = columns.per_band(config.flux_ivars, (), bands, "--flux-ivars")
+    bands = names_in_tables(bands, asked.catalog_bands)
+    if asked.fluxes and not asked.magnitudes:
+        fluxes, used = columns.per_band(asked.fluxes, (), bands, "--fluxes")
+        errors, used_errors = columns.per_band(asked.flux_errors, (), bands, "--flux-errors")
+        if asked.flux_ivars:
+            ivars, used_errors = columns.per_band(asked.flux_ivars, (), bands, "--flux-ivars")
             errors = errors_from_ivars(ivars)
-        magnitudes, errors = magnitudes_from_fluxes(fluxes, errors, config.flux_zero_point)
+        magnitudes, errors = magnitudes_from_fluxes(fluxes, errors, asked.flux_zero_point)
     else:
-        usual, usual_errors = ((), ()) if config.measure else (USUAL_MAGNITUDES, USUAL_ERRORS)
-        magnitudes, used = columns.per_band(config.magnitudes, usual, bands, "--magnitudes")
-        errors, used_errors = columns.per_band(config.magnitude_errors, usual_errors, bands, "--magnitude-errors")
+        usual, usual_errors = ((), ()) if asked.measure else (USUAL_MAGNITUDES, USUAL_ERRORS)
+        magnitudes, used = columns.per_band(asked.magnitudes, usual, bands, "--magnitudes")
+        errors, used_errors = columns.per_band(asked.magnitude_errors, usual_errors, bands, "--magnitude-errors")
     found = {"magnitudes": used, "magnitude_errors": used_errors}
     return magnitudes, errors, {role: template for role, template in found.items() if template}
 

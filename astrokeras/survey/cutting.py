@@ -68,22 +68,26 @@ def parse_cutting(config: ConvertConfig) -> Cutting:
     Raises:
         UsageError: options that cannot be read or contradict each other, or a package that they need is missing.
     """
-    template = ImageTemplate(config.images, config.bands)
+    template = ImageTemplate(config.images.images, config.images.bands)
     cutting = Cutting(
         template=template,
-        extensions=parse_extensions(config.ext, config.bands),
-        zero_points=parse_zero_points(config.zero_point, config.bands, config.catalog_bands),
-        size=config.size or DEFAULT_SIZE,
-        pad=config.edge == "pad",
-        companions=parse_companions(config, template),
-        resample=config.resample,
-        hcompress=config.hcompress,
-        max_image_bytes=config.max_image_bytes,
-        valid=config.valid,
+        extensions=parse_extensions(config.images.ext, config.images.bands),
+        zero_points=parse_zero_points(
+            config.photometry.zero_point, config.images.bands, config.photometry.catalog_bands
+        ),
+        size=config.stamps.size or DEFAULT_SIZE,
+        pad=config.stamps.edge == "pad",
+        companions=parse_companions(config.images, template),
+        resample=config.images.resample,
+        hcompress=config.images.hcompress,
+        max_image_bytes=config.images.max_image_bytes,
+        valid=config.images.valid,
     )
     if cutting.zero_points.table and "field" not in cutting.template:
-        raise UsageError(f"--zero-point {config.zero_point} is a table by field, but --images has no {{field}}")
-    if cutting.unit == "display" and config.zero_point:
+        raise UsageError(
+            f"--zero-point {config.photometry.zero_point} is a table by field, but --images has no {{field}}"
+        )
+    if cutting.unit == "display" and config.photometry.zero_point:
         raise UsageError("--zero-point: JPEG and PNG hold display levels, not fluxes; leave the zero point out")
     if cutting.resample:
         check_reproject()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ImageOptions
 from astrokeras.errors import UsageError
 from astrokeras.survey.fits_file import Rows
 from astrokeras.survey.grids import Grid, different_grids, grid_shift
@@ -50,7 +50,7 @@ class Companion:
         return ~finite | (np.where(finite, pixels, 0).astype(np.int64) & self.bits != 0)
 
 
-def parse_companions(config: ConvertConfig, images: ImageTemplate) -> tuple[Companion, ...]:
+def parse_companions(options: ImageOptions, images: ImageTemplate) -> tuple[Companion, ...]:
     """Read ``--weight``, ``--mask`` and the options that go with them.
 
     Raises:
@@ -58,18 +58,21 @@ def parse_companions(config: ConvertConfig, images: ImageTemplate) -> tuple[Comp
     """
     for option in ("weight_ext", "mask_ext", "mask_bits"):
         kind = option.split("_")[0]
-        if getattr(config, option) and not getattr(config, kind):
+        if getattr(options, option) and not getattr(options, kind):
             raise UsageError(f"--{option.replace('_', '-')} goes with --{kind}")
     companions = []
-    for kind, text, ext in (("weight", config.weight, config.weight_ext), ("mask", config.mask, config.mask_ext)):
+    for kind, text, ext in (
+        ("weight", options.weight, options.weight_ext),
+        ("mask", options.mask, options.mask_ext),
+    ):
         if not text:
             continue
-        template = ImageTemplate(text, config.bands, f"--{kind}")
+        template = ImageTemplate(text, options.bands, f"--{kind}")
         for placeholder in ("field", "id"):
             if placeholder in template and placeholder not in images:
                 raise UsageError(f"--{kind} {text}: {{{placeholder}}} has no meaning, as --images does not have it")
-        bits = _parse_bits(config.mask_bits) if kind == "mask" else None
-        companions.append(Companion(kind, template, parse_extensions(ext, config.bands, f"--{kind}-ext"), bits))
+        bits = _parse_bits(options.mask_bits) if kind == "mask" else None
+        companions.append(Companion(kind, template, parse_extensions(ext, options.bands, f"--{kind}-ext"), bits))
     return tuple(companions)
 
 

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, replaced, values_of
 from astrokeras.errors import AstrokerasError, UsageError, unknown_name
 from astrokeras.small_file import read_small
 from astrokeras.survey.template import ImageTemplate
@@ -92,19 +92,20 @@ def with_survey(config: ConvertConfig) -> ConvertConfig:
     if there are any. Of some of its bands only those are taken. Without a catalogue, and where magnitudes are measured,
     its names of the columns are left out.
     """
-    own = read_survey(config.survey).options if config.survey else {}
-    kept = {key for key, value in own.items() if _plain(getattr(config, key)) == _plain(value)}
-    idle = [] if config.catalog else PLACES
-    idle = [*idle, *PHOTOMETRY] if config.measure or not config.catalog else idle
+    own = read_survey(config.images.survey).options if config.images.survey else {}
+    chosen = values_of(config)
+    kept = {key for key, value in own.items() if _plain(chosen[key]) == _plain(value)}
+    idle = [] if config.catalogue.catalog else PLACES
+    idle = [*idle, *PHOTOMETRY] if config.photometry.measure or not config.catalogue.catalog else idle
     changes: dict[str, Any] = {key: None for key in idle if key in kept}
     if "catalog_bands" in kept and "bands" not in kept:
         names = dict(zip(own["bands"], own["catalog_bands"], strict=True))
-        changes["catalog_bands"] = tuple(names.get(band, band) for band in config.bands)
+        changes["catalog_bands"] = tuple(names.get(band, band) for band in config.images.bands)
     for key in {"zero_point", "ext"} & kept:
         parts = str(own[key]).split(",")
         if "=" in str(own[key]):
-            changes[key] = ",".join(part for part in parts if part.partition("=")[0].strip() in config.bands)
-    return _with_templates(dataclasses.replace(config, **changes), own, kept)
+            changes[key] = ",".join(part for part in parts if part.partition("=")[0].strip() in config.images.bands)
+    return _with_templates(replaced(config, **changes), own, kept)
 
 
 def _plain(value: Any) -> Any:
@@ -116,22 +117,22 @@ def _with_templates(config: ConvertConfig, own: dict[str, Any], kept: set[str]) 
     """Return `config` with templates for a directory, without the survey's weights and masks if there are none."""
     changes: dict[str, Any] = {}
     directory, at_home = "", "images" in kept
-    if "{" not in config.images and Path(config.images).is_dir():
+    if "{" not in config.images.images and Path(config.images.images).is_dir():
         if not own:
             raise UsageError(
-                f"--images {config.images} is a directory; expected a template, as in "
-                f"'{config.images}/{{field}}_{{band}}.fits', or --survey NAME, which knows its own"
+                f"--images {config.images.images} is a directory; expected a template, as in "
+                f"'{config.images.images}/{{field}}_{{band}}.fits', or --survey NAME, which knows its own"
             )
-        directory, at_home = config.images, True
-        changes["images"] = _there(directory, own["images"], config.bands)
+        directory, at_home = config.images.images, True
+        changes["images"] = _there(directory, own["images"], config.images.bands)
     for kind, details in COMPANIONS.items():
         if kind in kept:
-            template = _there(directory, own[kind], config.bands)
-            there = at_home and ImageTemplate(template, config.bands).has_files()
+            template = _there(directory, own[kind], config.images.bands)
+            there = at_home and ImageTemplate(template, config.images.bands).has_files()
             changes[kind] = template if there else None
-        if not changes.get(kind, getattr(config, kind)):
+        if not changes.get(kind, getattr(config.images, kind)):
             changes |= {key: None for key in details if key in kept}
-    return dataclasses.replace(config, **changes)
+    return replaced(config, **changes)
 
 
 def _there(directory: str, own: str, bands: tuple[str, ...]) -> str:
@@ -142,12 +143,12 @@ def _there(directory: str, own: str, bands: tuple[str, ...]) -> str:
 
 def describe_survey(config: ConvertConfig) -> list[str]:
     """Return what to tell of the survey that `config` names and is fitted to: lines for the log."""
-    if not config.survey:
+    if not config.images.survey:
         return []
-    survey = read_survey(config.survey)
+    survey = read_survey(config.images.survey)
     said = (survey.source.get("release"), survey.source.get("notes"))
     lines = ["; ".join([f"survey {survey.name}", *(str(text) for text in said if text)])]
-    unused = [kind for kind in COMPANIONS if kind in survey.options and not getattr(config, kind)]
+    unused = [kind for kind in COMPANIONS if kind in survey.options and not getattr(config.images, kind)]
     if unused:
         lines.append(f"the survey's {' and '.join(unused)} images are not used: none are there, or they were left out")
     return lines

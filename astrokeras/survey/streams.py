@@ -11,10 +11,10 @@ from typing import NoReturn
 
 import numpy as np
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, option_fields
 from astrokeras.survey.image_error import ImageError
 
-MAX_IMAGE_BYTES = ConvertConfig.max_image_bytes
+MAX_IMAGE_BYTES = option_fields(ConvertConfig)["max_image_bytes"].default
 MAX_HEADER_BYTES = 16 << 20  # of all headers of a file that are read, together
 MAX_CONTINUED = 2000  # cards that go on with the text of the one before, together
 _BLOCK = 2880

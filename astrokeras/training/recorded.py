@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig
+from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig, option_types
 
 _MOST_BYTES = 64 << 20
 _DEEPEST = 250
@@ -100,7 +100,7 @@ def _check_start(start: Any, where: str) -> None:
 
 def _check_options(options: Mapping[str, Any], kind: type, where: str) -> None:
     """Make sure that options that are known are of their types."""
-    hints = typing.get_type_hints(kind)
+    hints = option_types(kind)
     for name, value in options.items():
         if name in hints:
             _check(value, hints[name], f"{where}.{name}")

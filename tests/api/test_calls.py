@@ -8,7 +8,7 @@ import pytest
 import astrokeras as ak
 from astrokeras.api.calls import configuration
 from astrokeras.commands import commands
-from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig
+from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig, configure
 
 pytestmark = pytest.mark.long
 
@@ -24,13 +24,14 @@ def test_values_are_those_of_python():
         "convert", **CONVERT | {"out": Path("o")}, zero_point={"u": 25, "g": 24.5}, splits={"train": 0.5, "test": 0.5},
         columns=["z", "ebv"], origin=1, valid=True,
     )  # fmt: skip
-    assert config == ConvertConfig(
+    assert config == configure(
+        ConvertConfig,
         images=CONVERT["images"], bands=("u", "g", "r"), out="o", zero_point="u=25,g=24.5",
         splits="train=0.5,test=0.5", columns=("z", "ebv"), origin=1, valid=True,
     )  # fmt: skip
-    assert made("convert", **CONVERT | {"bands": ["NB1", "Ks"]}, zero_point=25).bands == ("NB1", "Ks")
-    assert made("convert", **CONVERT | {"bands": "Y,J"}).bands == ("Y", "J")
-    assert made("convert", **CONVERT, zero_point=25).zero_point == "25"
+    assert made("convert", **CONVERT | {"bands": ["NB1", "Ks"]}, zero_point=25).images.bands == ("NB1", "Ks")
+    assert made("convert", **CONVERT | {"bands": "Y,J"}).images.bands == ("Y", "J")
+    assert made("convert", **CONVERT, zero_point=25).photometry.zero_point == "25"
     assert made("finetune", records="r", out="o", budget=50).budget == ("50",)
     assert made("finetune", records="r", out="o", budget=(50, "all"), init=Path("run")) == FinetuneConfig(
         "r", "o", init=("run",), budget=("50", "all")
@@ -75,9 +76,9 @@ def test_wrong_arguments_of_a_call():
 
 def test_a_survey_by_name_sets_defaults_that_arguments_win_over():
     by_name = made("convert", survey="splus", images="dir", out="o")
-    assert by_name.bands[:3] == ("U", "F378", "F395") and len(by_name.bands) == 12
-    assert (by_name.images, by_name.magnitudes) == ("dir", "{band}_auto")
-    assert made("convert", survey="splus", images="dir", out="o", bands="gr").bands == ("g", "r")
+    assert by_name.images.bands[:3] == ("U", "F378", "F395") and len(by_name.images.bands) == 12
+    assert (by_name.images.images, by_name.photometry.magnitudes) == ("dir", "{band}_auto")
+    assert made("convert", survey="splus", images="dir", out="o", bands="gr").images.bands == ("g", "r")
 
 
 def test_a_function_says_what_it_takes():

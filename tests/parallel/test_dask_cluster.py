@@ -1,5 +1,4 @@
 import contextlib
-import dataclasses
 import logging
 import socket
 import sys
@@ -8,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, replaced
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.parallel.dask_cluster import DaskCluster
 from astrokeras.records.conversion import convert as module
 from astrokeras.records.conversion.convert import convert
+from astrokeras.records.conversion.resolve import resolve
 from astrokeras.records.conversion.workspace import workspace_path
 from tests import works
 from tests.records.tasks import small_tasks
@@ -56,7 +56,7 @@ def survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def contents(config: ConvertConfig) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(config.out).iterdir()}
+    return {path.name: path.read_bytes() for path in Path(config.running.out).iterdir()}
 
 
 def test_results_come_in_order_and_errors_come_through(cluster: DaskCluster):
@@ -75,7 +75,7 @@ def test_the_cluster_writes_the_same_bytes_as_processes_here_even_if_a_worker_is
     assert contents(there) == contents(here)
     lives = survey / "lives"
     lives.write_text("x")
-    dying = dataclasses.replace(there, out=str(survey / "dying"))
+    dying = replaced(there, out=str(survey / "dying"))
     convert(dying, report=lambda line: None, executor=works.Dying(cluster, lives))
     assert lives.read_text() == ""
     assert contents(dying) == contents(here)
@@ -87,8 +87,10 @@ def test_a_task_that_kills_every_worker_is_named_and_the_others_are_kept(survey:
     config = config_for(survey)
     with pytest.raises(AstrokerasError, match=r"task 2 \(field A\): .* died .* tasks are kept"):
         convert(config, report=lambda line: None, executor=works.Dying(cluster, lives))
-    results = {path.stem for path in workspace_path(Path(config.out)).glob("results/*.npz")}
-    assert results == {f"{task.index:06d}" for task in module.make_plan(config, print).tasks} - {"000002"}
+    results = {path.stem for path in workspace_path(Path(config.running.out)).glob("results/*.npz")}
+    assert results == {f"{task.index:06d}" for task in module.make_plan(resolve(config, print), print).tasks} - {
+        "000002"
+    }
 
 
 def test_a_cluster_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch):

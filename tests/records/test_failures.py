@@ -1,4 +1,3 @@
-import dataclasses
 import errno
 import os
 import resource
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, replaced
 from astrokeras.errors import AstrokerasError
 from astrokeras.parallel.processes import ATTEMPTS, Pool
 from astrokeras.records import tfrecord
@@ -40,7 +39,7 @@ def whole(survey: Path) -> dict[str, bytes]:
 
 
 def contents(config: ConvertConfig) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(config.out).iterdir()}
+    return {path.name: path.read_bytes() for path in Path(config.running.out).iterdir()}
 
 
 def test_a_worker_that_dies_once_is_survived(survey: Path, whole: dict[str, bytes], pool: Pool):
@@ -58,12 +57,12 @@ def test_a_task_that_kills_its_workers_is_named_and_all_others_are_kept(
     lives.write_text("x" * ATTEMPTS)
     with pytest.raises(AstrokerasError) as caught:
         convert(config, report=lambda line: None, executor=works.Dying(pool, lives))
-    kept = len(list(workspace_path(Path(config.out)).glob("results/*.npz")))
+    kept = len(list(workspace_path(Path(config.running.out)).glob("results/*.npz")))
     assert f"task 2 (field A): the process working on it died {ATTEMPTS} times" in str(caught.value)
     assert f"{kept} of {kept + 1} tasks are kept" in str(caught.value)
-    assert not Path(config.out).exists()
+    assert not Path(config.running.out).exists()
     lines: list[str] = []
-    convert(dataclasses.replace(config, workers=2), report=lines.append)
+    convert(replaced(config, workers=2), report=lines.append)
     assert f"going on: {kept} of {kept + 1} tasks are done already" in lines
     assert contents(config) == whole
 
@@ -84,10 +83,10 @@ def test_a_full_disk_is_one_line_and_a_rerun_goes_on(
         patch.setattr(tfrecord.os, "fsync", full)
         with pytest.raises(AstrokerasError) as caught:
             convert(config, report=lambda line: None)
-    workspace = workspace_path(Path(config.out))
+    workspace = workspace_path(Path(config.running.out))
     kept = len(list(workspace.glob("results/*.npz")))
     assert kept
-    assert str(caught.value).startswith(f"cannot write {config.out}: {os.strerror(number)}; {kept} of ")
+    assert str(caught.value).startswith(f"cannot write {config.running.out}: {os.strerror(number)}; {kept} of ")
     convert(config, report=lambda line: None)
     assert contents(config) == whole
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.conversion.plan import Plan, make_plan
+from astrokeras.records.conversion.resolve import resolve
 from astrokeras.survey import catalog as catalog_module
 from astrokeras.text import is_plain
 from tests.sky import config_for, noise_image, tan_header, write_image
@@ -120,7 +121,9 @@ def tables(draw: st.DrawFn) -> Table:
 def check(images: Path, options: dict, n_rows: int | None) -> None:
     """Plan; each row must end in one task or among the rejects, unless an error of ours is raised."""
     try:
-        plan: Plan = make_plan(config_for(images, splits="train=1", **options), report=lambda line: None)
+        plan: Plan = make_plan(
+            resolve(config_for(images, splits="train=1", **options), lambda line: None), report=lambda line: None
+        )
     except AstrokerasError as error:
         assert str(error)
         assert "\n" not in str(error)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, values_of
 from astrokeras.errors import UsageError
 from astrokeras.records.conversion.plan import make_plan
+from astrokeras.records.conversion.resolve import resolve
 from astrokeras.survey.measure import SHAPES
 from tests.sky import config_for, examples_of, run, write_image
 
@@ -99,14 +100,19 @@ def test_the_catalogue_is_named_where_magnitudes_are_its_own(sample_records: Pat
 )
 def test_options_that_contradict_measuring(tmp_path: Path, options: dict, said: str):
     with pytest.raises(UsageError, match=said):
-        make_plan(config_for(tmp_path, measure=True, **options), print)
+        make_plan(resolve(config_for(tmp_path, measure=True, **options), print), print)
 
 
 def test_a_task_measures_the_same_in_any_process(sample_config: ConvertConfig, tmp_path: Path):
     results = []
     for workers in (1, 2):
-        options = {**vars(sample_config), "out": str(tmp_path / f"w{workers}"), "measure": True, "workers": workers}
-        records, _, _ = run(ConvertConfig(**options))
+        options = {
+            **values_of(sample_config),
+            "out": str(tmp_path / f"w{workers}"),
+            "measure": True,
+            "workers": workers,
+        }
+        records, _, _ = run(configure(ConvertConfig, **options))
         results.append({file.name: file.read_bytes() for file in records.path.iterdir()})
     assert results[0] == results[1]
     assert examples_of(records)

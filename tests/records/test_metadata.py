@@ -47,8 +47,8 @@ def test_tensorflow_datasets_reads_every_record_bit_by_bit(
             label = row["CLASS"]
             kind = "" if np.ma.is_masked(label) else str(label).strip()
             assert example["label"] == (records.classes.index(kind) if kind else -1)
-            carried = example[sample_config.columns[0]]
+            carried = example[sample_config.catalogue.columns[0]]
             assert carried.dtype == np.float64
-            assert carried == np.float64(row[sample_config.columns[0]])
+            assert carried == np.float64(row[sample_config.catalogue.columns[0]])
             seen.add(name)
     assert len(seen) == sum(records.counts.values())

@@ -70,13 +70,13 @@ def test_without_the_catalogue_there_are_no_positions_and_why_is_said(tmp_path: 
     table.write(tmp_path / "catalog.fits", overwrite=True)
     config = config_for(tmp_path, columns=("number",))
     convert(config, report=lambda line: None)
-    records = as_before(Path(config.out))
+    records = as_before(Path(config.running.out))
     change(tmp_path / "catalog.fits")
     said: list[str] = []
     reindex(records, said.append)
     assert why in said[0]
     assert "without positions" in said[0]
-    records = Records.load(config.out)
+    records = Records.load(config.running.out)
     verify(records)
     objects = records.objects()
     assert np.isnan(objects["ra"]).all()

@@ -7,7 +7,7 @@ import pytest
 from astropy.table import Table, vstack
 from pyarrow import parquet
 
-from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig, PretrainConfig
+from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig, PretrainConfig, configure
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.models.saving import load_model
@@ -172,7 +172,7 @@ def test_what_is_cut_off_is_told(served, tmp_path):
 def test_records_of_other_bands_are_refused(served, sample_records, tmp_path):
     records = Records.load(sample_records)
     options = {**records.conversion, "bands": ("r",), "out": str(tmp_path / "r"), "workers": 1}
-    convert(ConvertConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}))
+    convert(configure(ConvertConfig, **{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}))
     with pytest.raises(AstrokerasError, match=rf"was trained on bands {', '.join(records.bands)}, .* has r$"):
         run(PredictConfig(run=str(served / "classes"), data=str(tmp_path / "r"), out=str(tmp_path / "p.csv")))
 

@@ -9,7 +9,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure
 from astrokeras.errors import UsageError
 from astrokeras.survey.catalog import Catalog, bare_catalog, read_catalog
 
@@ -35,11 +35,13 @@ def read(path: Path, table: Table | str, **options) -> Catalog:
         path.write_text(table)
     else:
         table.write(path, overwrite=True)
-    return read_catalog(ConvertConfig(images="x", out="out", catalog=str(path), **{"bands": ("g", "r"), **options}))
+    return read_catalog(
+        configure(ConvertConfig, images="x", out="out", catalog=str(path), **{"bands": ("g", "r"), **options})
+    )
 
 
 def config_of(path: Path, **options) -> ConvertConfig:
-    return ConvertConfig(images="x", out="out", catalog=str(path), **{"bands": ("g", "r"), **options})
+    return configure(ConvertConfig, images="x", out="out", catalog=str(path), **{"bands": ("g", "r"), **options})
 
 
 @pytest.fixture
@@ -75,7 +77,9 @@ def test_every_format_gives_the_same_catalogue(tmp_path: Path, suffix: str):
     reference = read(tmp_path / "reference.fits", full_table(), **options)
     path = tmp_path / f"catalog.{suffix}"
     write(full_table(), path)
-    catalog = read_catalog(ConvertConfig("x", ("g", "r"), "out", catalog=str(path), **options))
+    catalog = read_catalog(
+        configure(ConvertConfig, images="x", bands=("g", "r"), out="out", catalog=str(path), **options)
+    )
     for field in dataclasses.fields(Catalog):
         np.testing.assert_equal(getattr(catalog, field.name), getattr(reference, field.name))
 
@@ -147,7 +151,9 @@ def test_gaps_in_parquet_stay_gaps(tmp_path: Path):
     kind = arrow.array([None, "s", "g"]).dictionary_encode()
     columns = {"id": [BIG, None, BIG + 1], "tile": ["a", None, "c"], "kind": kind, "z": [None, 1.0, float("nan")]}
     parquet.write_table(arrow.table(columns), path)
-    catalog = read_catalog(ConvertConfig("x", ("g",), "out", catalog=str(path), label="kind", columns=("z",)))
+    catalog = read_catalog(
+        configure(ConvertConfig, images="x", bands=("g",), out="out", catalog=str(path), label="kind", columns=("z",))
+    )
     assert catalog.ids.tolist() == [str(BIG), "", str(BIG + 1)]
     assert catalog.fields.tolist() == ["a", "", "c"]
     assert catalog.labels.tolist() == [-1, 1, 0]
@@ -187,7 +193,7 @@ def test_a_unit_that_nobody_knows_is_taken_for_degrees(path: Path):
     hdu = fits.table_to_hdu(table)
     hdu.header["TUNIT1"] = "degrees"
     hdu.writeto(path)
-    catalog = read_catalog(ConvertConfig("x", ("g",), "out", catalog=str(path)))
+    catalog = read_catalog(configure(ConvertConfig, images="x", bands=("g",), out="out", catalog=str(path)))
     assert (catalog.ra[0], catalog.dec[0]) == (1, 2)
 
 

@@ -9,7 +9,7 @@ from astropy.nddata import Cutout2D
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure
 from astrokeras.errors import UsageError
 from astrokeras.survey import cutting as module
 from astrokeras.survey.cutting import (
@@ -35,7 +35,9 @@ INSIDE = RNG.uniform(20, 60, (2, 30))
 def cutting(directory: Path, images: str = "{field}_{band}.fits", **options) -> Cutting:
     templates = {k: str(directory / v) for k, v in options.items() if k in ("weight", "mask")}
     settings = {"edge": "pad", "size": SIZE, **options, **templates}
-    return parse_cutting(ConvertConfig(images=str(directory / images), bands=("g", "r"), out="out", **settings))
+    return parse_cutting(
+        configure(ConvertConfig, images=str(directory / images), bands=("g", "r"), out="out", **settings)
+    )
 
 
 def reference(pixels: np.ndarray, x: float, y: float, size: int = SIZE) -> np.ndarray:

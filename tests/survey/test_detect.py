@@ -6,7 +6,7 @@ import sep
 from astropy.table import Table
 from scipy.spatial import cKDTree
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure
 from astrokeras.errors import UsageError
 from astrokeras.survey.cutting import Cutting, parse_cutting
 from astrokeras.survey.detect import COLUMNS, Detection, detect_field, parse_detection
@@ -36,7 +36,9 @@ def image(
 
 
 def cutting(directory: Path, bands: tuple[str, ...] = ("g", "r"), **options) -> Cutting:
-    return parse_cutting(ConvertConfig(str(directory / "{field}_{band}.fits"), bands, "out", **options))
+    return parse_cutting(
+        configure(ConvertConfig, images=str(directory / "{field}_{band}.fits"), bands=bands, out="out", **options)
+    )
 
 
 def nearest(found: dict, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -142,7 +144,9 @@ def test_the_option():
 def test_a_real_field_gives_its_published_catalogue(real_data: Path):
     folder = real_data / "kids9"
     template, bands = str(folder / "{band}.fits"), ("r", "i")
-    cuts = parse_cutting(ConvertConfig(template, bands, "out", zero_point="0", hcompress=True))
+    cuts = parse_cutting(
+        configure(ConvertConfig, images=template, bands=bands, out="out", zero_point="0", hcompress=True)
+    )
     found = detect_field(cuts, Detection((0, 1), 1.5, 5), "")
     catalog = Table.read(folder / "catalog.fits")
     assert np.mean(nearest(found, catalog["X"], catalog["Y"]) < 1) > 0.95

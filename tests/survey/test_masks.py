@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure
 from astrokeras.errors import UsageError
 from astrokeras.survey.images import ImageError, Plane
 from astrokeras.survey.masks import Companion, hide_bad, parse_companions
@@ -24,12 +24,12 @@ def plane(pixels: np.ndarray, header: fits.Header | None = None) -> Plane:
 
 
 def config(**options) -> ConvertConfig:
-    return ConvertConfig(images="{field}_{band}.fits", bands=("g", "r"), out="out", **options)
+    return configure(ConvertConfig, images="{field}_{band}.fits", bands=("g", "r"), out="out", **options)
 
 
 def parse(**options) -> tuple[Companion, ...]:
     settings = config(**options)
-    return parse_companions(settings, ImageTemplate(settings.images, settings.bands))
+    return parse_companions(settings.images, ImageTemplate(settings.images.images, settings.images.bands))
 
 
 @pytest.mark.parametrize("dtype", ["f4", ">f8", "i2"])

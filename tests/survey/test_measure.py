@@ -3,7 +3,7 @@ import pytest
 from photutils.profiles import CurveOfGrowth
 from photutils.segmentation import SegmentationImage, SourceCatalog
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, values_of
 from astrokeras.survey.catalog import read_catalog
 from astrokeras.survey.cutting import cut_field, parse_cutting
 from astrokeras.survey.measure import SHAPES, measure, measure_stamp
@@ -153,13 +153,14 @@ def test_magnitudes_below_their_noise_are_missing():
 
 def test_true_magnitudes_of_a_simulated_survey(sample_config: ConvertConfig):
     catalog = read_catalog(
-        ConvertConfig(
-            **{**vars(sample_config), "columns": ("MAG_TRUE_g", "MAG_TRUE_r", "MAG_TRUE_i", "X", "Y"), "size": 64}
+        configure(
+            ConvertConfig,
+            **{**values_of(sample_config), "columns": ("MAG_TRUE_g", "MAG_TRUE_r", "MAG_TRUE_i", "X", "Y"), "size": 64},
         )
     )
     x, y = catalog.columns["X"], catalog.columns["Y"]
     rows = np.flatnonzero((catalog.fields == "F00") & fits_inside(x, y, 64, (256, 256)))
-    cutting = parse_cutting(ConvertConfig(**{**vars(sample_config), "size": 64}))
+    cutting = parse_cutting(configure(ConvertConfig, **{**values_of(sample_config), "size": 64}))
     stamps = np.concatenate([piece.pixels.copy() for piece in cut_field(cutting, "F00", x[rows], y[rows])])
     found = measure(stamps, x[rows] - window_start(x[rows], 64), y[rows] - window_start(y[rows], 64))
     magnitudes, _ = found.magnitudes(31.4)

@@ -1,5 +1,4 @@
 import bz2
-import dataclasses
 import io
 import json
 from datetime import date
@@ -12,7 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astrokeras.cli import cli
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, option_fields, replaced
 from astrokeras.errors import UsageError
 from astrokeras.records.directory import Records
 from astrokeras.survey.presets import DESCRIBING, FOLDER, check_pixel_scale, read_survey, survey_names, with_survey
@@ -187,7 +186,7 @@ def test_files_of_the_archive_are_found_in_its_tree_and_in_one_directory(tmp_pat
         path.parent.mkdir(parents=True)
         path.touch()
         options = {"survey": name, "bands": (band,), "images": str(tmp_path / where), "out": "x"}
-        template = ImageTemplate(with_survey(ConvertConfig(**options)).images, (band,))
+        template = ImageTemplate(with_survey(configure(ConvertConfig, **options)).images.images, (band,))
         assert template.discover() == [field]
         assert template.path(field, band) == path
 
@@ -255,11 +254,11 @@ def test_a_survey_that_is_not_there_is_a_usage_error(tmp_path: Path):
     with pytest.raises(UsageError, match="did you mean links"):
         read_survey(str(tmp_path / "mine.toml"))
     with pytest.raises(UsageError, match="is a directory"):
-        with_survey(ConvertConfig(images=str(tmp_path), bands=("g",), out="x"))
+        with_survey(configure(ConvertConfig, images=str(tmp_path), bands=("g",), out="x"))
 
 
 def test_all_that_a_survey_can_say_are_options_of_convert():
-    assert set(DESCRIBING) <= {field.name for field in dataclasses.fields(ConvertConfig)}
+    assert set(DESCRIBING) <= set(option_fields(ConvertConfig))
     assert FOLDER.is_dir()
     assert len(survey_names()) >= 7
 
@@ -295,16 +294,18 @@ def test_weights_go_with_the_survey_s_own_images_alone(tmp_path: Path):
     write_survey(tmp_path, "des")
     fitted = {"survey": "des", "bands": ("g",), "out": "x", "catalog": "x"}
     own = {key: read_survey("des").options[key] for key in ("weight", "weight_ext")}
-    there = with_survey(ConvertConfig(images=str(tmp_path / "images"), **own, **fitted))
-    assert there.weight == there.images
-    assert there.weight_ext == "WGT"
+    there = with_survey(configure(ConvertConfig, images=str(tmp_path / "images"), **own, **fitted))
+    assert there.images.weight == there.images.images
+    assert there.images.weight_ext == "WGT"
     assert with_survey(there) == there
     elsewhere = with_survey(
-        ConvertConfig(images=str(tmp_path / "images/{field}/{field}_x1_{band}.fits.fz"), **own, **fitted)
+        configure(ConvertConfig, images=str(tmp_path / "images/{field}/{field}_x1_{band}.fits.fz"), **own, **fitted)
     )
-    assert (elsewhere.weight, elsewhere.weight_ext) == (None, None)
-    typed = with_survey(ConvertConfig(images=str(tmp_path / "images"), weight="", weight_ext="WGT", **fitted))
-    assert (typed.weight, typed.weight_ext) == ("", None)
+    assert (elsewhere.images.weight, elsewhere.images.weight_ext) == (None, None)
+    typed = with_survey(
+        configure(ConvertConfig, images=str(tmp_path / "images"), weight="", weight_ext="WGT", **fitted)
+    )
+    assert (typed.images.weight, typed.images.weight_ext) == ("", None)
 
 
 def test_of_some_bands_the_survey_knows_the_other_names_too(tmp_path: Path):
@@ -315,21 +316,23 @@ def test_of_some_bands_the_survey_knows_the_other_names_too(tmp_path: Path):
     np.testing.assert_allclose(examples["105"]["magnitudes"], [magnitude(7), magnitude(1)])
     each = {"images": "{field}.fits", "bands": ["g", "r"], "zero-point": "g=20, r=21", "ext": "g=1,r=2"}
     mine = own_survey(tmp_path / "mine.toml", **{**dict.fromkeys(tomllike("legacy")), **each})
-    config = ConvertConfig(images="x", bands=("r",), out="x", survey=mine, zero_point="g=20, r=21", ext="g=3,r=4")
-    assert with_survey(config).zero_point.strip() == "r=21"
-    assert with_survey(config).ext == "g=3,r=4"
-    assert with_survey(dataclasses.replace(config, ext="g=1,r=2")).ext == "r=2"
+    config = configure(
+        ConvertConfig, images="x", bands=("r",), out="x", survey=mine, zero_point="g=20, r=21", ext="g=3,r=4"
+    )
+    assert with_survey(config).photometry.zero_point.strip() == "r=21"
+    assert with_survey(config).images.ext == "g=3,r=4"
+    assert with_survey(replaced(config, ext="g=1,r=2")).images.ext == "r=2"
 
 
 def test_without_a_catalogue_or_where_magnitudes_are_measured_the_names_of_columns_are_left_out():
     known = read_survey("kids").options
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
-    config = ConvertConfig(**{**options, "zero_point": "0"}, survey="kids", out="x")
-    assert with_survey(config).magnitudes is None
-    assert with_survey(dataclasses.replace(config, catalog="c.fits", measure=True)).magnitudes is None
-    assert with_survey(dataclasses.replace(config, catalog="c.fits")).magnitudes == "MAG_GAAP_{band}"
-    typed = dataclasses.replace(config, magnitudes="MAG_{band}")
-    assert with_survey(typed).magnitudes == "MAG_{band}"
+    config = configure(ConvertConfig, **{**options, "zero_point": "0"}, survey="kids", out="x")
+    assert with_survey(config).photometry.magnitudes is None
+    assert with_survey(replaced(config, catalog="c.fits", measure=True)).photometry.magnitudes is None
+    assert with_survey(replaced(config, catalog="c.fits")).photometry.magnitudes == "MAG_GAAP_{band}"
+    typed = replaced(config, magnitudes="MAG_{band}")
+    assert with_survey(typed).photometry.magnitudes == "MAG_{band}"
 
 
 def test_pixels_of_another_size_are_warned_of():

@@ -1,12 +1,11 @@
 """Objects on images, whose stamps are cut as those that a network was trained on, and are not written."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, replaced
 from astrokeras.config.over_objects import OverObjectsConfig
 from astrokeras.embedding.inference.known_objects import Columns, KnownObjects
 from astrokeras.embedding.inference.new_images import Before, conversion_for
@@ -18,13 +17,12 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.parallel.processes import Executor
 from astrokeras.records.conversion.assemble import write_rejects
 from astrokeras.records.conversion.convert import find_objects, task_input_of
-from astrokeras.records.conversion.detected_catalog import check_detection, with_detected
 from astrokeras.records.conversion.plan import Plan, make_plan
+from astrokeras.records.conversion.resolve import resolve
 from astrokeras.records.conversion.resume import what_is_asked
 from astrokeras.records.conversion.tabulate import kinds_of, of_rows
 from astrokeras.records.directory import Records
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS
-from astrokeras.survey.cutting import parse_cutting
 from astrokeras.training.run_directory import RUN_FILE
 
 
@@ -106,28 +104,29 @@ class ImagesSubject:
 
     def __init__(self, takes: Takes, config: OverObjectsConfig, data: str, report: Report) -> None:
         options = conversion_for(_before(takes, config), config, data, report)
-        unit = parse_cutting(options).unit
-        check_stamps(takes, StampDescription(data, tuple(options.bands), unit, options.size), report)
-        out = str(Path(config.out).with_name(f".{Path(config.out).name}.partial"))  # for messages alone
-        self._options = dataclasses.replace(options, out=out, workers=config.workers or 1)
         asked = what_is_asked(options)
+        out = str(Path(config.out).with_name(f".{Path(config.out).name}.partial"))  # for messages alone
+        self._conversion = resolve(replaced(options, out=out, workers=config.workers or 1), report)
+        cutting, bands = self._conversion.cutting, tuple(options.images.bands)
+        check_stamps(takes, StampDescription(data, bands, cutting.unit, cutting.size), report)
         self.about: dict[str, Any] = {"records": None, "images": {name: asked[name] for name in ("options", "tables")}}
 
     def open(
         self, workspace: TableWorkspace, report: Report, progress: Progress, executor: Executor | None
     ) -> tuple[list[Piece], KnownObjects]:
         """See `Subject.open`."""
-        config = check_detection(self._options)
-        if config.detect:
-            config = with_detected(config, find_objects(config, workspace.detected, report, progress, executor))
-        plan = make_plan(config, report)
+        conversion = self._conversion
+        if conversion.detection:
+            found = find_objects(conversion, workspace.detected, report, progress, executor)
+            conversion = conversion.with_detected(found)
+        plan = make_plan(conversion, report)
         pieces = images_pieces(task_input_of(plan, task) for task in plan.tasks)
         return pieces, PlannedObjects(plan)
 
     @property
     def options(self) -> ConvertConfig:
         """The conversion that is not written."""
-        return self._options
+        return self._conversion.config
 
 
 def _before(takes: Takes, config: OverObjectsConfig) -> Before:

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, option_fields, option_types
 from astrokeras.config.over_objects import OverObjectsConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.survey.tables import is_table, read_table
@@ -65,7 +65,7 @@ def conversion_for(
             taken[name] = getattr(config, name)
     given = {name: getattr(config, name) for name in GIVEN if hasattr(config, name)}
     given |= {"images": data, "out": "", "max_image_bytes": config.max_image_bytes or _default_bytes()}
-    options = ConvertConfig(**{**taken, **given, "splits": "train=1", "split_by": "id"})
+    options = configure(ConvertConfig, **{**taken, **given, "splits": "train=1", "split_by": "id"})
     _check_unit(trained, options)
     _tell(before, options, config, report)
     return options
@@ -77,7 +77,7 @@ def _options_of(trained: Before) -> dict[str, typing.Any]:
     Raises:
         AstrokerasError: one is not what it can be.
     """
-    types = typing.get_type_hints(ConvertConfig)
+    types = option_types(ConvertConfig)
     options = {}
     for name in (*STAMPS, *COLUMNS, "weight", "mask"):
         if name not in trained.conversion:
@@ -133,33 +133,36 @@ def _without_index(name: str) -> str:
 
 
 def _default_bytes() -> int:
-    return next(field.default for field in dataclasses.fields(ConvertConfig) if field.name == "max_image_bytes")
+    return option_fields(ConvertConfig)["max_image_bytes"].default
 
 
 def _check_unit(trained: Before, options: ConvertConfig) -> None:
-    if options.zero_point and trained.unit != "nJy":
+    zero_point = options.photometry.zero_point
+    if zero_point and trained.unit != "nJy":
         raise UsageError(
-            f"--zero-point {options.zero_point}: the network was trained on fluxes in the unit {trained.unit!r}, "
+            f"--zero-point {zero_point}: the network was trained on fluxes in the unit {trained.unit!r}, "
             "which zero points would change"
         )
-    if options.zero_point and is_table(options.zero_point) and not Path(options.zero_point).is_file():
+    if zero_point and is_table(zero_point) and not Path(zero_point).is_file():
         raise UsageError(
-            f"the zero points of the records stood in {options.zero_point}, which is not here; "
-            "give those of the new images by --zero-point"
+            f"the zero points of the records stood in {zero_point}, which is not here; give those of the "
+            "new images by --zero-point"
         )
 
 
 def _tell(before: dict, options: ConvertConfig, config: OverObjectsConfig, report: Callable[[str], None]) -> None:
     """Say what of the run's conversion holds, and what does not."""
-    zero_point = f", zero points {options.zero_point}" if options.zero_point else ""
+    zero_point = options.photometry.zero_point
+    said = f", zero points {zero_point}" if zero_point else ""
+    bands = ", ".join(options.images.bands)
     report(
-        f"stamps as for the run's records: {options.size} pixels, bands {', '.join(options.bands)}{zero_point}, "
-        f"edge {options.edge}"
+        f"stamps as for the run's records: {options.stamps.size} pixels, bands {bands}{said}, "
+        f"edge {options.stamps.edge}"
     )
-    if options.zero_point and config.zero_point is None and is_table(options.zero_point):
-        report(f"fields that are not in {options.zero_point} are rejected; --zero-point names another table")
+    if zero_point and config.zero_point is None and is_table(zero_point):
+        report(f"fields that are not in {zero_point} are rejected; --zero-point names another table")
     for name in ("weight", "mask"):
-        if before.get(name) and not getattr(options, name):
+        if before.get(name) and not getattr(options.images, name):
             report(
                 f"the records hid bad pixels by --{name} {before[name]}, which is not taken over: "
                 f"give --{name} for the new images, or all their pixels count as good"

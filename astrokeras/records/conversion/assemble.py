@@ -122,12 +122,19 @@ def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, An
         What stands in its ``convert.json``.
     """
     config, directory = plan.config, workspace.records
-    named = {split: _named(config.name, split, parts) for split, parts in tally.parts.items()}
+    named = {split: _named(config.running.name, split, parts) for split, parts in tally.parts.items()}
     workspace.move({part.file: name for shards in named.values() for name, part in shards.items()})
     splits = {split: _split_content(plan, shards) for split, shards in named.items()}
     columns = {name: "int64" if name in plan.integer_columns else "float64" for name in plan.columns}
     write_tfds_files(
-        directory, config.name, config.size, len(config.bands), plan.catalog.classes, columns, splits, config.valid
+        directory,
+        config.running.name,
+        config.stamps.size,
+        len(config.images.bands),
+        plan.catalog.classes,
+        columns,
+        splits,
+        config.images.valid,
     )
     write_rejects(plan, directory / REJECTS)
     shard_rows = (
@@ -138,18 +145,18 @@ def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, An
     names = [name for shards in named.values() for name in shards]
     write_table_of_objects(plan, shard_rows, names, directory / OBJECTS)
     plan.splitting.save(directory)
-    if config.detect:
+    if config.catalogue.detect:
         _write_detected(plan, tally, directory / DETECTED)
     sky, noise = tally.sky_and_noise()
     content = signed(
         {
             "records_format": RECORDS_FORMAT,
             "astrokeras": asked["astrokeras"],
-            "name": config.name,
-            "bands": list(config.bands),
-            "size": config.size,
+            "name": config.running.name,
+            "bands": list(config.images.bands),
+            "size": config.stamps.size,
             "unit": plan.cutting.unit,
-            "pixel_scale": plan.places.pixel_scale or config.pixel_scale,
+            "pixel_scale": plan.places.pixel_scale or config.images.pixel_scale,
             "classes": list(plan.catalog.classes),
             "columns": list(plan.columns),
             "integer_columns": list(plan.integer_columns),
@@ -178,11 +185,11 @@ def assemble(plan: Plan, tally: Tally, workspace: Workspace, asked: dict[str, An
 
 def _write_detected(plan: Plan, tally: Tally, path: Path) -> None:
     """Write the table of the objects that were found, with what was measured of those that are in the shards."""
-    if not plan.config.measure:
-        shutil.copyfile(plan.config.catalog, path)
+    if not plan.config.photometry.measure:
+        shutil.copyfile(plan.config.catalogue.catalog, path)
         return
-    table, measured = read_table(plan.config.catalog), tally.measured
-    units = {f"MAG_AUTO_{band}": "mag" for band in plan.config.bands} | dict.fromkeys(map(str.upper, SHAPES))
+    table, measured = read_table(plan.config.catalogue.catalog), tally.measured
+    units = {f"MAG_AUTO_{band}": "mag" for band in plan.config.images.bands} | dict.fromkeys(map(str.upper, SHAPES))
     units |= {"HALF_LIGHT_RADIUS": "pix", "POSITION_ANGLE": "deg"}
     for (name, unit), values in zip(units.items(), measured.T, strict=True):
         table[name] = Column(values.astype(np.float32), unit=unit)
@@ -191,7 +198,7 @@ def _write_detected(plan: Plan, tally: Tally, path: Path) -> None:
 
 def _magnitudes_from(plan: Plan) -> dict[str, Any]:
     """Return where the records' magnitudes come from."""
-    if plan.config.measure:
+    if plan.config.photometry.measure:
         zero_point = zero_point_of(plan.cutting.unit)
         return {
             "source": "stamps",
@@ -218,12 +225,12 @@ def _split_content(plan: Plan, shards: dict[str, ShardInfo]) -> dict[str, Any]:
     """Return what is in a split, counted by what has been written."""
     count = sum(part.shard.records for part in shards.values())
     labels = _total([part.labels for part in shards.values()], len(plan.catalog.classes))
-    magnitudes = _total([part.magnitudes for part in shards.values()], len(plan.config.bands))
+    magnitudes = _total([part.magnitudes for part in shards.values()], len(plan.config.images.bands))
     return {
         "count": count,
         "labels": dict(zip(plan.catalog.classes, labels, strict=True)),
         "unlabelled": count - sum(labels),
-        "magnitudes": dict(zip(plan.config.bands, magnitudes, strict=True)),
+        "magnitudes": dict(zip(plan.config.images.bands, magnitudes, strict=True)),
         "shards": [{"file": name, **dataclasses.asdict(part.shard)} for name, part in shards.items()],
     }
 

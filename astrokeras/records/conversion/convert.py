@@ -12,26 +12,17 @@ from astrokeras.files import CannotWrite
 from astrokeras.parallel.dask_cluster import DaskCluster
 from astrokeras.parallel.processes import ATTEMPTS, Executor, Pool, SerialExecutor, WorkersLost
 from astrokeras.records.conversion.assemble import Tally, assemble, write_rejects
-from astrokeras.records.conversion.detected_catalog import (
-    Found,
-    Search,
-    check_detection,
-    detect,
-    search_and_keep,
-    with_detected,
-)
-from astrokeras.records.conversion.plan import Plan, check_conversion, make_plan
+from astrokeras.records.conversion.detected_catalog import Found, Search, detect, search_and_keep
+from astrokeras.records.conversion.plan import Plan, make_plan
 from astrokeras.records.conversion.rejects import FILTERED
+from astrokeras.records.conversion.resolve import Conversion, resolve
 from astrokeras.records.conversion.result import TaskResult
 from astrokeras.records.conversion.resume import already_complete, check_unfinished, what_is_asked
 from astrokeras.records.conversion.run_task import describe_input, inputs_of, run_and_keep
-from astrokeras.records.conversion.sizing import with_size
 from astrokeras.records.conversion.task import ConversionTask, TaskInput
 from astrokeras.records.conversion.workspace import Workspace
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS
-from astrokeras.records.splitting.assignment import choose_splitting
 from astrokeras.survey.out import check_out_is_not_here
-from astrokeras.survey.presets import with_survey
 
 Report = Callable[[str], None]
 Progress = Callable[[Iterable, int], Iterable]
@@ -55,32 +46,30 @@ def convert(
         The content of ``convert.json``.
 
     Raises:
-        AstrokerasError: nothing could be converted, `config.out` is taken, or the work failed. What is finished is
-            kept beside `config.out`, and the same call goes on from there.
+        AstrokerasError: nothing could be converted, the place is taken, or the work failed. What is finished is kept
+            beside it, and the same call goes on from there.
     """
-    out = Path(config.out)
+    out = Path(config.running.out)
     _check_options(config)
     check_out_is_not_here(out)
-    config = check_detection(with_survey(config))
-    _, config = choose_splitting(config, report)
-    check_conversion(config)
-    config = with_size(config, report)
-    asked = what_is_asked(config)
+    conversion = resolve(config, report)
+    config, asked = conversion.config, what_is_asked(conversion.config)
     with Workspace.opened(out) as workspace:
         if out.exists() and not _is_ours(out):
             raise AstrokerasError(f"{out} already exists; it is no records directory; choose another --out")
-        if out.exists() and not config.overwrite:
-            content = already_complete(asked, workspace, resume=config.resume)
-            _compare_inputs(config, content, workspace, report, progress)
+        if out.exists() and not config.running.overwrite:
+            content = already_complete(asked, workspace, resume=config.running.resume)
+            _compare_inputs(conversion, content, workspace, report, progress)
             workspace.clean_up()
             report(f"{out} is complete already")
             return content
-        if not config.overwrite:
+        if not config.running.overwrite:
             check_unfinished(asked, workspace)
-        if config.detect:
+        if conversion.detection:
             workspace.begin(asked)
-            config = with_detected(config, find_objects(config, workspace.detected, report, progress, executor))
-        plan = make_plan(config, report)
+            found = find_objects(conversion, workspace.detected, report, progress, executor)
+            conversion = conversion.with_detected(found)
+        plan = make_plan(conversion, report)
         try:
             workspace.begin(asked)
             tally = _work_through(plan, workspace, report, progress, executor)
@@ -107,39 +96,40 @@ def convert(
 
 
 def _compare_inputs(
-    config: ConvertConfig, content: dict[str, Any], workspace: Workspace, report: Report, progress: Progress
+    conversion: Conversion, content: dict[str, Any], workspace: Workspace, report: Report, progress: Progress
 ) -> None:
     """Read the images of a finished conversion again, with ``--resume``.
 
     Raises:
         AstrokerasError: one has changed, is gone or has come.
     """
-    if not config.resume:
+    config = conversion.config
+    if not config.running.resume:
         return
     images = [entry for entry in content["inputs"] if "crc32c" in entry or "files" in entry]
     total = sum(entry["bytes"] for entry in images)
     report(f"comparing the images ({total / 1e6:,.1f} MB) with their checksums")
     if any("files" in entry for entry in images):  # many small ones, of which only a task's together have a checksum
-        plan = make_plan(config, lambda line: None)
+        plan = make_plan(conversion, lambda line: None)
         tasks = progress(plan.tasks, len(plan.tasks))
         now = [entry for task in tasks for entry in inputs_of(task_input_of(plan, task, workspace.path))]
-        changed = "" if now == images else f"a file of {config.images}"
+        changed = "" if now == images else f"a file of {config.images.images}"
     else:
         wrong = (entry["path"] for entry in progress(images, len(images)) if describe_input(entry["path"]) != entry)
         changed = next(wrong, "")
     if changed:
         raise AstrokerasError(
-            f"{config.out} is complete, but {changed} has changed since; use --overwrite to convert again"
+            f"{config.running.out} is complete, but {changed} has changed since; use --overwrite to convert again"
         )
 
 
 def find_objects(
-    config: ConvertConfig, kept: Path, report: Report, progress: Progress, executor: Executor | None
+    conversion: Conversion, kept: Path, report: Report, progress: Progress, executor: Executor | None
 ) -> Path:
     """Find the objects, and keep what is found in a directory where the work is stopped; return their catalogue."""
 
     def run(searches: list[Search]) -> Iterator[Found]:
-        chosen = executor or _executor(config, len(searches), alone=not _searched(kept))
+        chosen = executor or _executor(conversion.config, len(searches), alone=not _searched(kept))
         try:
             yield from chosen.map(search_and_keep, searches)
         finally:
@@ -147,7 +137,7 @@ def find_objects(
                 chosen.close()
 
     try:
-        return detect(config, kept, run, report, progress)
+        return detect(conversion.cutting, conversion.detection, kept, run, report, progress)
     except KeyboardInterrupt:
         report(f"stopped; the objects of {_searched(kept)} fields are kept, and the same command goes on from there")
         raise
@@ -157,7 +147,8 @@ def find_objects(
             f"{fields}: not enough memory to find the objects, it seems; try again with fewer --workers"
         ) from None
     except (OSError, CannotWrite) as error:
-        raise AstrokerasError(f"cannot write beside {config.out}: {error.strerror or error}") from None
+        out = conversion.config.running.out
+        raise AstrokerasError(f"cannot write beside {out}: {error.strerror or error}") from None
 
 
 def _searched(kept: Path) -> int:
@@ -165,19 +156,20 @@ def _searched(kept: Path) -> int:
 
 
 def _check_options(config: ConvertConfig) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", config.name):
+    running = config.running
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", running.name):
         raise UsageError(
-            f"--name {config.name}: expected lower-case letters, digits and _, as TensorFlow Datasets does"
+            f"--name {running.name}: expected lower-case letters, digits and _, as TensorFlow Datasets does"
         )
-    if config.resume and config.overwrite:
+    if running.resume and running.overwrite:
         raise UsageError("--resume keeps what is there and --overwrite replaces it; use one of them")
-    if not 0 <= config.max_reject_fraction <= 1:
-        raise UsageError(f"--max-reject-fraction {config.max_reject_fraction}: expected a number from 0 to 1")
-    if config.scheduler and config.workers:
+    if not 0 <= running.max_reject_fraction <= 1:
+        raise UsageError(f"--max-reject-fraction {running.max_reject_fraction}: expected a number from 0 to 1")
+    if running.scheduler and running.workers:
         raise UsageError("--workers: with --scheduler the cluster decides how many there are")
     for option in ("images", "weight", "mask"):
-        template = getattr(config, option)
-        if config.scheduler and template and not Path(template).is_absolute():
+        template = getattr(config.images, option)
+        if running.scheduler and template and not Path(template).is_absolute():
             raise UsageError(f"--{option} {template}: with --scheduler an absolute path is needed, the same everywhere")
 
 
@@ -231,9 +223,9 @@ def _executor(config: ConvertConfig, n_works: int, *, alone: bool) -> Executor:
 
     A single one is not worth a process, unless it is what is left of a run that may have been killed by it.
     """
-    if config.scheduler:
-        return DaskCluster(config.scheduler)
-    workers = config.workers or os.cpu_count() or 1
+    if config.running.scheduler:
+        return DaskCluster(config.running.scheduler)
+    workers = config.running.workers or os.cpu_count() or 1
     return SerialExecutor() if workers == 1 or (n_works == 1 and alone) else Pool(min(workers, n_works))
 
 
@@ -243,7 +235,7 @@ def task_input_of(plan: Plan, task: ConversionTask, directory: Path | None = Non
     return TaskInput(
         task=task,
         cutting=plan.cutting,
-        max_bad_fraction=plan.config.max_bad_fraction,
+        max_bad_fraction=plan.config.stamps.max_bad_fraction,
         split_names=plan.split_names,
         ids=catalog.ids[rows],
         split=plan.split[rows],
@@ -253,9 +245,9 @@ def task_input_of(plan: Plan, task: ConversionTask, directory: Path | None = Non
         columns={name: values[rows] for name, values in catalog.columns.items()},
         n_classes=len(catalog.classes),
         directory=str(directory.absolute()) if directory else "",
-        measure=plan.config.measure,
+        measure=plan.config.photometry.measure,
         sky_stride=plan.sky_stride,
-        seed=plan.config.seed,
+        seed=plan.config.running.seed,
     )
 
 
@@ -272,7 +264,7 @@ def _check_outcome(plan: Plan, tally: Tally, workspace: Workspace, report: Repor
         if not tally.kept:
             raise AstrokerasError(f"no catalogue row could be converted: {plan.rejects.summary()}")
         raise AstrokerasError("no row is left for the train split; give it a larger share (--splits)")
-    share = plan.config.max_reject_fraction
+    share = plan.config.running.max_reject_fraction
     if failed > share * rows:
         table = workspace.path / REJECTS
         write_rejects(plan, table)

@@ -13,14 +13,13 @@ from astropy.coordinates import SkyCoord, search_around_sky
 from astropy.table import MaskedColumn, Table
 
 from astrokeras import __version__
-from astrokeras.config import ConvertConfig
-from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_atomically
 from astrokeras.records.conversion.result import look_at
 from astrokeras.records.fingerprint import fingerprint
 from astrokeras.survey.columns import as_text
-from astrokeras.survey.cutting import Cutting, parse_cutting
-from astrokeras.survey.detect import COLUMNS, Detection, detect_field, parse_detection
+from astrokeras.survey.cutting import Cutting
+from astrokeras.survey.detect import COLUMNS, Detection, detect_field
 from astrokeras.survey.images import ImageError
 from astrokeras.survey.tables import read_table, write_table
 
@@ -62,38 +61,9 @@ class Found:
     seen: dict[str, list[int] | None]
 
 
-def check_detection(config: ConvertConfig) -> ConvertConfig:
-    """Check the options of ``--detect``; with it the stamps are measured.
-
-    Raises:
-        UsageError: options that contradict it.
-    """
-    if not config.detect:
-        for option in ("detect_threshold", "detect_min_area"):
-            default = ConvertConfig.__dataclass_fields__[option].default
-            if getattr(config, option) != default:
-                raise UsageError(f"--{option.replace('_', '-')} goes with --detect")
-        return config
-    for option in ("catalog", "label", "object_column", "magnitudes", "magnitude_errors", "origin"):
-        if getattr(config, option) is not None:
-            raise UsageError(f"--{option.replace('_', '-')}: with --detect the objects come from the images alone")
-    for role in ("id", "ra", "dec", "x", "y", "field"):
-        if getattr(config, f"{role}_column"):
-            raise UsageError(f"--{role}-column: with --detect the objects come from the images alone")
-    if parse_cutting(config).template.per_object:
-        raise UsageError("--detect: a survey of one file per object has nothing to be found; leave --detect out")
-    parse_detection(config.detect, config.bands, config.detect_threshold, config.detect_min_area)
-    return dataclasses.replace(config, measure=True)
-
-
-def with_detected(config: ConvertConfig, table: Path) -> ConvertConfig:
-    """Return `config` with the table that `detect` made as its catalogue."""
-    columns = {"id_column": "ID", "x_column": "X", "y_column": "Y", "field_column": "FIELD", "origin": 0}
-    return dataclasses.replace(config, catalog=str(table), **columns)
-
-
 def detect(
-    config: ConvertConfig,
+    cutting: Cutting,
+    detection: Detection,
     directory: Path,
     run: Callable[[list[Search]], Iterator[Found]],
     report: Callable[[str], None],
@@ -102,7 +72,8 @@ def detect(
     """Find the objects of all fields and write `DETECTED` in `directory`.
 
     Args:
-        config: the options.
+        cutting: how the images are read.
+        detection: how objects are found on them.
         directory: for what is found; results of an earlier run there are taken if their images are still the same.
         run: does `search_and_keep` for each search.
         report: receives what cannot be used, and how many objects there are.
@@ -115,8 +86,6 @@ def detect(
     Raises:
         AstrokerasError: there are no objects.
     """
-    cutting = parse_cutting(config)
-    detection = parse_detection(config.detect, config.bands, config.detect_threshold, config.detect_min_area)
     directory.mkdir(exist_ok=True)
     searches = [Search(cutting, detection, name, str(directory.absolute())) for name in cutting.template.discover()]
     finished = {search.field: found for search in searches if (found := _load(search)) is not None}

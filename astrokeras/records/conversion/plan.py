@@ -1,5 +1,6 @@
 """Plan a conversion: read the catalogue, place every row, split the rows, and cut the work into tasks."""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,8 @@ from astrokeras.records.conversion.detected_catalog import is_duplicate
 from astrokeras.records.conversion.places import Places, places_of_files, places_on_fields
 from astrokeras.records.conversion.positions import by_field, find_fields, find_positions, read_fields
 from astrokeras.records.conversion.rejects import FILTERED, Rejects
-from astrokeras.records.conversion.sizing import describe_cut, with_size
+from astrokeras.records.conversion.resolve import Conversion
+from astrokeras.records.conversion.sizing import describe_cut
 from astrokeras.records.conversion.split_rows import (
     keep_objects_whole,
     overlap,
@@ -20,13 +22,12 @@ from astrokeras.records.conversion.split_rows import (
     split_rows,
 )
 from astrokeras.records.conversion.task import ConversionTask
-from astrokeras.records.splitting.assignment import GIVEN, Splitting, choose_splitting
+from astrokeras.records.splitting.assignment import Splitting
 from astrokeras.records.splitting.overlap import overlap_lines
-from astrokeras.records.splitting.shares import MARGIN, describe_scaling, hashes, parse_splits
+from astrokeras.records.splitting.shares import MARGIN, hashes
 from astrokeras.survey.catalog import OBJECT, Catalog, bare_catalog, read_catalog
-from astrokeras.survey.cutting import Cutting, parse_cutting
+from astrokeras.survey.cutting import Cutting
 from astrokeras.survey.measure import SHAPES
-from astrokeras.survey.presets import describe_survey, with_survey
 from astrokeras.survey.stamps import fits_inside, inside
 from astrokeras.text import is_plain
 
@@ -39,9 +40,8 @@ SKY_STAMPS = 1000  # training stamps, at least, on which the sky is measured whe
 class Plan:
     """Everything that a conversion does, decided before the first pixel is read."""
 
-    config: ConvertConfig
-    cutting: Cutting
-    splitting: Splitting
+    conversion: Conversion
+    splitting: Splitting  # which grows as objects are split
     catalog: Catalog
     split: np.ndarray
     tasks: list[ConversionTask]
@@ -52,10 +52,20 @@ class Plan:
     overlaps: dict[str, float] = dataclasses.field(default_factory=dict)  # see `records.splitting.overlap`
 
     @property
+    def config(self) -> ConvertConfig:
+        """The options, worked out."""
+        return self.conversion.config
+
+    @property
+    def cutting(self) -> Cutting:
+        """How stamps are cut."""
+        return self.conversion.cutting
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the numbers that every record carries beside the usual."""
-        objects = (OBJECT,) if self.config.object_column else ()
-        return (*self.config.columns, *objects, *(SHAPES if self.config.measure else ()))
+        objects = (OBJECT,) if self.config.catalogue.object_column else ()
+        return (*self.config.catalogue.columns, *objects, *(SHAPES if self.config.photometry.measure else ()))
 
     @property
     def integer_columns(self) -> tuple[str, ...]:
@@ -81,46 +91,39 @@ class Plan:
         return np.flatnonzero(~self.rejects.mask)
 
 
-def make_plan(config: ConvertConfig, report: Callable[[str], None]) -> Plan:
+def make_plan(conversion: Conversion, report: Callable[[str], None]) -> Plan:
     """Decide what becomes of every catalogue row.
 
     Raises:
-        UsageError: options that contradict each other or the data.
+        UsageError: options that contradict the data.
         AstrokerasError: no image or no catalogue row can be used.
     """
-    config = with_survey(config)
-    for line in describe_survey(config):
-        report(line)
-    splitting, config = _choose_splitting(config, report)
-    check_conversion(config)
-    config = with_size(config, report)
-    describe_cut(config, report)
-    cutting = parse_cutting(config)
-    template = cutting.template
+    config, template = conversion.config, conversion.cutting.template
+    if conversion.size_was_given:
+        describe_cut(conversion.cutting, report)
     units = template.discover()
-    if config.catalog:
+    if config.catalogue.catalog:
         catalog = read_catalog(config)
     elif template.per_object:
-        catalog = bare_catalog(units, len(config.bands))
+        catalog = bare_catalog(units, len(config.images.bands))
     else:
         raise UsageError("--catalog is needed to know where the objects are on the tiles, or --detect to find them")
-    if template.per_object and config.catalog and "id" not in catalog.used:
+    if template.per_object and config.catalogue.catalog and "id" not in catalog.used:
         raise UsageError("no id column was found to find the images by; name it (--id-column)")
     for line in (*(f"catalogue: {role} from {column}" for role, column in catalog.used.items()), *catalog.notes):
         report(line)
     plan = Plan(
-        config=config,
-        cutting=cutting,
-        splitting=splitting,
+        conversion=conversion,
+        splitting=copy.deepcopy(conversion.splitting),
         catalog=catalog,
         split=np.full(len(catalog), -1),
         tasks=[],
         rejects=Rejects(len(catalog)),
-        split_description=config.split_by or f"column {config.split_column}",
+        split_description=config.splits.split_by or f"column {config.splits.split_column}",
     )
-    plan.reject(np.flatnonzero(catalog.left_out), FILTERED, f"left out by --where {config.where}")
-    if config.detect:
-        plan.reject(np.flatnonzero(is_duplicate(config.catalog)), "duplicate_detection", _DUPLICATE)
+    plan.reject(np.flatnonzero(catalog.left_out), FILTERED, f"left out by --where {config.catalogue.where}")
+    if config.catalogue.detect:
+        plan.reject(np.flatnonzero(is_duplicate(config.catalogue.catalog)), "duplicate_detection", _DUPLICATE)
     _reject_bad_ids(plan)
     if template.per_object:
         _plan_objects(plan, report)
@@ -137,74 +140,6 @@ def _find_overlaps(plan: Plan, report: Callable[[str], None]) -> None:
     plan.overlaps = overlap(plan)
     for line in overlap_lines(plan.overlaps, plan.split_description):
         report(line)
-
-
-def _choose_splitting(config: ConvertConfig, report: Callable[[str], None]) -> tuple[Splitting, ConvertConfig]:
-    """See `choose_splitting`."""
-    splitting, config = choose_splitting(config, report)
-    if said := _describe_splits(splitting, config.splits):
-        report(said)
-    return splitting, config
-
-
-def _describe_splits(splitting: Splitting, splits: str) -> str | None:
-    """Return one line if the splits are other than what is asked for says by itself."""
-    if splitting.by == GIVEN:
-        return None
-    if splitting.source:
-        return f"splits go on from {splitting.source}: by {splitting.by}, seed {splitting.seed}, {splits}"
-    return describe_scaling(splits)
-
-
-def check_conversion(config: ConvertConfig) -> None:
-    """Check what can be checked without looking at a file.
-
-    Raises:
-        UsageError: options that contradict each other or make no sense.
-    """
-    if not config.bands or len(set(config.bands)) < len(config.bands):
-        raise UsageError(f"--bands {','.join(config.bands)}: expected different names, as in u,g,r,i,z")
-    if config.size is not None and config.size < 4:
-        raise UsageError(f"--size {config.size}: expected at least 4 pixels")
-    if not 0 <= config.max_bad_fraction <= 1:
-        raise UsageError(f"--max-bad-fraction {config.max_bad_fraction}: expected a number from 0 to 1")
-    if config.cell_size is not None and config.split_by != "sky":
-        raise UsageError("--cell-size: only --split-by sky has cells")
-    if config.splits is not None:
-        parse_splits(config.splits)
-    _check_columns(config)
-
-
-def _check_columns(config: ConvertConfig) -> None:
-    """Check the options that name columns of the catalogue, or of the records."""
-    if not (config.catalog or config.detect):
-        by_column = config.split_by not in (None, "id", "field", "sky")
-        for option in (
-            "label",
-            "label_names",
-            "object_column",
-            "magnitudes",
-            "magnitude_errors",
-            "fluxes",
-            "columns",
-            "where",
-            "split_column",
-        ):
-            if getattr(config, option):
-                raise UsageError(f"--{option.replace('_', '-')} names catalogue columns, but there is no --catalog")
-        if by_column:
-            raise UsageError(f"--split-by {config.split_by} names a catalogue column, but there is no --catalog")
-    if config.measure and (config.magnitudes or config.magnitude_errors or config.fluxes):
-        raise UsageError(
-            "--measure: the catalogue's magnitudes (--magnitudes, --magnitude-errors, --fluxes) are not used then"
-        )
-    reserved = {"id", "image", "label", "magnitudes", "magnitude_errors", "valid", *(SHAPES if config.measure else ())}
-    reserved |= {OBJECT} if config.object_column else set()
-    reserved &= set(config.columns)
-    if odd := [name for name in config.columns if not is_plain(name)]:
-        raise UsageError(f"--columns {odd[0]!r}: the name has characters in it that no table keeps")
-    if reserved:
-        raise UsageError(f"--columns {', '.join(sorted(reserved))}: every record has these already")
 
 
 def _reject_bad_ids(plan: Plan) -> None:
@@ -225,9 +160,9 @@ def _reject_bad_ids(plan: Plan) -> None:
 
 
 def _plan_objects(plan: Plan, report: Callable[[str], None]) -> None:
-    if plan.config.split_by in ("field", "sky"):
+    if plan.config.splits.split_by in ("field", "sky"):
         raise UsageError(
-            f"--split-by {plan.config.split_by}: a survey of one file per object is split by id or a column"
+            f"--split-by {plan.config.splits.split_by}: a survey of one file per object is split by id or a column"
         )
     rows = plan.open_rows()
     if len(rows):
@@ -235,7 +170,7 @@ def _plan_objects(plan: Plan, report: Callable[[str], None]) -> None:
         keep_objects_whole(plan, rows)
     plan.places = places_of_files(plan.catalog)
     # Files may be read in any order, and a catalogue's is often that of its classes.
-    rows = rows[np.argsort(hashes(plan.catalog.ids[rows], f"order {plan.config.seed}"), kind="stable")]
+    rows = rows[np.argsort(hashes(plan.catalog.ids[rows], f"order {plan.config.running.seed}"), kind="stable")]
     nowhere = np.zeros(len(plan.catalog))
     _add_tasks(plan, "", rows, nowhere, nowhere)
 
@@ -250,15 +185,15 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
         off = ~inside(x[here], y[here], field.shape)
         plan.reject(here[off], "off_image", f"the position is not on {field.title}")
         on = here[~off]
-        if config.edge == "reject":
-            cut_off = on[~fits_inside(x[on], y[on], config.size, field.shape)]
+        if config.stamps.edge == "reject":
+            cut_off = on[~fits_inside(x[on], y[on], config.stamps.size, field.shape)]
             plan.reject(cut_off, "edge", f"the stamp reaches over the edge of {field.title}")
     rows = plan.open_rows()
     if not len(rows):
         return
-    if config.split_by == "sky":
+    if config.splits.split_by == "sky":
         split_by_sky(plan, rows, fields, field_of, x, y, report)
-    elif config.split_by == "field":
+    elif config.splits.split_by == "field":
         split_by_field(plan, rows, fields, field_of)
     else:
         split_rows(plan, rows, report)
@@ -271,7 +206,7 @@ def _plan_fields(plan: Plan, names: list[str], report: Callable[[str], None]) ->
 def _add_tasks(plan: Plan, field: str, rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """Cut a field's rows, sorted by y so that pixels are read in order, into tasks of bounded memory."""
     rows = rows[np.lexsort((x[rows], y[rows]))]
-    stamp_bytes = plan.config.size**2 * len(plan.config.bands) * 4
+    stamp_bytes = plan.config.stamps.size**2 * len(plan.config.images.bands) * 4
     step = max(1, STAMP_BYTES_PER_TASK // stamp_bytes)
     for start in range(0, len(rows), step):
         part = rows[start : start + step]

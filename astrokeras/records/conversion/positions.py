@@ -48,9 +48,9 @@ def read_fields(plan: "Plan", names: list[str], report: Report) -> tuple[list[Fi
         raise AstrokerasError(f"no image can be used; the first: {error}")
     for note in dict.fromkeys(note for field in fields for note in field.notes):
         report(f"{_titles([field for field in fields if note in field.notes])}: {note}")
-    if plan.config.pixel_scale:
+    if plan.config.images.pixel_scale:
         scales = {field.name: field.pixel_scale for field in fields if field.wcs is not None}
-        if warning := check_pixel_scale(plan.config.pixel_scale, scales):
+        if warning := check_pixel_scale(plan.config.images.pixel_scale, scales):
             report(warning)
     return fields, broken
 
@@ -110,7 +110,9 @@ def find_positions(
         raise UsageError(
             "no position column was found; name them (--ra-column and --dec-column, or --x-column and --y-column)"
         )
-    by_pixels = catalog.ra is None or (catalog.x is not None and bool(config.x_column) and not config.ra_column)
+    by_pixels = catalog.ra is None or (
+        catalog.x is not None and bool(config.catalogue.x_column) and not config.catalogue.ra_column
+    )
     unplaced = []
     for index, here in by_field(field_of, np.flatnonzero(~plan.rejects.mask & (field_of >= 0))):
         field = fields[index]

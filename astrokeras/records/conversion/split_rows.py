@@ -36,7 +36,7 @@ def split_rows(plan: "Plan", rows: np.ndarray, report: Callable[[str], None]) ->
 
 
 def _split_as_given(plan: "Plan", rows: np.ndarray, report: Callable[[str], None]) -> None:
-    option = f"--split-column {plan.config.split_column}"
+    option = f"--split-column {plan.config.splits.split_column}"
     plan.splitting.shares, split = read_splits(plan.catalog.split_values[rows], option)
     nowhere = int(np.count_nonzero(split < 0))
     if nowhere:
@@ -75,11 +75,11 @@ def split_by_sky(
             f"WARNING: {len(blind)} of {len(here)} fields have no WCS ({blind[0].why}): each is split in blocks of its "
             "own pixels, and whether it shows the same sky as another is not known"
         )
-    cells = SkyCells(here, plan.config.size, plan.config.cell_size, plan.splitting.cells)
+    cells = SkyCells(here, plan.config.stamps.size, plan.config.splits.cell_size, plan.splitting.cells)
     plan.splitting.cells, plan.split_description = cells.grid, cells.description
     split = split_cells(
         cells, number[field_of[rows]], x[rows], y[rows], labels=plan.catalog.labels[rows],
-        classes=plan.catalog.classes, splitting=plan.splitting, stamp_size=plan.config.size,
+        classes=plan.catalog.classes, splitting=plan.splitting, stamp_size=plan.config.stamps.size,
     )  # fmt: skip
     if len(plan.shares) == 1:  # there is no other split to reach into
         split = np.zeros_like(split)
@@ -114,5 +114,5 @@ def overlap(plan: "Plan") -> dict[str, float]:
     rows, places = plan.open_rows(), plan.places
     return overlap_shares(
         places.field_of[rows], places.x[rows], places.y[rows], places.ra[rows], places.dec[rows], plan.split[rows],
-        names=tuple(plan.shares), size=plan.config.size, scale=places.pixel_scale or plan.config.pixel_scale,
+        names=tuple(plan.shares), size=plan.cutting.size, scale=places.pixel_scale or plan.config.images.pixel_scale,
     )  # fmt: skip

@@ -33,7 +33,7 @@ def write_table_of_objects(plan: Plan, shards: Iterable[ShardRows], names: Itera
 def kinds_of(plan: Plan, names: Iterable[str]) -> dict[str, Column]:
     """Return the columns of the table; `names` are those of all shards."""
     integers = plan.catalog.integer_ids
-    bands, carried = plan.config.bands, carried_names(plan.config.bands, plan.columns)
+    bands, carried = plan.config.images.bands, carried_names(plan.config.images.bands, plan.columns)
 
     def text(values: Iterable[str]) -> Column:
         return Column("str", length=max(map(len, values), default=1) or 1)
@@ -57,10 +57,10 @@ def kinds_of(plan: Plan, names: Iterable[str]) -> dict[str, Column]:
 def of_rows(plan: Plan, shard: ShardRows) -> dict[str, np.ndarray]:
     """Return the rows of the table for those of the catalogue in a shard."""
     split, name, rows, measured = shard
-    integers, carried = plan.catalog.integer_ids, carried_names(plan.config.bands, plan.columns)
-    catalog, places, bands = plan.catalog, plan.places, plan.config.bands
+    integers, carried = plan.catalog.integer_ids, carried_names(plan.config.images.bands, plan.columns)
+    catalog, places, bands = plan.catalog, plan.places, plan.config.images.bands
     magnitudes, columns = catalog.magnitudes[rows], {n: values[rows] for n, values in catalog.columns.items()}
-    if plan.config.measure:
+    if plan.config.photometry.measure:
         magnitudes = measured[:, : len(bands)].astype(np.float32)
         columns |= dict(zip(SHAPES, measured[:, len(bands) :].T, strict=True))
     # A number of -1, for none, finds the last of the names, which is "".

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from astrokeras.config import DEFAULT_SPLITS, ConvertConfig
+from astrokeras.config import DEFAULT_SPLITS, ConvertConfig, replaced
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest_of, write_json
 from astrokeras.records.splitting.shares import parse_splits, split_groups, split_objects
@@ -165,52 +165,55 @@ def choose_splitting(
     With ``--splits-from`` the seed, the shares and what is split by are those of the earlier records. An option that
     was left at its default is taken over, one that says something else is refused.
     """
-    if config.split_column is not None:
+    if config.splits.split_column is not None:
         return _given_splitting(config), config
-    if config.splits_from is None:
-        splits, by = config.splits or DEFAULT_SPLITS, config.split_by
+    if config.splits.splits_from is None:
+        splits, by = config.splits.splits or DEFAULT_SPLITS, config.splits.split_by
         if by is None:
-            by = "id" if ImageTemplate(config.images, config.bands).per_object else "sky"
+            by = "id" if ImageTemplate(config.images.images, config.images.bands).per_object else "sky"
             report(f"splits: by {by} ({_WHY[by]})")
-        chosen = Splitting(by, config.seed, parse_splits(splits), objects=by == "id" and bool(config.object_column))
-        return chosen, dataclasses.replace(config, splits=splits, split_by=by)
-    earlier = load_splitting(config.splits_from)
+        chosen = Splitting(
+            by, config.running.seed, parse_splits(splits), objects=by == "id" and bool(config.catalogue.object_column)
+        )
+        return chosen, replaced(config, splits=splits, split_by=by)
+    earlier = load_splitting(config.splits.splits_from)
     _check_agrees(config, earlier)
     shares = _as_text(earlier.shares)
-    return earlier, dataclasses.replace(config, splits=shares, split_by=earlier.by, seed=earlier.seed)
+    return earlier, replaced(config, splits=shares, split_by=earlier.by, seed=earlier.seed)
 
 
 def _given_splitting(config: ConvertConfig) -> Splitting:
     for option in ("splits", "split_by", "cell_size", "splits_from"):
-        if getattr(config, option) is not None:
+        if getattr(config.splits, option) is not None:
             raise UsageError(
-                f"--{option.replace('_', '-')}: --split-column {config.split_column} says already in which split each "
-                "object is; give one of the two"
+                f"--{option.replace('_', '-')}: --split-column {config.splits.split_column} says already in which "
+                "split each object is; give one of the two"
             )
-    return Splitting(GIVEN, config.seed, {})
+    return Splitting(GIVEN, config.running.seed, {})
 
 
 def _check_agrees(config: ConvertConfig, earlier: Splitting) -> None:
     """Refuse options that say something else than the earlier splitting."""
+    asked = config.splits
     if earlier.by == GIVEN:
         raise UsageError(
-            f"--splits-from {config.splits_from}: a column of the catalogue said in which split each object is; give "
+            f"--splits-from {asked.splits_from}: a column of the catalogue said in which split each object is; give "
             "the column again (--split-column)"
         )
     shares = _as_text(earlier.shares)
-    where = f"but --splits-from {config.splits_from} goes on with"
-    if config.splits and not _equal(parse_splits(config.splits), earlier.shares):
-        raise UsageError(f"--splits {config.splits}, {where} {shares}; leave --splits out")
-    if config.split_by and config.split_by.lower() != earlier.by.lower():
-        raise UsageError(f"--split-by {config.split_by}, {where} {earlier.by}; leave --split-by out")
-    if config.seed not in (0, earlier.seed):
-        raise UsageError(f"--seed {config.seed}, {where} seed {earlier.seed}; leave --seed out")
-    if config.cell_size is not None:
-        raise UsageError(f"--cell-size {config.cell_size:g}, {where} the areas of those records; leave it out")
-    if earlier.objects and not config.object_column:
+    where = f"but --splits-from {asked.splits_from} goes on with"
+    if asked.splits and not _equal(parse_splits(asked.splits), earlier.shares):
+        raise UsageError(f"--splits {asked.splits}, {where} {shares}; leave --splits out")
+    if asked.split_by and asked.split_by.lower() != earlier.by.lower():
+        raise UsageError(f"--split-by {asked.split_by}, {where} {earlier.by}; leave --split-by out")
+    if config.running.seed not in (0, earlier.seed):
+        raise UsageError(f"--seed {config.running.seed}, {where} seed {earlier.seed}; leave --seed out")
+    if asked.cell_size is not None:
+        raise UsageError(f"--cell-size {asked.cell_size:g}, {where} the areas of those records; leave it out")
+    if earlier.objects and not config.catalogue.object_column:
         raise UsageError(f"{where.removeprefix('but ')} all rows of an object in one split; give their --object-column")
-    if earlier.by == "id" and config.object_column and not earlier.objects:
-        raise UsageError(f"--object-column {config.object_column}, {where} each id by itself; leave it out")
+    if earlier.by == "id" and config.catalogue.object_column and not earlier.objects:
+        raise UsageError(f"--object-column {config.catalogue.object_column}, {where} each id by itself; leave it out")
 
 
 def _as_text(shares: dict[str, float]) -> str:

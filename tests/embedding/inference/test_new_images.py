@@ -1,6 +1,5 @@
 """What `predict` and `embed` take over from the records of a run when it cuts stamps from new images."""
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 from pyarrow import parquet
 
-from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig
+from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig, option_fields, values_of
 from astrokeras.embedding.inference import new_images
 from astrokeras.embedding.inference.new_images import Before, conversion_for
 from astrokeras.errors import AstrokerasError, UsageError
@@ -65,7 +64,7 @@ def test_every_option_of_convert_is_decided_upon():
     """Who adds an option to `convert` says here whether it describes the stamps that a network was trained on."""
     groups = (new_images.STAMPS, new_images.COLUMNS, new_images.GIVEN, new_images.LEFT)
     decided = [name for group in groups for name in group]
-    assert sorted(decided) == sorted(field.name for field in dataclasses.fields(ConvertConfig))
+    assert sorted(decided) == sorted(option_fields(ConvertConfig))
 
 
 def test_only_what_describes_the_stamps_is_taken_over(trained_run, tmp_path, asked):
@@ -81,8 +80,8 @@ def test_only_what_describes_the_stamps_is_taken_over(trained_run, tmp_path, ask
     before = Before(run / "run.json", trained.unit, trained.conversion)
     data = "{field}_{band}.fits"
     options = conversion_for(before, PredictConfig(run="", data=data, out="x.csv"), data, lambda line: None)
-    fields = {field.name: field.default for field in dataclasses.fields(ConvertConfig)}
-    assert all(getattr(options, name) == fields[name] for name in others if name in fields)
+    fields, values = option_fields(ConvertConfig), values_of(options)
+    assert all(values[name] == fields[name].default for name in others if name in fields)
     assert len(asked(run)) == len(asked(trained_run)) > 100
 
 

@@ -4,12 +4,13 @@ import pickle
 import numpy as np
 import pytest
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, replaced, values_of
 from astrokeras.embedding.inference import piece
 from astrokeras.embedding.inference.piece import ObjectsRead, images_pieces, records_pieces
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.conversion.convert import task_input_of
 from astrokeras.records.conversion.plan import make_plan
+from astrokeras.records.conversion.resolve import resolve
 from astrokeras.records.directory import Records
 from tests.synthetic import write_records
 
@@ -54,7 +55,7 @@ def test_what_goes_to_a_worker_is_small(tmp_path):
 @pytest.mark.parametrize("edge", ["reject", "pad"])
 def test_stamps_from_images_are_those_of_a_conversion(sample_config, sample_records, edge):
     """To the bit, each once, and what is left out has the conversion's reasons."""
-    plan = make_plan(dataclasses.replace(sample_config, edge=edge), lambda line: None)
+    plan = make_plan(resolve(replaced(sample_config, edge=edge), lambda line: None), lambda line: None)
     pieces = images_pieces(task_input_of(plan, task) for task in plan.tasks)
     stamps, founds = everything(pieces, 32)
     rows = np.concatenate([found.arrays["rows"] for found in founds])
@@ -71,8 +72,8 @@ def test_stamps_from_images_are_those_of_a_conversion(sample_config, sample_reco
 
 def test_what_is_measured_stands_beside(sample_config):
     options = {name: None for name in ("label", "zero_point")}
-    config = ConvertConfig(**{**vars(sample_config), **options, "measure": True, "columns": ()})
-    plan = make_plan(config, lambda line: None)
+    config = configure(ConvertConfig, **{**values_of(sample_config), **options, "measure": True, "columns": ()})
+    plan = make_plan(resolve(config, lambda line: None), lambda line: None)
     pieces = images_pieces(task_input_of(plan, task) for task in plan.tasks)
     _, (found,) = everything(pieces, 16)
     measured = found.arrays["measured"]

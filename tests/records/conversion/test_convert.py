@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from photutils.centroids import centroid_2dg
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, replaced
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.conversion import assemble as finish
 from astrokeras.records.conversion import convert as module
@@ -74,10 +73,10 @@ def test_every_row_is_in_a_shard_or_among_the_rejects_exactly_once(messy: Path, 
     records, examples, _ = run(config)
     table = Table.read(messy / "catalog.fits")
     catalogue = sorted("" if np.ma.is_masked(name) else str(name) for name in table["id"])
-    rejected = Table.read(config.out + "/rejects.ecsv")
+    rejected = Table.read(config.running.out + "/rejects.ecsv")
     names = ["" if np.ma.is_masked(name) else str(name) for name in rejected["id"]]
     assert sorted([*examples, *names]) == catalogue
-    content = json.loads((Path(config.out) / "convert.json").read_text())
+    content = json.loads((Path(config.running.out) / "convert.json").read_text())
     assert content["rows"] == len(table)
     assert sum(records.counts.values()) == len(examples)
     found = {reason: list(rejected["reason"]).count(reason) for reason in set(rejected["reason"])}
@@ -103,9 +102,9 @@ def test_one_process_and_two_write_the_same_bytes(messy: Path, monkeypatch: pyte
     one, two = (messy_config(messy, out=str(messy / f"out{workers}"), workers=workers) for workers in (1, 2))
     quiet(one)
     quiet(two)
-    first = contents(Path(one.out))
+    first = contents(Path(one.running.out))
     assert sum(name.startswith("survey-train") for name in first) > 2
-    assert first == contents(Path(two.out))
+    assert first == contents(Path(two.running.out))
 
 
 def test_order_of_rows_does_not_change_what_a_record_is_or_where_it_goes(messy: Path):
@@ -149,7 +148,7 @@ def test_stars_come_out_in_the_middle_with_their_flux(tmp_path: Path):
 def test_what_was_there_stays_whatever_fails_and_a_rerun_makes_the_same(messy: Path, monkeypatch: pytest.MonkeyPatch):
     config = messy_config(messy, overwrite=True)
     quiet(config)
-    before = contents(Path(config.out))
+    before = contents(Path(config.running.out))
 
     def no_space(*args, **options):
         raise OSError(28, "No space left on device")
@@ -169,14 +168,14 @@ def test_what_was_there_stays_whatever_fails_and_a_rerun_makes_the_same(messy: P
                 patch.setattr(where, name, last_rename(broken) if where is Path else broken)
                 with pytest.raises(raised):
                     quiet(config)
-            assert contents(Path(config.out)) == before
-            assert list(messy.glob(".*")) == ([workspace_path(Path(config.out))] if where is not module else [])
+            assert contents(Path(config.running.out)) == before
+            assert list(messy.glob(".*")) == ([workspace_path(Path(config.running.out))] if where is not module else [])
         quiet(config)
-        assert contents(Path(config.out)) == before
+        assert contents(Path(config.running.out)) == before
         assert not list(messy.glob(".*"))
     with pytest.raises(AstrokerasError, match="no catalogue row"):
-        quiet(dataclasses.replace(config, size=95))
-    assert contents(Path(config.out)) == before
+        quiet(replaced(config, size=95))
+    assert contents(Path(config.running.out)) == before
     assert not list(messy.glob(".*"))
 
 
@@ -185,15 +184,15 @@ def test_only_records_are_overwritten_and_only_if_asked_to(messy: Path):
     quiet(config)
     with pytest.raises(AstrokerasError, match="--overwrite"):
         quiet(config)
-    quiet(dataclasses.replace(config, overwrite=True, size=8))
-    assert Records.load(config.out).size == 8
+    quiet(replaced(config, overwrite=True, size=8))
+    assert Records.load(config.running.out).size == 8
     assert not list(messy.glob(".*"))
     thesis = messy / "thesis"
     thesis.mkdir()
     (thesis / "chapter.tex").write_text("years of work")
     for out in (thesis, thesis / "chapter.tex"):
         with pytest.raises(AstrokerasError, match="no records directory"):
-            quiet(dataclasses.replace(config, overwrite=True, out=str(out)))
+            quiet(replaced(config, overwrite=True, out=str(out)))
     assert (thesis / "chapter.tex").read_text() == "years of work"
 
 
@@ -255,7 +254,8 @@ def test_real_field_in_nine_bands(real_data: Path, tmp_path: Path):
     table.write(tmp_path / "catalog.fits")
     optical, infrared = ("u", "g", "r", "i"), ("Z", "Y", "J", "H", "Ks")
     zero_points = ",".join([*(f"{band}=0" for band in optical), *(f"{band}=30" for band in infrared)])
-    config = ConvertConfig(
+    config = configure(
+        ConvertConfig,
         images=str(directory / "{band}.fits"), bands=(*optical, *infrared), out=str(tmp_path / "out"),
         catalog=str(tmp_path / "catalog.fits"), label="LABEL_SG", zero_point=zero_points, size=24, workers=1,
         hcompress=True, split_by="id",
@@ -278,7 +278,8 @@ def test_real_galaxies_in_colour(real_data: Path, tmp_path: Path):
     table = Table.read(real_data / "efigi" / "catalog.csv", format="ascii.csv")
     ids = [Path(member.name).stem for member in members]
     table[np.isin(table["id"].astype(str), ids)].write(tmp_path / "catalog.csv")
-    config = ConvertConfig(
+    config = configure(
+        ConvertConfig,
         images=template, bands=("r", "g", "b"), out=str(tmp_path / "out"), catalog=str(tmp_path / "catalog.csv"),
         label="morphology", size=64, workers=1,
     )  # fmt: skip

@@ -7,11 +7,11 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from astrokeras.config import ConvertConfig
-from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.errors import AstrokerasError
 from astrokeras.records.conversion import convert as module
 from astrokeras.records.conversion import detected_catalog as detection
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.conversion.detected_catalog import DETECTED, check_detection, find_duplicates
+from astrokeras.records.conversion.detected_catalog import DETECTED, find_duplicates
 from astrokeras.records.directory import Records
 from tests.sky import SCALE, config_for, run, tan_header, write_image
 
@@ -197,23 +197,6 @@ def test_no_object_at_all_is_an_error(tmp_path: Path):
         write_image(tmp_path / f"A_{band}.fits", np.random.default_rng(0).normal(0, 1, (80, 80)).astype(np.float32))
     with pytest.raises(AstrokerasError, match="no object was detected on 1 fields"):
         convert(options(tmp_path), report=lambda line: None)
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"catalog": "a.fits"}, "--catalog"),
-        ({"label": "CLASS"}, "--label"),
-        ({"magnitudes": "MAG_{band}"}, "--magnitudes"),
-        ({"id_column": "ID"}, "--id-column"),
-        ({"detect": "z"}, "band 'z'"),
-        ({"detect": None, "detect_threshold": 3.0}, "goes with --detect"),
-        ({"images": "{id}_{band}.fits"}, "one file per object"),
-    ],
-)
-def test_options_that_contradict_detection(tmp_path: Path, more: dict, said: str):
-    with pytest.raises(UsageError, match=said):
-        check_detection(options(tmp_path, **more))
 
 
 def test_duplicates_against_every_pair():

@@ -8,6 +8,7 @@ from astropy.wcs import WCS
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.conversion import plan as module
 from astrokeras.records.conversion.plan import Plan, make_plan
+from astrokeras.records.conversion.resolve import resolve
 from tests.sky import SCALE, config_for, noise_image, tan_header, write_image
 
 SHAPE = (96, 80)
@@ -23,7 +24,7 @@ def survey(directory: Path, columns: dict, fields: str = "AB", *, wcs: bool = Tr
 
 
 def plan_of(directory: Path, **options) -> Plan:
-    return make_plan(config_for(directory, **options), report=lambda line: None)
+    return make_plan(resolve(config_for(directory, **options), lambda line: None), report=lambda line: None)
 
 
 def reasons(plan: Plan) -> dict[int, str]:
@@ -78,7 +79,7 @@ def test_field_is_found_by_position_or_named(tmp_path: Path):
 def test_shares_that_are_scaled_are_said(tmp_path: Path, splits: str | None, said: int):
     directory = survey(tmp_path, {"x": [40.0] * 30, "y": [40.0] * 30, "field": list("AB") * 15}, wcs=False)
     lines: list[str] = []
-    make_plan(config_for(directory, splits=splits), report=lines.append)
+    make_plan(resolve(config_for(directory, splits=splits), report=lines.append), report=lines.append)
     assert lines.count("--splits adds up to 0.9: taken as train 0.889, val 0.111") == said
     assert sum("--splits" in line for line in lines) == said
 
@@ -120,7 +121,7 @@ def test_fields_that_cannot_be_used_are_named_and_the_others_go_on(tmp_path: Pat
     (directory / "C_g.fits").unlink()
     write_image(directory / "C_g.fits", noise_image(0, (96, 81)))
     lines: list[str] = []
-    plan = make_plan(config_for(directory, splits="train=1"), report=lines.append)
+    plan = make_plan(resolve(config_for(directory, splits="train=1"), report=lines.append), report=lines.append)
     assert reasons(plan) == {1: "missing_image", 2: "different_grids"}
     assert any("'B'" in line and "B_r.fits" in line for line in lines)
     (directory / "A_g.fits").write_bytes(b"")
@@ -171,7 +172,11 @@ def test_one_file_an_object_takes_ids_from_the_catalogue_and_no_place_on_tiles(t
     for name in ("1", "2", "3"):
         write_image(tmp_path / f"{name}_g.fits", noise_image(0))
     options = {"images": str(tmp_path / "{id}_{band}.fits"), "bands": ("g",), "splits": "train=1"}
-    assert make_plan(config_for(tmp_path, catalog=None, **options), print).catalog.ids.tolist() == ["1", "2", "3"]
+    assert make_plan(resolve(config_for(tmp_path, catalog=None, **options), print), print).catalog.ids.tolist() == [
+        "1",
+        "2",
+        "3",
+    ]
     Table({"objid": [2, 3]}).write(tmp_path / "catalog.fits")
     plan = plan_of(tmp_path, **options)
     assert plan.catalog.ids.tolist() == ["2", "3"]
@@ -200,4 +205,9 @@ def test_rows_left_out_are_rejects_and_ids_are_judged_among_the_rest(tmp_path: P
     assert reasons(plan) == {0: "where", 2: "where", 4: "duplicate_id"}
     assert dict(plan.rejects.items())[0][1] == "left out by --where r < 21"
     with pytest.raises(UsageError, match="no --catalog"):
-        make_plan(config_for(tmp_path, images=str(tmp_path / "{id}_{band}.fits"), catalog=None, where="r < 1"), print)
+        make_plan(
+            resolve(
+                config_for(tmp_path, images=str(tmp_path / "{id}_{band}.fits"), catalog=None, where="r < 1"), print
+            ),
+            print,
+        )

@@ -1,6 +1,5 @@
 """The whole way from images and a catalogue to records: where objects lie, what is bad, and what is valid."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from photutils.centroids import centroid_2dg
 
+from astrokeras.config import replaced
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.parsing import parser
 from tests.sky import config_for, noise_image, run, tan_header, write_image
@@ -145,9 +145,9 @@ def test_bad_pixels_count_and_the_valid_mask_says_which(tmp_path: Path):
         for name, valid in zip(batch["id"], batch["valid"], strict=True):
             whole = np.frombuffer(examples[name.decode()]["valid"], np.uint8).reshape(16, 16, 2)
             np.testing.assert_array_equal(valid, whole[3:13, 3:13])
-    plain, _, _ = run(dataclasses.replace(config, valid=False, out=str(tmp_path / "plain")))
+    plain, _, _ = run(replaced(config, valid=False, out=str(tmp_path / "plain")))
     with pytest.raises(AstrokerasError, match="no column 'valid'"):
         parser(plain, ["valid"])
     (tmp_path / "A_r.weight.fits").unlink()
     with pytest.raises(AstrokerasError, match="weight"):
-        run(dataclasses.replace(config, out=str(tmp_path / "other")))
+        run(replaced(config, out=str(tmp_path / "other")))

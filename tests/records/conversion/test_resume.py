@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import re
@@ -14,11 +13,12 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from astrokeras.config import ConvertConfig, SimulateConfig
+from astrokeras.config import ConvertConfig, SimulateConfig, configure, replaced
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.conversion import convert as module
 from astrokeras.records.conversion import plan
 from astrokeras.records.conversion.convert import convert
+from astrokeras.records.conversion.resolve import resolve
 from astrokeras.records.conversion.workspace import Workspace, workspace_path
 from astrokeras.survey.simulate import simulate
 from tests.records.tasks import PIPES, ROOT, command_for, contents, quiet, small_tasks
@@ -98,11 +98,11 @@ def test_a_command_is_killed_and_repeated(survey: Path, whom: str, moment: int |
 
 def test_only_what_is_missing_is_done_again(survey: Path, monkeypatch: pytest.MonkeyPatch):
     config = config_for(survey, label="class")
-    whole = dataclasses.replace(config, out=str(survey / "whole"))
+    whole = replaced(config, out=str(survey / "whole"))
     everything = tasks_of_rerun(monkeypatch, whole)
     assert len(everything) > 5
     stop_after(monkeypatch, config, 4)
-    parts, results = (workspace_path(Path(config.out)) / name for name in ("parts", "results"))
+    parts, results = (workspace_path(Path(config.running.out)) / name for name in ("parts", "results"))
     cut, damaged, stray = min(parts.glob("train-000001-*")), results / "000002.npz", parts / "train-000009-half"
     cut.write_bytes(cut.read_bytes()[:-1])
     damaged.write_bytes(damaged.read_bytes()[:-40])
@@ -114,12 +114,12 @@ def test_only_what_is_missing_is_done_again(survey: Path, monkeypatch: pytest.Mo
     assert [line for line in lines if line.startswith("going on")] == [
         f"going on: 2 of {len(everything)} tasks are done already"
     ]
-    assert contents(Path(config.out)) == contents(Path(whole.out))
+    assert contents(Path(config.running.out)) == contents(Path(whole.running.out))
 
 
 def test_a_task_whose_image_has_changed_is_done_again(survey: Path, monkeypatch: pytest.MonkeyPatch):
     config = config_for(survey)
-    tasks = plan.make_plan(config, report=lambda line: None).tasks
+    tasks = plan.make_plan(resolve(config, report=lambda line: None), report=lambda line: None).tasks
     of_b = [task.index for task in tasks if task.field == "B"]
     assert len(of_b) > 1
     stop_after(monkeypatch, config, len(tasks) - 1)
@@ -127,9 +127,9 @@ def test_a_task_whose_image_has_changed_is_done_again(survey: Path, monkeypatch:
     image.unlink()
     write_image(image, noise_image(7, SHAPE))
     assert tasks_of_rerun(monkeypatch, config) == of_b
-    whole = dataclasses.replace(config, out=str(survey / "whole"))
+    whole = replaced(config, out=str(survey / "whole"))
     quiet(whole)
-    assert contents(Path(config.out)) == contents(Path(whole.out))
+    assert contents(Path(config.running.out)) == contents(Path(whole.running.out))
 
 
 def test_an_image_that_was_missing_is_looked_for_again(survey: Path, monkeypatch: pytest.MonkeyPatch):
@@ -146,7 +146,7 @@ def test_an_image_that_was_missing_is_looked_for_again(survey: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(module, "run_and_keep", run_without_image)
         with pytest.raises(AstrokerasError, match="missing_image"):
-            quiet(dataclasses.replace(config, max_reject_fraction=0.1))
+            quiet(replaced(config, max_reject_fraction=0.1))
     quiet(config)
     assert not {"missing_image"} & json.loads((survey / "records" / "convert.json").read_text())["rejects"].keys()
 
@@ -155,16 +155,16 @@ def test_too_many_rejects_fail_at_the_end_and_a_larger_fraction_is_immediate(sur
     config = config_for(survey, max_reject_fraction=0.2)
     with pytest.raises(AstrokerasError) as caught:
         quiet(config)
-    table = Table.read(workspace_path(Path(config.out)) / "rejects.ecsv")
+    table = Table.read(workspace_path(Path(config.running.out)) / "rejects.ecsv")
     said = str(caught.value)
     assert f"{len(table)} of 90 rows were rejected" in said
-    assert str(workspace_path(Path(config.out)) / "rejects.ecsv") in said
+    assert str(workspace_path(Path(config.running.out)) / "rejects.ecsv") in said
     for reason in set(table["reason"]):
         assert f"{list(table['reason']).count(reason)} {reason}" in said
-    assert not Path(config.out).exists()
+    assert not Path(config.running.out).exists()
     share = len(table) / 90
-    assert tasks_of_rerun(monkeypatch, dataclasses.replace(config, max_reject_fraction=share)) == []
-    content = json.loads((Path(config.out) / "convert.json").read_text())
+    assert tasks_of_rerun(monkeypatch, replaced(config, max_reject_fraction=share)) == []
+    content = json.loads((Path(config.running.out) / "convert.json").read_text())
     assert sum(content["rejects"].values()) == len(table)
     assert "max_reject_fraction" not in content["options"]
 
@@ -172,55 +172,55 @@ def test_too_many_rejects_fail_at_the_end_and_a_larger_fraction_is_immediate(sur
 def test_other_options_do_not_mix_with_unfinished_work(survey: Path, monkeypatch: pytest.MonkeyPatch):
     config = config_for(survey)
     stop_after(monkeypatch, config, 2)
-    other = dataclasses.replace(config, size=8, bands=("r",))
+    other = replaced(config, size=8, bands=("r",))
     with pytest.raises(AstrokerasError, match=r"--bands was g,r and is r, --size was 16 and is 8; .*--overwrite"):
         quiet(other)
-    assert len(list(workspace_path(Path(config.out)).glob("results/*.npz"))) == 2
-    quiet(dataclasses.replace(other, overwrite=True))
-    quiet(dataclasses.replace(other, out=str(survey / "whole")))
-    assert contents(Path(config.out)) == contents(survey / "whole")
-    stop_after(monkeypatch, dataclasses.replace(config, out=str(survey / "again")), 2)
+    assert len(list(workspace_path(Path(config.running.out)).glob("results/*.npz"))) == 2
+    quiet(replaced(other, overwrite=True))
+    quiet(replaced(other, out=str(survey / "whole")))
+    assert contents(Path(config.running.out)) == contents(survey / "whole")
+    stop_after(monkeypatch, replaced(config, out=str(survey / "again")), 2)
     table = Table.read(survey / "catalog.fits")
     table[:-1].write(survey / "catalog.fits", overwrite=True)
     with pytest.raises(AstrokerasError, match="the catalogue or another table has changed"):
-        quiet(dataclasses.replace(config, out=str(survey / "again")))
+        quiet(replaced(config, out=str(survey / "again")))
     monkeypatch.setattr("astrokeras.records.conversion.resume.__version__", "9.9")
     with pytest.raises(AstrokerasError, match=r"astrokeras was 0.* and is 9\.9"):
-        quiet(dataclasses.replace(config, out=str(survey / "again")))
+        quiet(replaced(config, out=str(survey / "again")))
 
 
 def test_what_is_complete_is_taken_only_if_it_is_the_same(survey: Path, monkeypatch: pytest.MonkeyPatch):
     config = config_for(survey)
-    content = quiet(dataclasses.replace(config, resume=True))  # nothing to resume is no reason to stop
-    assert quiet(dataclasses.replace(config, resume=True, workers=2)) == content
-    assert tasks_of_rerun(monkeypatch, dataclasses.replace(config, resume=True)) == []
+    content = quiet(replaced(config, resume=True))  # nothing to resume is no reason to stop
+    assert quiet(replaced(config, resume=True, workers=2)) == content
+    assert tasks_of_rerun(monkeypatch, replaced(config, resume=True)) == []
     with pytest.raises(AstrokerasError, match="--resume"):
         quiet(config)
     with pytest.raises(AstrokerasError, match="complete, but --size was 16 and is 8"):
-        quiet(dataclasses.replace(config, resume=True, size=8))
+        quiet(replaced(config, resume=True, size=8))
     with pytest.raises(UsageError, match="--overwrite"):
-        quiet(dataclasses.replace(config, resume=True, overwrite=True))
+        quiet(replaced(config, resume=True, overwrite=True))
     (survey / "A_g.fits").unlink()
     write_image(survey / "A_g.fits", noise_image(0, (200, 80)))
     with pytest.raises(AstrokerasError, match=r"A_g\.fits has changed"):
-        quiet(dataclasses.replace(config, resume=True))
-    next(Path(config.out).glob("*train*")).unlink()
+        quiet(replaced(config, resume=True))
+    next(Path(config.running.out).glob("*train*")).unlink()
     with pytest.raises(AstrokerasError, match="is missing"):
-        quiet(dataclasses.replace(config, resume=True))
-    assert not workspace_path(Path(config.out)).exists()
+        quiet(replaced(config, resume=True))
+    assert not workspace_path(Path(config.running.out)).exists()
 
 
 def test_two_runs_do_not_work_on_the_same_directory(survey: Path):
     config = config_for(survey)
-    with Workspace.opened(Path(config.out)), pytest.raises(AstrokerasError, match="another run"):
+    with Workspace.opened(Path(config.running.out)), pytest.raises(AstrokerasError, match="another run"):
         quiet(config)
     quiet(config)
 
 
 def test_of_runs_that_replace_the_same_at_once_one_is_at_work_and_the_others_are_told_so(survey: Path):
-    config = dataclasses.replace(config_for(survey), overwrite=True)
+    config = replaced(config_for(survey), overwrite=True)
     quiet(config)
-    expected, ends = contents(Path(config.out)), []
+    expected, ends = contents(Path(config.running.out)), []
 
     def task_input() -> None:
         for _ in range(4):
@@ -236,11 +236,11 @@ def test_of_runs_that_replace_the_same_at_once_one_is_at_work_and_the_others_are
     for thread in threads:
         thread.join()
     assert "done" in ends
-    told = f"another run is at work on {config.out}"
+    told = f"another run is at work on {config.running.out}"
     assert set(ends) - {"done"} <= {f"{told} (process); wait for it, or choose another --out",
                                     f"{told}; wait for it, or choose another --out"}  # fmt: skip
-    assert contents(Path(config.out)) == expected
-    assert not workspace_path(Path(config.out)).exists()
+    assert contents(Path(config.running.out)) == expected
+    assert not workspace_path(Path(config.running.out)).exists()
 
 
 def edit_in_place(path: Path) -> None:
@@ -254,7 +254,8 @@ def edit_in_place(path: Path) -> None:
 
 def test_a_finished_conversion_is_not_complete_if_an_image_was_edited_in_place(tmp_path, monkeypatch):
     small_tasks(tmp_path, monkeypatch)
-    config = ConvertConfig(
+    config = configure(
+        ConvertConfig,
         images=str(tmp_path / "{field}_{band}.fits"), bands=("g", "r"), size=16, out=str(tmp_path / "out"), workers=1,
         catalog=str(tmp_path / "catalog.fits"), resume=True, split_by="id",
     )  # fmt: skip
@@ -276,7 +277,8 @@ def test_the_same_of_stamps_with_files_of_their_own_and_of_weights(tmp_path):
     for name in range(12):
         for kind in ("i", "w"):
             fits.PrimaryHDU(rng.uniform(1, 2, (40, 40)).astype("f4")).writeto(tmp_path / f"{kind}{name}.fits")
-    config = ConvertConfig(
+    config = configure(
+        ConvertConfig,
         images=str(tmp_path / "i{id}.fits"), weight=str(tmp_path / "w{id}.fits"), bands=("g",), size=16, workers=1,
         out=str(tmp_path / "out"), resume=True, splits="train=1",
     )  # fmt: skip
@@ -289,12 +291,13 @@ def test_the_same_of_stamps_with_files_of_their_own_and_of_weights(tmp_path):
 
 def test_a_damaged_part_of_an_unfinished_conversion_is_made_again(tmp_path, monkeypatch):
     small_tasks(tmp_path, monkeypatch)
-    config = ConvertConfig(
+    config = configure(
+        ConvertConfig,
         images=str(tmp_path / "{field}_{band}.fits"), bands=("g", "r"), size=16, workers=1, out=str(tmp_path / "right"),
         catalog=str(tmp_path / "catalog.fits"), label="class", split_by="id",
     )  # fmt: skip
     quiet(config)
-    config = dataclasses.replace(config, out=str(tmp_path / "out"))
+    config = replaced(config, out=str(tmp_path / "out"))
     with monkeypatch.context() as patch:
         patch.setattr("astrokeras.records.conversion.convert.assemble", _fail)
         with pytest.raises(AstrokerasError):
@@ -316,6 +319,6 @@ def _fail(*_: object) -> None:
 def test_the_directory_one_is_in_cannot_be_replaced(tmp_path, monkeypatch, out):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="is the directory you are in"):
-        quiet(ConvertConfig(images="{id}.png", bands=("g",), out=out))
+        quiet(configure(ConvertConfig, images="{id}.png", bands=("g",), out=out))
     with pytest.raises(UsageError, match="is the directory you are in"):
         simulate(SimulateConfig(out=out))

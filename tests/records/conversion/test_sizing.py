@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure
 from astrokeras.errors import UsageError
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
@@ -20,7 +20,7 @@ def pictures(directory: Path, sides: list[int], **options: object) -> tuple[Conv
         levels.append(rng.integers(0, 255, (side, side, 3), dtype=np.uint8))
         Image.fromarray(levels[-1]).save(directory / f"{index:02d}.png")
     given = {"images": str(directory / "{id}.png"), "bands": ("r", "g", "b"), "splits": "train=1", "workers": 1}
-    return ConvertConfig(out=str(directory / "out"), **{**given, **options}), levels
+    return configure(ConvertConfig, out=str(directory / "out"), **{**given, **options}), levels
 
 
 @pytest.mark.parametrize("side", [88, 21])

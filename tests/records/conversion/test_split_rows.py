@@ -1,13 +1,12 @@
 """Which split each row goes to, through whole conversions."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, replaced, values_of
 from astrokeras.errors import UsageError
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
@@ -18,7 +17,8 @@ from tests.sky import config_for, run, write_visits
 @pytest.fixture
 def tile(tmp_path: Path, sample_survey: Path) -> ConvertConfig:
     """The options of a survey of two tiles, by area of sky."""
-    return ConvertConfig(
+    return configure(
+        ConvertConfig,
         images=str(sample_survey / "images" / "{field}_{band}.fits"), bands=("g", "r"), out=str(tmp_path / "records"),
         catalog=str(sample_survey / "catalog.fits"), size=8, workers=1, splits="train=0.6,test=0.4", label="CLASS",
     )  # fmt: skip
@@ -27,7 +27,7 @@ def tile(tmp_path: Path, sample_survey: Path) -> ConvertConfig:
 def test_objects_of_tiles_are_split_by_sky_and_none_is_lost(tile: ConvertConfig):
     lines: list[str] = []
     convert(tile, report=lines.append)
-    records = Records.load(tile.out)
+    records = Records.load(tile.running.out)
     assert any(line.startswith("splits: by sky (the default") for line in lines)
     assert "overlap: 0.0% of the test stamps share sky with training stamps" in lines
     assert "HEALPix" in records.content["split_by"]
@@ -42,14 +42,14 @@ def test_objects_of_tiles_are_split_by_sky_and_none_is_lost(tile: ConvertConfig)
     for field in np.unique(objects["field"]):
         a, b = (where[name][where[name]["field"] == field] for name in ("train", "test"))
         apart = np.maximum(np.abs(a["x"] - b["x"][:, None]), np.abs(a["y"] - b["y"][:, None]))
-        assert apart.min() >= tile.size
+        assert apart.min() >= tile.stamps.size
 
 
 def test_published_splits_are_taken_as_they_are(survey_with_sets: Path):
     lines: list[str] = []
     config = config_for(survey_with_sets, split_column="SET", size=8)
     convert(config, report=lines.append)
-    records, examples, _ = run(config_for(survey_with_sets, split_column="SET", size=8, out=config.out + "2"))
+    records, examples, _ = run(config_for(survey_with_sets, split_column="SET", size=8, out=config.running.out + "2"))
     table = Table.read(survey_with_sets / "catalog.fits")
     expected = {"train": "train", "validation": "val", "test": "test", "--": "margin"}
     assert {name: example["split"] for name, example in examples.items()} == {
@@ -58,7 +58,10 @@ def test_published_splits_are_taken_as_they_are(survey_with_sets: Path):
     assert records.content["split_by"] == "column SET"
     assert any("without a value are neither trained nor tested on" in line for line in lines)
     with pytest.raises(UsageError, match="give the column again"):
-        convert(config_for(survey_with_sets, splits_from=config.out, out=config.out + "3"), report=lambda line: None)
+        convert(
+            config_for(survey_with_sets, splits_from=config.running.out, out=config.running.out + "3"),
+            report=lambda line: None,
+        )
 
 
 @pytest.fixture
@@ -78,11 +81,11 @@ def test_a_column_of_splits_leaves_nothing_to_say(survey_with_sets: Path, option
 
 
 def test_a_single_split_has_no_margin(tile: ConvertConfig):
-    content = convert(dataclasses.replace(tile, size=64, splits="train=1"), report=lambda line: None)
+    content = convert(replaced(tile, size=64, splits="train=1"), report=lambda line: None)
     assert set(content["splits"]) == {"train"}
 
 
 def test_a_survey_too_small_for_areas(tile: ConvertConfig, tmp_path: Path):
-    small = {**vars(tile), "size": 64, "splits": "train=0.6,val=0.2,test=0.2"}
+    small = {**values_of(tile), "size": 64, "splits": "train=0.6,val=0.2,test=0.2"}
     with pytest.raises(UsageError, match="--split-by"):
-        convert(ConvertConfig(**small), report=lambda line: None)
+        convert(configure(ConvertConfig, **small), report=lambda line: None)

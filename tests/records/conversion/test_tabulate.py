@@ -1,6 +1,5 @@
 """The table of objects beside the shards: its rows, positions, units, types and bytes."""
 
-import dataclasses
 import shutil
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from astropy.wcs import WCS
 from PIL import Image
 from pyarrow import parquet
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, replaced
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_json
 from astrokeras.records import objects
@@ -36,7 +35,7 @@ def stored(records: Records, split: str) -> list[dict]:
 def small(survey: Path, out: Path, **options: object) -> ConvertConfig:
     images = str(survey / "{field}_{band}.fits")
     given = {"images": images, "bands": ("g", "r"), "size": 16, "catalog": str(survey / "catalog.fits"), "workers": 1}
-    return ConvertConfig(out=str(out), **{**given, "label": "class", "split_by": "id", **options})
+    return configure(ConvertConfig, out=str(out), **{**given, "label": "class", "split_by": "id", **options})
 
 
 def test_rows_are_the_records_in_the_order_in_which_they_are_read(sample_records):
@@ -95,7 +94,7 @@ def test_where_the_catalogue_has_pixels_alone_the_wcs_gives_ra_and_dec(sample_co
     catalogue = Table.read(sample_survey / "catalog.fits")
     catalogue.remove_columns(["RA", "DEC"])
     catalogue.write(tmp_path / "pixels.fits")
-    config = dataclasses.replace(sample_config, catalog=str(tmp_path / "pixels.fits"), out=str(tmp_path / "records"))
+    config = replaced(sample_config, catalog=str(tmp_path / "pixels.fits"), out=str(tmp_path / "records"))
     quiet(config)
     table = Records.load(tmp_path / "records").objects()
     assert len(table)
@@ -162,7 +161,7 @@ def test_ids_keep_their_type(tmp_path, monkeypatch, ids, suffix, kind):
 
 
 def test_a_carried_column_of_a_name_that_is_taken_is_the_catalogues(sample_config, tmp_path):
-    quiet(dataclasses.replace(sample_config, columns=("X",), out=str(tmp_path / "out")))
+    quiet(replaced(sample_config, columns=("X",), out=str(tmp_path / "out")))
     table = Records.load(tmp_path / "out").objects()
     assert "X" not in table.colnames
     assert np.isfinite(table["catalog_X"]).all()
@@ -174,7 +173,11 @@ def test_stamps_with_files_of_their_own_have_the_catalogues_positions(tmp_path):
         Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(tmp_path / f"{name}.png")
     Table({"id": np.arange(12), "RA": np.arange(12) + 0.5, "DEC": -np.arange(12.0)}).write(tmp_path / "all.ecsv")
     given = {"images": str(tmp_path / "{id}.png"), "bands": ("b", "g", "r"), "size": 16, "workers": 1}
-    quiet(ConvertConfig(out=str(tmp_path / "out"), catalog=str(tmp_path / "all.ecsv"), splits="train=1", **given))
+    quiet(
+        configure(
+            ConvertConfig, out=str(tmp_path / "out"), catalog=str(tmp_path / "all.ecsv"), splits="train=1", **given
+        )
+    )
     table = Records.load(tmp_path / "out").objects()
     np.testing.assert_array_equal(table["ra"], table["id"] + 0.5)
     np.testing.assert_array_equal(table["dec"], -table["id"])
@@ -183,7 +186,7 @@ def test_stamps_with_files_of_their_own_have_the_catalogues_positions(tmp_path):
 
 
 def test_measured_magnitudes_and_shapes_are_in_the_table(tmp_path, sample_config):
-    config = dataclasses.replace(sample_config, measure=True, columns=(), out=str(tmp_path / "out"))
+    config = replaced(sample_config, measure=True, columns=(), out=str(tmp_path / "out"))
     quiet(config)
     records = Records.load(tmp_path / "out")
     table, examples = records.objects("val"), stored(records, "val")

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrokeras.config import ConvertConfig
+from astrokeras.config import ConvertConfig, configure, replaced
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.directory import Records
@@ -33,7 +32,7 @@ def fresh(by: str = "field", seed: int = 0) -> Splitting:
 
 
 def config(**options) -> ConvertConfig:
-    return ConvertConfig(images="{band}.fits", bands=("g",), out="out", **options)
+    return configure(ConvertConfig, images="{band}.fits", bands=("g",), out="out", **options)
 
 
 @given(ROWS, ROWS, st.randoms(use_true_random=False))
@@ -120,7 +119,11 @@ def test_options_left_out_are_taken_over(tmp_path: Path):
     Splitting("field", 5, SHARES).save(tmp_path)
     splitting, resolved = choose_splitting(config(splits_from=str(tmp_path)))
     assert (splitting.by, splitting.seed, splitting.shares) == ("field", 5, SHARES)
-    assert (resolved.split_by, resolved.seed, parse_splits(resolved.splits)) == ("field", 5, SHARES)
+    assert (resolved.splits.split_by, resolved.running.seed, parse_splits(resolved.splits.splits)) == (
+        "field",
+        5,
+        SHARES,
+    )
     again, _ = choose_splitting(resolved)
     assert again == splitting
     agreed = config(splits_from=str(tmp_path), splits="train=3,val=1,test=1", split_by="field", seed=5)
@@ -146,9 +149,9 @@ def test_options_that_contradict_earlier_splits_are_usage_errors(tmp_path: Path,
 def test_without_earlier_splits_the_defaults_hold():
     splitting, resolved = choose_splitting(config())
     assert splitting == Splitting("sky", 0, parse_splits("train=0.8,val=0.1,test=0.1"))
-    assert (resolved.split_by, resolved.splits) == ("sky", "train=0.8,val=0.1,test=0.1")
-    of_files = dataclasses.replace(config(), images="{id}.jpg")
-    assert choose_splitting(of_files)[1].split_by == "id"
+    assert (resolved.splits.split_by, resolved.splits.splits) == ("sky", "train=0.8,val=0.1,test=0.1")
+    of_files = replaced(config(), images="{id}.jpg")
+    assert choose_splitting(of_files)[1].splits.split_by == "id"
 
 
 def test_a_split_that_chance_leaves_empty_is_a_usage_error_unless_earlier_records_fill_it():
@@ -182,7 +185,7 @@ def test_records_that_go_on_with_the_splits_of_others_keep_every_object_where_it
     lines: list[str] = []
     later = config_for(tmp_path, splits_from=str(tmp_path / "records"), out=str(tmp_path / "later"), size=8)
     content = convert(later, report=lines.append)
-    records = Records.load(later.out)
+    records = Records.load(later.running.out)
     after = examples_of(records)
     # Objects of the margin may find a place once their neighbours have one.
     kept = [name for name, example in before.items() if example["split"] != "margin"]
@@ -193,7 +196,7 @@ def test_records_that_go_on_with_the_splits_of_others_keep_every_object_where_it
     # Those records can be gone on with, too, and nothing known is forgotten.
     then, now = (
         {name: group.split for name, group in load_splitting(path).groups.items()}
-        for path in (str(tmp_path / "records"), later.out)
+        for path in (str(tmp_path / "records"), later.running.out)
     )
     assert then.items() <= now.items()
     assert bool(then) == (by != "id")
@@ -203,11 +206,11 @@ def test_a_rerun_notices_that_the_splits_it_goes_on_with_have_changed(tmp_path: 
     survey(tmp_path, "ABC", 40)
     first = config_for(tmp_path, splits="train=0.6,val=0.2,test=0.2", split_by="night", size=8)
     convert(first, report=lambda line: None)
-    later = config_for(tmp_path, splits_from=first.out, out=str(tmp_path / "later"), size=8, resume=True)
+    later = config_for(tmp_path, splits_from=first.running.out, out=str(tmp_path / "later"), size=8, resume=True)
     content = convert(later, report=lambda line: None)
     assert [Path(entry["path"]).name for entry in content["inputs"][:2]] == ["catalog.fits", SPLITS_JSON]
     assert convert(later, report=lambda line: None) == content
-    convert(dataclasses.replace(first, seed=1, overwrite=True), report=lambda line: None)
+    convert(replaced(first, seed=1, overwrite=True), report=lambda line: None)
     with pytest.raises(AstrokerasError, match="is complete, but"):
         convert(later, report=lambda line: None)
 
