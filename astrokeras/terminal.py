@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -42,26 +42,11 @@ def _notebook_bar() -> type | None:
     return tqdm
 
 
-def progress(items: Iterable, total: int) -> Iterator:
-    """Show a bar on a terminal or in a notebook; elsewhere a plain line now and then."""
-    if notebook := _notebook_bar():
-        yield from notebook(items, total=total)
-        return
-    if sys.stderr.isatty():
-        with click.progressbar(items, length=total, file=sys.stderr) as bar:
-            yield from bar
-        return
-    for done, item in enumerate(items, start=1):
-        yield item
-        if done * 10 // total > (done - 1) * 10 // total:
-            report(f"{done} of {total} done")
-
-
 @contextlib.contextmanager
-def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give what to call with numbers of things done: a bar on a terminal that goes in the end, elsewhere a rare line.
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal or in a notebook, which goes in the end; elsewhere a line now and then.
 
-    For work that cannot be iterated over, see `progress`.
+    See `astrokeras.progress.Progress`.
     """
     if notebook := _notebook_bar():
         with notebook(total=total, desc=label, leave=False) as shown:
@@ -112,7 +97,6 @@ class Terminal:
 
     report = staticmethod(report)
     progress = staticmethod(progress)
-    bar = staticmethod(bar)
 
 
 TERMINAL = Terminal()

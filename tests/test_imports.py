@@ -19,8 +19,8 @@ STAGES = [
     "serving",
 ]
 EVERYWHERE = {
-    "chatter", "config", "errors", "files", "jsonable", "locking", "parallel", "registration", "small_file", "spec",
-    "text", "__version__",
+    "chatter", "config", "errors", "files", "jsonable", "locking", "parallel", "progress", "registration", "small_file",
+    "spec", "text", "__version__",
 }  # fmt: skip
 
 

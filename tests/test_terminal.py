@@ -20,7 +20,7 @@ on_both = pytest.mark.parametrize("kind", [Terminal, io.StringIO])
 def test_a_bar_is_shown_on_a_terminal_and_rare_lines_elsewhere(monkeypatch, kind):
     monkeypatch.setattr(sys, "stderr", stderr := kind())
     monkeypatch.setattr(terminal, "_QUIET_SECONDS", -1)
-    with terminal.bar("epoch 3/9", 20) as advance:
+    with terminal.progress("epoch 3/9", 20) as advance:
         for steps in (0, 8, 8, 4):
             advance(steps)
     shown = stderr.getvalue()
@@ -34,21 +34,10 @@ def test_a_bar_is_shown_on_a_terminal_and_rare_lines_elsewhere(monkeypatch, kind
 
 def test_lines_of_a_bar_are_rare(monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
-    with terminal.bar("epoch 1/9", 10) as advance:
+    with terminal.progress("epoch 1/9", 10) as advance:
         for _ in range(10):
             advance(1)
     assert stream.getvalue() == ""
-
-
-@on_both
-def test_progress_yields_all_and_tells_of_tenths(monkeypatch, kind):
-    monkeypatch.setattr(sys, "stderr", stderr := kind())
-    assert list(terminal.progress(iter("abcdefghijklmnopqrst"), 20)) == list("abcdefghijklmnopqrst")
-    shown = stderr.getvalue()
-    if stderr.isatty():
-        assert "100%" in shown
-    else:
-        assert shown.splitlines() == [f"{done} of 20 done" for done in range(2, 21, 2)]
 
 
 def test_a_result_is_text_or_strict_json():

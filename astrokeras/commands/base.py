@@ -1,7 +1,7 @@
 """What a command is: one description, from which the command line and the function of the package are made."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -12,11 +12,8 @@ class Console(Protocol):
     def report(self, line: str) -> None:
         """Say one line."""
 
-    def progress(self, items: Iterable, total: int) -> Iterator:
-        """Give the items on, and show how far it is."""
-
-    def bar(self, label: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Give what to call with numbers of things done."""
+    def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how far some work is, see `astrokeras.progress.Progress`."""
 
 
 @dataclasses.dataclass(frozen=True)

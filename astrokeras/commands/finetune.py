@@ -9,7 +9,7 @@ from astrokeras.config import FinetuneConfig
 def _run(config: FinetuneConfig, console: Console) -> dict[str, Any]:
     from astrokeras.evaluation.finetune import finetune  # noqa: PLC0415
 
-    return finetune(config, console.report, console.bar)
+    return finetune(config, console.report, console.progress)
 
 
 def _opened(config: FinetuneConfig, _: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from astrokeras.config import PretrainConfig
 def _run(config: PretrainConfig, console: Console) -> dict[str, Any]:
     from astrokeras.training.pretrain import pretrain  # noqa: PLC0415
 
-    return pretrain(config, console.report, console.bar)
+    return pretrain(config, console.report, console.progress)
 
 
 def _text(_: PretrainConfig, result: dict[str, Any]) -> str:

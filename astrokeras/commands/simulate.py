@@ -9,7 +9,7 @@ from astrokeras.config import SimulateConfig
 def _run(config: SimulateConfig, console: Console) -> dict[str, int]:
     from astrokeras.survey.simulate import simulate  # noqa: PLC0415
 
-    return simulate(config, lambda fields: console.progress(fields, config.fields))
+    return simulate(config, console.progress)
 
 
 def _text(config: SimulateConfig, counts: dict[str, Any]) -> str:

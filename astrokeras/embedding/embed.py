@@ -14,11 +14,12 @@ from astrokeras.embedding.inference.find_encoder import find_encoder
 from astrokeras.embedding.inference.known_objects import Columns, KnownObjects
 from astrokeras.embedding.inference.piece_result import Result
 from astrokeras.embedding.inference.run_pieces import check_place, describe_work, find_subject, run_pieces
-from astrokeras.embedding.inference.subject import Progress, Report, check_data_options
+from astrokeras.embedding.inference.subject import Report, check_data_options
 from astrokeras.embedding.inference.table_workspace import TableWorkspace, describe_differences, same
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import write_atomically
 from astrokeras.parallel.processes import Executor
+from astrokeras.progress import Progress, not_shown
 from astrokeras.records.objects import Column
 
 _GROUP = 1 << 14  # rows of a row group
@@ -28,7 +29,7 @@ _LONGEST_INTEGER = 20
 def embed(
     config: EmbedConfig,
     report: Report = print,
-    progress: Progress = lambda items, _: items,
+    progress: Progress = not_shown,
     executor: Executor | None = None,
 ) -> dict[str, Any]:
     """Write the embeddings of all objects, see `embedding.file`, or go on where an earlier run was cut short.
@@ -39,7 +40,7 @@ def embed(
     Args:
         config: the options.
         report: receives a line at a time.
-        progress: wraps the stream of finished pieces, given their number.
+        progress: shows how many pieces are done.
         executor: where the pieces are embedded; it stays open. None: as `config` says.
 
     Returns:

@@ -27,6 +27,7 @@ from astrokeras.evaluation.schedule import Schedule
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.damage import named_if_damaged
+from astrokeras.progress import Progress, not_shown
 from astrokeras.records.directory import Records
 from astrokeras.training.build import find_precision
 from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
@@ -37,7 +38,6 @@ from astrokeras.training.optimizers.optimizer import check_optimizer
 from astrokeras.training.place import Place
 from astrokeras.training.run_directory import check_same, is_empty, load_run, write_run
 from astrokeras.training.signals import Signals
-from astrokeras.training.trainer import Bar, no_bar
 
 _OF_STEPS = (
     "epochs", "min_steps", "learning_rate", "optimizer", "weight_decay", "warm_up", "schedule", "clip_norm", "average",
@@ -45,7 +45,7 @@ _OF_STEPS = (
 )  # fmt: skip
 
 
-def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = no_bar) -> dict:
+def finetune(config: FinetuneConfig, report: Callable[[str], None], progress: Progress = not_shown) -> dict:
     """Run the comparison that `config` describes.
 
     A fit that fails is a line of the comparison that says so, and the others go on.
@@ -53,7 +53,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = n
     Args:
         config: the options.
         report: gets a line now and then.
-        bar: shows how far a fit is, see `training.trainer.Trainer`.
+        progress: shows how far a fit is, see `training.trainer.Trainer`.
 
     Returns:
         ``rows`` (mean and spread of each arm and budget), ``baselines`` (the same of simple methods), ``winner`` and
@@ -69,14 +69,14 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], bar: Bar = n
     damage = named_if_damaged(records, engine.input_errors, "--resume goes on")
     try:
         with Place(config.out).held() as place, damage, contextlib.ExitStack() as told:
-            return _finetune(config, engine, records, report, bar, place, told)
+            return _finetune(config, engine, records, report, progress, place, told)
     except CannotWrite as error:
         raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error
 
 
 def _finetune(
-    config: FinetuneConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar, place: Place,
-    told: contextlib.ExitStack,
+    config: FinetuneConfig, engine: Engine, records: Records, report: Callable[[str], None], progress: Progress,
+    place: Place, told: contextlib.ExitStack,
 ) -> dict:  # fmt: skip
     arms = make_arms(config, records, report)
     comparison = prepare(config, records, engine, arms[0].start.network["size"], report)
@@ -101,7 +101,7 @@ def _finetune(
     if comparison.table is not None and (unmatched := comparison.table.unmatched):
         write_atomically(out / UNMATCHED, lambda path: write_unmatched(path, unmatched))
         report(f"the ids of {config.labels} that no record has are listed in {config.out}/{UNMATCHED}")
-    results = _Fits(arms, comparison, precision["precision"], out, report, bar).run(resume=earlier is not None)
+    results = _Fits(arms, comparison, precision["precision"], out, report, progress).run(resume=earlier is not None)
     if not any(result["status"] == DONE for result in results):
         raise AstrokerasError(
             f"no fit has finished; the first one failed: {results[0]['reason']} (what there is, is in {out}; start "
@@ -205,10 +205,10 @@ class _Fits:
 
     def __init__(
         self, arms: list[Arm], comparison: Comparison, precision: str, out: Path, report: Callable[[str], None],
-        bar: Bar,
+        progress: Progress,
     ) -> None:  # fmt: skip
         self.arms, self.comparison, self.precision = arms, comparison, precision
-        self.out, self.report, self.bar = out, report, bar
+        self.out, self.report, self.progress = out, report, progress
         self.pace = Pace([])
 
     def _draws(self, arm: Arm) -> list[Draw]:
@@ -270,7 +270,7 @@ class _Fits:
             return keep(self.out, trainer.arm, outcome, model, self.comparison, first=first)
 
     def _shown(self, steps: int) -> contextlib.AbstractContextManager[Callable[[int], None]]:
-        return self.bar(", ".join(filter(None, (self.pace.current(), self.pace.left()))), steps)
+        return self.progress(", ".join(filter(None, (self.pace.current(), self.pace.left()))), steps)
 
 
 @contextlib.contextmanager

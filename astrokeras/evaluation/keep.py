@@ -16,8 +16,8 @@ from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.hparams import write_trial
 from astrokeras.evaluation.words import score_title
 from astrokeras.training.board import Board
+from astrokeras.training.history import write_history
 from astrokeras.training.initial import lineage
-from astrokeras.training.progress import write_history
 from astrokeras.training.run_directory import load_run, write_run
 
 _STAMPS_SHOWN = 24

@@ -14,6 +14,7 @@ from astrokeras.evaluation.budget import balanced_weights
 from astrokeras.evaluation.compare import WEIGHT, Comparison, Draw
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.models.recast import copy_variables, recast
+from astrokeras.progress import not_shown
 from astrokeras.tasks.model import predictor
 from astrokeras.training.build import ModelParts
 from astrokeras.training.checkpoints.checkpoint import Beginning, History
@@ -21,13 +22,13 @@ from astrokeras.training.checkpoints.state import put, take
 from astrokeras.training.nonfinite import explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate
 from astrokeras.training.signals import Signals
-from astrokeras.training.trainer import NonFinite, Trainer, no_bar
+from astrokeras.training.trainer import NonFinite, Trainer
 
 Shown = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 
 def _not_shown(steps: int) -> AbstractContextManager[Callable[[int], None]]:
-    return no_bar("", steps)
+    return not_shown("", steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +146,8 @@ class Network:
             self.rate.begin(config.epochs * chosen.steps(config.batch_size))
         trainer = Trainer(
             self.model, config, chosen, Beginning(take(self.model)), watch.signals, meter=self._meter,
-            bar=lambda label, total: contextlib.nullcontext(advance), workers=engine.workers, fed=engine.fed(chosen),
-            place=watch.place,
+            progress=lambda label, total: contextlib.nullcontext(advance), workers=engine.workers,
+            fed=engine.fed(chosen), place=watch.place,
         )  # fmt: skip
         try:
             return trainer.through()

@@ -11,9 +11,10 @@ from astrokeras.config import PredictConfig
 from astrokeras.embedding.inference.known_objects import Columns, KnownObjects
 from astrokeras.embedding.inference.piece_result import Result
 from astrokeras.embedding.inference.run_pieces import check_place, describe_work, find_subject, run_pieces
-from astrokeras.embedding.inference.subject import Progress, Report, check_data_options
+from astrokeras.embedding.inference.subject import Report, check_data_options
 from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.parallel.processes import Executor
+from astrokeras.progress import Progress, not_shown
 from astrokeras.records.objects import Column, magnitude_names
 from astrokeras.serving.novelty import Novelty
 from astrokeras.serving.prediction_table import check_complete, write_columns
@@ -27,7 +28,7 @@ _FIRST = ("id", "ra", "dec", "x", "y", "field")
 def predict(
     config: PredictConfig,
     report: Report = print,
-    progress: Progress = lambda items, _: items,
+    progress: Progress = not_shown,
     executor: Executor | None = None,
 ) -> dict[str, Any]:
     """Write the table of predictions, or go on where an earlier run was cut short.
@@ -41,7 +42,7 @@ def predict(
     Args:
         config: the options.
         report: receives a line at a time.
-        progress: wraps the stream of finished pieces, given their number.
+        progress: shows how many pieces are done.
         executor: where to work; it stays open. None: as `config` says.
 
     Returns:

@@ -8,7 +8,7 @@ import functools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from astrokeras.config import SimulateConfig, as_dict
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import CannotWrite, write_json
+from astrokeras.progress import Progress, followed, not_shown
 from astrokeras.survey.out import check_out_is_not_here
 from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure_apertures
 from astrokeras.survey.simulation.render import depth, render
@@ -35,15 +36,13 @@ OFF_IMAGES = 3
 _LABEL_LIMIT, _LABELLED = 21.8, 0.6
 _SCENE, _FIELD, _SHAPE, _NOISE = range(4)  # independent random streams
 
-Progress = Callable[[Iterable], Iterable]
 
-
-def simulate(config: SimulateConfig, progress: Progress = iter) -> dict[str, int]:
+def simulate(config: SimulateConfig, progress: Progress = not_shown) -> dict[str, int]:
     """Write the survey to `config.out`: ``images/{field}_{band}.fits``, ``catalog.fits`` and ``simulate.json``.
 
     Args:
         config: `objects` is the number of catalogue rows of the whole survey.
-        progress: Wraps the loop over fields.
+        progress: shows how many fields are done.
 
     Returns:
         How many fields, images, objects, labelled and undetected objects (in no band) there are.
@@ -92,7 +91,7 @@ def _write(config: SimulateConfig, out: Path, progress: Progress) -> dict[str, i
     rows = np.arange(config.objects)
     table = _catalogue(rng, scene, config.bands, ra, dec, x[owner, rows], y[owner, rows])
     table.add_column(np.array([field.name for field in fields])[owner], name="FIELD", index=1)
-    for index, field in enumerate(progress(fields)):
+    for index, field in enumerate(followed(fields, progress, "fields", len(fields))):
         signal, radius = render(scene, field, x[index], y[index], config.size, functools.partial(_rng, config, _SHAPE))
         mine = np.flatnonzero(owner == index)
         table["FLUX_RADIUS"][mine] = radius[mine].round(4)

@@ -17,6 +17,7 @@ from astrokeras.models.recast import recast
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.source import Source
+from astrokeras.progress import Progress, not_shown
 from astrokeras.records.directory import Records
 from astrokeras.tasks.base import Curves, Scores
 from astrokeras.tasks.model import TaskModel, baselines, check_weights, predictor
@@ -25,17 +26,17 @@ from astrokeras.training.board import Board
 from astrokeras.training.build import ModelParts, find_precision
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.engines.base import Engine, open_engine
+from astrokeras.training.history import head, line, show_closer, show_epoch, summary, write_history
 from astrokeras.training.initial import WORDS, Asked, Start, check_same_start, find_start
 from astrokeras.training.leaks import check_leaks
 from astrokeras.training.nonfinite import NONFINITE, explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate, check_optimizer
 from astrokeras.training.place import Place
 from astrokeras.training.precision_trial import check_precision
-from astrokeras.training.progress import head, line, show_closer, show_epoch, summary, write_history
 from astrokeras.training.run_directory import check_same, is_empty, write_run
 from astrokeras.training.signals import Signals
 from astrokeras.training.stopping import BestWeights, check_patience, is_over
-from astrokeras.training.trainer import Bar, NonFinite, Trainer, no_bar
+from astrokeras.training.trainer import NonFinite, Trainer
 
 _STAMPS_SHOWN = 16
 
@@ -133,7 +134,7 @@ def _changed(earlier: dict[str, Any] | None, config: PretrainConfig, moment: Mom
     return changed
 
 
-def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = no_bar) -> dict[str, Any]:
+def pretrain(config: PretrainConfig, report: Callable[[str], None], progress: Progress = not_shown) -> dict[str, Any]:
     """Return Pre-train an encoder and writes the run directory.
 
     Writes ``run.json``, ``encoder.keras``, ``model.keras``, ``history.csv``, ``checkpoints/`` and
@@ -144,7 +145,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
     Args:
         config: the options.
         report: gets a line now and then.
-        bar: shows how far an epoch is, see `Trainer`.
+        progress: shows how far an epoch is, see `Trainer`.
 
     Returns:
         The result in ``run.json``: ``val`` scores, those of each baseline, ``epochs``, ``images_per_second``,
@@ -162,11 +163,11 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], bar: Bar = n
     keras.utils.set_random_seed(config.seed)
     records = Records.load(config.records)
     if not engine.workers.first:
-        report, bar = _say_nothing, no_bar
+        report, progress = _say_nothing, not_shown
     try:
         damage = named_if_damaged(records, engine.input_errors, "--resume goes on")
         with damage, engine.workers.guard(), contextlib.ExitStack() as held:
-            return _pretrain(config, engine, records, report, bar, held)
+            return _pretrain(config, engine, records, report, progress, held)
     except CannotWrite as error:
         raise AstrokerasError(f"{error}; when that is mended, the same command with --resume goes on") from error
 
@@ -231,7 +232,7 @@ def _parts(
 
 
 def _pretrain(
-    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], bar: Bar,
+    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], progress: Progress,
     held: contextlib.ExitStack,
 ) -> dict[str, Any]:  # fmt: skip
     workers, place = engine.workers, Place(config.out)
@@ -266,8 +267,8 @@ def _pretrain(
             meter, fed = engine.meter(model), engine.fed(source)
             best = BestWeights(Checkpoints(checkpoints.directory / "best", workers)) if config.patience else None
             trainer = Trainer(
-                model, config, source, checkpoints, signals, meter=meter, bar=bar, workers=workers, fed=fed, best=best,
-                every=config.checkpoint_every,
+                model, config, source, checkpoints, signals, meter=meter, progress=progress, workers=workers, fed=fed,
+                best=best, every=config.checkpoint_every,
             )  # fmt: skip
             if moment is None:
                 trainer.save(begun)

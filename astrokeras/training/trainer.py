@@ -1,16 +1,15 @@
 """The loop of a training: epochs of training and validation, checkpoints, where it goes on and where it stops."""
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import keras
 import numpy as np
 
 from astrokeras.config import TrainingOptions
 from astrokeras.pipeline.source import Source
+from astrokeras.progress import Progress, not_shown
 from astrokeras.tasks.base import Scores
 from astrokeras.tasks.model import TaskModel
 from astrokeras.training.checkpoints.checkpoint import Beginning, Checkpoints, History, Moment
@@ -25,8 +24,6 @@ SPEEDS = ("images_per_second", "input_wait")
 # Between checkpoints within an epoch, unless --checkpoint-every says otherwise.
 _SECONDS = 600.0
 
-Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-
 
 class NonFinite(Exception):
     """The loss or the weights became infinite or NaN in one of the steps `first` … `last` of an epoch, from 0."""
@@ -34,12 +31,6 @@ class NonFinite(Exception):
     def __init__(self, what: str, epoch: int, first: int, last: int) -> None:
         super().__init__(f"{what} in step {first} to {last} of epoch {epoch}")
         self.what, self.epoch, self.first, self.last = what, epoch, first, last
-
-
-@contextlib.contextmanager
-def no_bar(label: str, total: int) -> Callable[[int], None]:
-    """Show nothing."""
-    yield lambda done: None
 
 
 class Trainer:
@@ -52,7 +43,7 @@ class Trainer:
         checkpoints: where they go.
         signals: looked at after every execution of steps.
         meter: of the time that this process spends waiting for batches, if there is one.
-        bar: shows how far it is: given a label and the number of steps, what to call with numbers of steps done.
+        progress: shows how many steps are done.
         workers: the processes that train together.
         fed: gives this process its part of the source's batches.
         best: keeps the weights of the best epoch, if that is asked for.
@@ -62,11 +53,11 @@ class Trainer:
 
     def __init__(  # noqa: PLR0913 - what a training consists of
         self, model: TaskModel, config: TrainingOptions, source: Source, checkpoints: Checkpoints | Beginning,
-        signals: Signals, *, meter: Meter | None = None, bar: Bar = no_bar, workers: Workers | None = None,
+        signals: Signals, *, meter: Meter | None = None, progress: Progress = not_shown, workers: Workers | None = None,
         fed: Source | None = None, best: BestWeights | None = None, every: int | None = None, place: str = "",
     ) -> None:  # fmt: skip
         self.model, self.config, self.source = model, config, source
-        self.checkpoints, self.signals, self.meter, self.bar = checkpoints, signals, meter, bar
+        self.checkpoints, self.signals, self.meter, self.progress = checkpoints, signals, meter, progress
         self.workers, self.fed = workers or Workers(), fed or source
         self.best, self.every, self.place = best, every, place
         self.asked = (config.batch_size, model.fields, model.n_draws, config.seed)
@@ -155,7 +146,7 @@ class Trainer:
             self.model.before_epoch("train", moment.epoch, self.source, self.config.batch_size)
         if self.meter:
             self.meter.waited = 0.0
-        with self.bar(f"epoch {moment.epoch + 1}/{self.config.epochs}", self.steps) as advance:
+        with self.progress(f"epoch {moment.epoch + 1}/{self.config.epochs}", self.steps) as advance:
             advance(moment.step)
             (scores,), elapsed = self._fit(moment, advance, counted)
         scores["images_per_second"] = (self.steps - moment.step) * self.config.batch_size / elapsed
@@ -192,7 +183,7 @@ class Trainer:
         """
         epochs, history = self.config.epochs, []
         at_once = 1 if self.model.renews else epochs
-        with self.bar(self.place, epochs * self.steps) as advance:
+        with self.progress(self.place, epochs * self.steps) as advance:
             while len(history) < epochs:
                 self.model.before_epoch("train", len(history), self.source, self.config.batch_size)
                 rows, _ = self._fit(Moment(history), advance, epochs=at_once)

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -247,11 +248,17 @@ def test_unknown_bands_get_images_and_columns(tmp_path):
     assert "MAG_AUTO_odd" in Table.read(tmp_path / "out" / "catalog.fits").colnames
 
 
-def test_progress_wraps_the_fields(tmp_path):
-    seen = []
+def test_progress_counts_the_fields(tmp_path):
+    seen, done = [], []
+
+    @contextlib.contextmanager
+    def watch(label, total):
+        seen.append((label, total))
+        yield done.append
+
     config = dataclasses.replace(TINY, out=str(tmp_path / "out"), fields=2)
-    simulate(config, lambda fields: (seen.append(f.name) or f for f in fields))
-    assert seen == ["F00", "F01"]
+    simulate(config, watch)
+    assert seen == [("fields", 2)] and done == [1, 1]
 
 
 def test_an_empty_directory_is_filled_and_a_full_one_refused(tmp_path):

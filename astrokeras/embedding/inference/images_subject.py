@@ -11,10 +11,11 @@ from astrokeras.embedding.inference.known_objects import Columns, KnownObjects
 from astrokeras.embedding.inference.new_images import Before, conversion_for
 from astrokeras.embedding.inference.piece import Piece, images_pieces
 from astrokeras.embedding.inference.piece_result import Result
-from astrokeras.embedding.inference.subject import Progress, Report, StampDescription, Takes, check_stamps
+from astrokeras.embedding.inference.subject import Report, StampDescription, Takes, check_stamps
 from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.parallel.processes import Executor
+from astrokeras.progress import Progress
 from astrokeras.records.conversion.assemble import write_rejects
 from astrokeras.records.conversion.convert import find_objects, task_input_of
 from astrokeras.records.conversion.plan import Plan, make_plan

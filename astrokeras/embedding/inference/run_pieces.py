@@ -12,11 +12,12 @@ from astrokeras.embedding.inference.job import Job, run_and_keep
 from astrokeras.embedding.inference.network import Network
 from astrokeras.embedding.inference.piece import Piece
 from astrokeras.embedding.inference.piece_result import Result, is_whole, load
-from astrokeras.embedding.inference.subject import Progress, RecordsSubject, Report, Subject, Takes, is_template
+from astrokeras.embedding.inference.subject import RecordsSubject, Report, Subject, Takes, is_template
 from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.errors import AstrokerasError
 from astrokeras.parallel.dask_cluster import DaskCluster
 from astrokeras.parallel.processes import ATTEMPTS, Executor, Pool, SerialExecutor, WorkersLost
+from astrokeras.progress import Progress, followed
 from astrokeras.records.directory import Records
 from astrokeras.training.distribution.strategy import make_strategy
 
@@ -81,7 +82,7 @@ def run_pieces(
         config: how.
         workspace: where the results are kept; `TableWorkspace.begin` has been called.
         report: receives a line at a time.
-        progress: wraps the stream of finished pieces, given their number.
+        progress: shows how many pieces are done.
         executor: where to work; it stays open. None: as `config` says.
 
     Raises:
@@ -122,7 +123,7 @@ def _work_through(
         return
     chosen = executor or _executor(config, len(missing))
     try:
-        for _ in progress(_all(chosen, missing, done), len(jobs)):
+        for _ in followed(_all(chosen, missing, done), progress, "pieces", len(jobs)):
             pass
     finally:
         if executor is None:

@@ -1,7 +1,7 @@
 """What a network is applied to: records, of which a user names splits, or objects on images (`images_subject`)."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from astrokeras.config.over_objects import OverObjectsConfig
@@ -10,10 +10,10 @@ from astrokeras.embedding.inference.piece import Piece, records_pieces
 from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.parallel.processes import Executor
+from astrokeras.progress import Progress
 from astrokeras.records.directory import Records
 
 Report = Callable[[str], None]
-Progress = Callable[[Iterable, int], Iterable]
 
 OF_IMAGES = (
     "catalog", "like", "zero_point", "weight", "weight_ext", "mask", "mask_ext", "mask_bits", "hcompress", "edge",
@@ -38,7 +38,7 @@ class Subject(Protocol):
         Args:
             workspace: keeps what takes time to find.
             report: receives a line at a time.
-            progress: wraps a stream of work, given its length.
+            progress: shows how far it is.
             executor: where to work; None: as the options say.
         """
 

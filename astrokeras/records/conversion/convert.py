@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import CannotWrite
 from astrokeras.parallel.dask_cluster import DaskCluster
 from astrokeras.parallel.processes import ATTEMPTS, Executor, Pool, SerialExecutor, WorkersLost
+from astrokeras.progress import Progress, followed, not_shown
 from astrokeras.records.conversion.assemble import Tally, assemble, write_rejects
 from astrokeras.records.conversion.detected_catalog import Found, Search, detect, search_and_keep
 from astrokeras.records.conversion.plan import Plan, make_plan
@@ -25,13 +26,12 @@ from astrokeras.records.metadata import CONVERT_JSON, REJECTS
 from astrokeras.survey.out import check_out_is_not_here
 
 Report = Callable[[str], None]
-Progress = Callable[[Iterable, int], Iterable]
 
 
 def convert(
     config: ConvertConfig,
     report: Report = print,
-    progress: Progress = lambda items, _: items,
+    progress: Progress = not_shown,
     executor: Executor | None = None,
 ) -> dict[str, Any]:
     """Convert the survey that `config` describes, or go on with a conversion of it that was cut short.
@@ -39,7 +39,7 @@ def convert(
     Args:
         config: the options.
         report: receives one line at a time about what is found.
-        progress: wraps the stream of finished tasks, given their number.
+        progress: shows how many tasks are done.
         executor: where the tasks run; it stays open. None: as `config` says.
 
     Returns:
@@ -111,11 +111,12 @@ def _compare_inputs(
     report(f"comparing the images ({total / 1e6:,.1f} MB) with their checksums")
     if any("files" in entry for entry in images):  # many small ones, of which only a task's together have a checksum
         plan = make_plan(conversion, lambda line: None)
-        tasks = progress(plan.tasks, len(plan.tasks))
+        tasks = followed(plan.tasks, progress, "tasks", len(plan.tasks))
         now = [entry for task in tasks for entry in inputs_of(task_input_of(plan, task, workspace.path))]
         changed = "" if now == images else f"a file of {config.images.images}"
     else:
-        wrong = (entry["path"] for entry in progress(images, len(images)) if describe_input(entry["path"]) != entry)
+        entries = followed(images, progress, "images", len(images))
+        wrong = (entry["path"] for entry in entries if describe_input(entry["path"]) != entry)
         changed = next(wrong, "")
     if changed:
         raise AstrokerasError(
@@ -210,7 +211,7 @@ def _work_through(
             yield from executor.map(run_and_keep, (task_input_of(plan, task, workspace.path) for task in missing))
 
     try:
-        for done in progress(stream(), len(plan.tasks)):
+        for done in followed(stream(), progress, "tasks", len(plan.tasks)):
             tally.add(done)
     finally:
         if own:

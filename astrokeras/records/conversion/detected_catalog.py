@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from astropy.table import MaskedColumn, Table
 from astrokeras import __version__
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_atomically
+from astrokeras.progress import Progress, followed
 from astrokeras.records.conversion.result import look_at
 from astrokeras.records.fingerprint import fingerprint
 from astrokeras.survey.columns import as_text
@@ -67,7 +68,7 @@ def detect(
     directory: Path,
     run: Callable[[list[Search]], Iterator[Found]],
     report: Callable[[str], None],
-    progress: Callable[[Iterable, int], Iterable],
+    progress: Progress,
 ) -> Path:
     """Find the objects of all fields and write `DETECTED` in `directory`.
 
@@ -77,7 +78,7 @@ def detect(
         directory: for what is found; results of an earlier run there are taken if their images are still the same.
         run: does `search_and_keep` for each search.
         report: receives what cannot be used, and how many objects there are.
-        progress: wraps the stream of fields, given their number.
+        progress: shows how many fields are done.
 
     Returns:
         The table: ``ID`` (FIELD-000001 …, in the order of y and x), ``FIELD``, the columns of `detect_field`, and
@@ -96,7 +97,7 @@ def detect(
         if missing:
             yield from run(missing)
 
-    found = {one.field: one for one in progress(stream(), len(searches))}
+    found = {one.field: one for one in followed(stream(), progress, "fields", len(searches))}
     in_order = [found[search.field] for search in searches]
     problems = [f"nothing can be detected on field {one.field!r}: {one.problem}" for one in in_order if one.problem]
     for problem in problems:

@@ -1,3 +1,4 @@
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -236,14 +237,18 @@ def test_inputs_are_listed_with_their_checksums(sample_records: Path, sample_sur
 
 def test_progress_and_report_tell_what_happens(messy: Path):
     lines: list[str] = []
-    totals: list[int] = []
+    totals: list[tuple[str, int]] = []
 
-    def watch(items, total):
-        totals.append(total)
-        yield from items
+    done: list[int] = []
+
+    @contextlib.contextmanager
+    def watch(label, total):
+        totals.append((label, total))
+        yield done.append
 
     convert(messy_config(messy), report=lines.append, progress=watch)
-    assert totals == [3]  # A, B, and F, whose missing zero point is noticed only when its pixels are read
+    # A, B, and F, whose missing zero point is noticed only when its pixels are read
+    assert totals == [("tasks", 3)] and done == [1, 1, 1]
     assert any(line.startswith("catalogue: x from x") for line in lines)
     assert any("rows rejected" in line for line in lines)
 

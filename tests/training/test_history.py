@@ -1,6 +1,6 @@
 import re
 
-from astrokeras.training.progress import head, line
+from astrokeras.training.history import head, line
 
 
 def test_a_score_that_a_baseline_does_not_have_is_a_dash_in_its_column():
