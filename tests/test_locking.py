@@ -11,12 +11,12 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.locking import Locked, locked, take_lock
 
 _HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from astrokeras.locking import take_lock
 stream = take_lock(Path(sys.argv[1]), Path("run"))
 print("held", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
@@ -24,7 +24,7 @@ def test_another_process_is_named_and_its_lock_goes_with_it(tmp_path: Path):
     file = tmp_path / "deep" / ".run.lock"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-c", _HOLDER, str(file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as holder:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as holder:
         assert holder.stdout.readline() == "held\n"
         year = time.strftime("%Y-")
         message = rf"^another run is at work on run \(process {holder.pid} on .+ since {year}.*\); wait for it, or"

@@ -15,13 +15,26 @@ def double(number: int) -> int:
     return 2 * number
 
 
-def slow_first(number: int) -> int:
-    time.sleep(0.2 if number == 0 else 0)
+def wait_for(file: str) -> None:
+    while not Path(file).exists():
+        time.sleep(0.005)
+
+
+def first_after_second(item: tuple[int, str]) -> int:
+    """Number 0 ends after number 1, which makes a file."""
+    number, file = item
+    if number == 1:
+        Path(file).touch()
+    elif number == 0:
+        wait_for(file)
     return number
 
 
-def nap(number: int) -> int:
-    time.sleep(0.05)
+def only_first(item: tuple[int, str]) -> int:
+    """Number 0 ends at once, the others when there is a file."""
+    number, file = item
+    if number:
+        wait_for(file)
     return number
 
 
@@ -61,10 +74,10 @@ def always_die_at_even(number: int) -> int:
     return number
 
 
-def sleep_forever(file: str) -> None:
+def wait_forever(file: str) -> None:
     Path(file).write_text(str(os.getpid()))
     while True:
-        time.sleep(0.05)
+        signal.pause()
 
 
 def run_or_die(item: tuple[Callable, TaskInput, str]) -> TaskResult:

@@ -59,8 +59,9 @@ def contents(config: ConvertConfig) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(config.running.out).iterdir()}
 
 
-def test_results_come_in_order_and_errors_come_through(cluster: DaskCluster):
-    assert list(cluster.map(works.slow_first, range(20))) == list(range(20))
+def test_results_come_in_order_and_errors_come_through(cluster: DaskCluster, tmp_path: Path):
+    items = [(number, str(tmp_path / "second")) for number in range(20)]
+    assert list(cluster.map(works.first_after_second, items)) == list(range(20))
     with pytest.raises(OSError, match="No space"):
         list(cluster.map(works.fail_at_three, range(9)))
 
@@ -112,7 +113,7 @@ def test_a_cluster_that_loses_all_its_workers_is_not_waited_for_for_ever():
     with local_cluster(1) as local:
         cluster = DaskCluster(local.scheduler_address)
         cluster.seconds = 0.1
-        results = cluster.map(works.nap, range(100))
+        results = cluster.map(works.double, range(100))
         assert next(results) == 0
         local.scale(0)
         with pytest.raises(AstrokerasError, match="had no worker for 1 s"):

@@ -24,28 +24,30 @@ def pool() -> Iterator[Pool]:
     assert not multiprocessing.active_children()
 
 
-def test_results_come_in_order(pool: Pool):
+def test_results_come_in_order(pool: Pool, tmp_path: Path):
     executors: list[Executor] = [SerialExecutor(), pool]
     for executor in executors:
         assert list(executor.map(works.double, range(20))) == list(range(0, 40, 2))
-        assert list(executor.map(works.slow_first, range(5))) == list(range(5))
         assert list(executor.map(works.double, [])) == []
+    items = [(number, str(tmp_path / "second")) for number in range(5)]
+    assert list(pool.map(works.first_after_second, items)) == list(range(5))
     assert set(SerialExecutor().map(works.process, range(4))) == {os.getpid()}
     assert len(set(pool.map(works.process, range(50))) - {os.getpid()}) == 2
 
 
-def test_works_are_made_only_as_there_is_room_for_them(pool: Pool):
-    made = []
+def test_works_are_made_only_as_there_is_room_for_them(pool: Pool, tmp_path: Path):
+    made, file = [], tmp_path / "all"
 
-    def stream() -> Iterator[int]:
+    def stream() -> Iterator[tuple[int, str]]:
         for number in range(50):
             made.append(number)
-            yield number
+            yield number, str(file)
 
-    list(pool.map(works.nap, range(4)))  # both processes are awake
-    results = pool.map(works.nap, stream())
-    next(results)
+    results = pool.map(works.only_first, stream())
+    assert next(results) == 0
     assert len(made) < 10
+    file.touch()
+    assert list(results) == list(range(1, 50))
 
 
 def test_what_a_function_raises_is_raised(pool: Pool):
@@ -87,8 +89,8 @@ def test_when_works_die_again_and_again_the_rest_is_not_tried(pool: Pool):
 def test_workers_end_with_their_parent(tmp_path: Path):
     script = tmp_path / "parent.py"
     script.write_text(
-        "import sys\nfrom astrokeras.parallel.processes import Pool\nfrom tests.works import sleep_forever\n"
-        "if __name__ == '__main__':\n    list(Pool(1).map(sleep_forever, [sys.argv[1]]))\n"
+        "import sys\nfrom astrokeras.parallel.processes import Pool\nfrom tests.works import wait_forever\n"
+        "if __name__ == '__main__':\n    list(Pool(1).map(wait_forever, [sys.argv[1]]))\n"
     )
     file = tmp_path / "pid"
     with subprocess.Popen([sys.executable, script, file], env={**os.environ, "PYTHONPATH": str(ROOT)}) as parent:
