@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras.commands.base import Command, Console
-from astrokeras.config import option
+from astrokeras.config import option, option_fields
 from astrokeras.errors import AstrokerasError, UsageError
 
 
@@ -55,7 +55,7 @@ def _command(words: list[str]) -> None:
 
     name, *arguments = words
     command = commands()[name]
-    if "resume" in {field.name for field in dataclasses.fields(command.config)}:
+    if "resume" in option_fields(command.config):
         arguments.append("--resume")
     click_command(command).main(args=arguments, prog_name=f"astrokeras {name}", standalone_mode=False)
 

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.survey.tables import read_table
-from tests.survey.test_missing import fits_table
+from tests.survey.test_tables_missing import fits_table
 
 LIMIT = 1 << 20
 VOT = (
