@@ -25,7 +25,12 @@ class Stopped(AstrokerasError):
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
-    """Return one line for a name that is not there, with the nearest of those that are."""
+    """Return one line for a name that is not there, with the nearest of those that are.
+
+    Example:
+        >>> unknown_name("task", "rotaton", ["jigsaw", "rotation"])
+        "task 'rotaton' is unknown; did you mean rotation?"
+    """
     known = list(known)
     by_lower = {other.lower(): other for other in known}
     near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3)]

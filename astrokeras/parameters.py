@@ -60,7 +60,12 @@ class Parameter(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Number(Parameter):
-    """A number from `low` to `high`, both included."""
+    """A number from `low` to `high`, both included.
+
+    Example:
+        >>> Number("pixels", low=0.0).allowed
+        'a number of at least 0'
+    """
 
     low: float = -math.inf
     high: float = math.inf
@@ -85,7 +90,12 @@ class Number(Parameter):
 
 @dataclasses.dataclass(frozen=True)
 class Whole(Number):
-    """A whole number from `low` to `high`, both included."""
+    """A whole number from `low` to `high`, both included.
+
+    Example:
+        >>> Whole("clusters", 2, 500, default=10).read(20.0)
+        20
+    """
 
     kind = "whole number"
 
@@ -99,7 +109,12 @@ class Whole(Number):
 
 @dataclasses.dataclass(frozen=True)
 class Word(Parameter):
-    """One of a few words."""
+    """One of a few words.
+
+    Example:
+        >>> Word("loss", ("squared", "huber"), default="squared").form
+        'loss=squared'
+    """
 
     choices: tuple[str, ...]
     default: str | None = None
@@ -118,7 +133,12 @@ class Word(Parameter):
 
 @dataclasses.dataclass(frozen=True)
 class Flag(Parameter):
-    """True or false."""
+    """True or false.
+
+    Example:
+        >>> Flag("sobel").read("yes")
+        True
+    """
 
     default: bool | None = False
 
@@ -136,7 +156,12 @@ class Flag(Parameter):
 
 @dataclasses.dataclass(frozen=True)
 class Text(Parameter):
-    """Any text, say the name of a column; a `default` of "" stands for none."""
+    """Any text, say the name of a column; a `default` of "" stands for none.
+
+    Example:
+        >>> Text("unit", default="").form
+        'unit=…'
+    """
 
     default: str | None = None
     kind = "a name, in quotes if it is no word"
@@ -160,14 +185,24 @@ class Text(Parameter):
 
 @dataclasses.dataclass(frozen=True)
 class File(Text):
-    """The name of a file; a `default` of "" stands for none."""
+    """The name of a file; a `default` of "" stands for none.
+
+    Example:
+        >>> File("tree").read("votes.toml")
+        'votes.toml'
+    """
 
     kind = "the name of a file, in quotes if it is no word"
 
 
 @dataclasses.dataclass(frozen=True)
 class ColumnNames(Parameter):
-    """The names of any number of columns, but `least`: all arguments without a name."""
+    """The names of any number of columns, but `least`: all arguments without a name.
+
+    Example:
+        >>> ColumnNames("labels", least=2).read(("smooth", "disk"))
+        ('smooth', 'disk')
+    """
 
     least: int = 1
     default: tuple[str, ...] | None = None

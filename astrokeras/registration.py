@@ -21,7 +21,12 @@ PLUGIN_GROUP = "astrokeras.plugins"  # entry points of other distributions
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> UsageError:
-    """Return the error for a name that does not exist: the close ones if there are any, otherwise all of them."""
+    """Return the error for a name that does not exist: the close ones if there are any, otherwise all of them.
+
+    Example:
+        >>> str(unknown("backbone", "compct", ["compact"]))
+        "backbone 'compct' is unknown; did you mean compact?"
+    """
     return UsageError(unknown_name(kind, name, sorted(names)))
 
 

@@ -70,6 +70,10 @@ def parse_one(text: str, option: str) -> Call:
 
     Raises:
         UsageError: it cannot be read, or there are several.
+
+    Example:
+        >>> parse_one("magnitudes(loss=huber)", "--task").named
+        (('loss', 'huber'),)
     """
     calls = parse(text, option)
     if len(calls) > 1:
@@ -161,7 +165,12 @@ def _argument(node: ast.expr, atoms: Mapping[str, _Atom]) -> Typed:
 
 
 def signature(name: str, parameters: Sequence[Parameter], others: Number | None = None) -> str:
-    """How a name is written: ``zoom(low, high, keep=flux)``."""
+    """How a name is written: ``zoom(low, high, keep=flux)``.
+
+    Example:
+        >>> signature("shift", [Number("pixels", 0.0), Word("edge", ("keep", "cut"), default="cut")])
+        'shift(pixels, edge=cut)'
+    """
     parts = [parameter.form for parameter in parameters]
     parts += [f"{others.name}=…"] if others else []
     return f"{name}({', '.join(parts)})" if parts else name
@@ -183,6 +192,10 @@ def bind(
 
     Raises:
         UsageError: one is missing, unknown, given twice, or not what it may be; the message has the signature.
+
+    Example:
+        >>> bind(parse_one("shift(4)", "--augment"), [Number("pixels", 0.0)], "--augment")
+        ({'pixels': 4.0}, {})
     """
     written = f"{option} {call}"
     form = f"it is written {signature(call.name, parameters, others)}"

@@ -4,7 +4,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of no module alone: documents, rules for all modules, numbers of another library.
-OF_ALL = {"test_docs.py", "test_extending.py", "test_imports.py", "test_layout.py", "golden/test_addons.py"}
+OF_ALL = {
+    "test_docs.py",
+    "test_examples.py",
+    "test_extending.py",
+    "test_imports.py",
+    "test_layout.py",
+    "golden/test_addons.py",
+}
 
 
 def test_a_file_of_tests_has_the_name_of_its_module():

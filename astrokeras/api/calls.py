@@ -143,4 +143,7 @@ def _documentation(command: Command) -> str:
     lines = [command.help, "", "Args:"]
     for field in _in_order(command):
         lines.append(f"    {field.name}: {declared(field).help}")
-    return "\n".join([*lines, "", "Raises:", "    AstrokerasError: what went wrong, and how to mend it."])
+    lines += ["", "Raises:", "    AstrokerasError: what went wrong, and how to mend it."]
+    if command.example:
+        lines += ["", "Example:", f"    >>> {command.example}  # doctest: +SKIP"]
+    return "\n".join(lines)

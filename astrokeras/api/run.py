@@ -53,14 +53,24 @@ class Run:
 
     @cached_property
     def history(self) -> "pd.DataFrame":
-        """A row an epoch; of a fine-tuning run a row an arm, budget and repeat."""
+        """A row an epoch; of a fine-tuning run a row an arm, budget and repeat.
+
+        Example:
+            >>> astrokeras.open_run("runs/magnitudes").history["val_loss"].min()  # doctest: +SKIP
+        """
         import pandas as pd  # noqa: PLC0415
 
         name = "history.csv" if self.command == "pretrain" else "repeats.csv"
         return pd.read_csv(self.path / name)
 
     def encoder(self) -> "keras.Model":
-        """Return the encoder, from raw flux [N, S, S, B] to the embedding [N, D]; of a fine-tuning run the winner's."""
+        """Return the encoder, from raw flux [N, S, S, B] to the embedding [N, D]; of a fine-tuning run the winner's.
+
+        Example:
+            >>> encoder = astrokeras.open_run("runs/magnitudes").encoder()  # doctest: +SKIP
+            >>> encoder.predict(flux).shape  # doctest: +SKIP
+            (100, 128)
+        """
         return self._load("encoder.keras")
 
     def model(self) -> "keras.Model":
@@ -68,6 +78,9 @@ class Run:
 
         Raises:
             AstrokerasError: none of the pre-training's tasks predicts something of a stamp alone.
+
+        Example:
+            >>> astrokeras.open_run("runs/classes").model().predict(flux).argmax(axis=1)  # doctest: +SKIP
         """
         return self._load("model.keras")
 
@@ -84,6 +97,11 @@ class Run:
 
         Raises:
             AstrokerasError: stamps of another size, other bands or another unit.
+
+        Example:
+            >>> run = astrokeras.open_run("runs/magnitudes")  # doctest: +SKIP
+            >>> run.embed(records, split="test").shape  # doctest: +SKIP
+            (164, 128)
         """
         import_keras(tensorflow=False)
         from astrokeras.embedding.inference.find_encoder import find_encoder  # noqa: PLC0415
@@ -99,6 +117,11 @@ class Run:
 
         Shapes:
             class probabilities [N, C], or the predictions of a pre-training: one array, or a dictionary of several
+
+        Example:
+            >>> run = astrokeras.open_run("runs/classes")  # doctest: +SKIP
+            >>> run.predict(records, split="test").shape  # doctest: +SKIP
+            (164, 3)
         """
         return self._apply(self.model(), data, split, batch_size)
 

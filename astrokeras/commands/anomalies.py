@@ -34,5 +34,6 @@ ANOMALIES = Command(
     text=_text,
     opened=_opened,
     json=True,
+    example='astrokeras.anomalies("embeddings.parquet", "odd.parquet", sheet="odd.png")',
     order=90,
 )

@@ -31,6 +31,7 @@ class Command:
         json: whether ``--json`` prints the whole result.
         prints: whether `run` writes to stdout itself; what libraries print while the others work goes to stderr.
         order: where the help lists it, smaller numbers first; those of equal numbers by name.
+        example: a line of Python that calls the function.
         function: whether it is a function of the package too; not where a module of the package has the name.
         presets: options whose value decides the defaults of others, with the function that tells them.
 
@@ -55,5 +56,6 @@ class Command:
     json: bool = False
     prints: bool = False
     order: int = 1000
+    example: str = ""
     function: bool = True
     presets: Mapping[str, Callable[[str], Mapping[str, Any]]] = dataclasses.field(default_factory=dict)

@@ -37,5 +37,6 @@ CLUSTER = Command(
     text=_text,
     opened=_opened,
     json=True,
+    example='astrokeras.cluster("embeddings.parquet", "groups.parquet", groups=8)',
     order=100,
 )

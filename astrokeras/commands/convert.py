@@ -40,5 +40,6 @@ CONVERT = Command(
     opened=_opened,
     json=True,
     presets={"survey": _survey},
+    example='astrokeras.convert("tiles/{field}_{band}.fits", bands="ugriz", catalog="sky.fits", out="records")',
     order=20,
 )

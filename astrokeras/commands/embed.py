@@ -27,5 +27,6 @@ EMBED = Command(
     opened=_opened,
     keras="tensorflow",
     json=True,
+    example='astrokeras.embed("runs/rotation", "records", out="embeddings.parquet").vectors.shape',
     order=60,
 )

@@ -22,5 +22,6 @@ EXPORT = Command(
     opened=lambda _, result: Path(result["path"]),
     keras="tensorflow",
     json=True,
+    example='astrokeras.export("runs/classes", "models/classes")',
     order=150,
 )

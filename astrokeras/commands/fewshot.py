@@ -39,5 +39,6 @@ FEWSHOT = Command(
     text=_text,
     opened=_opened,
     json=True,
+    example='astrokeras.fewshot("embeddings.parquet", labels="labels.csv", out="classes.parquet")',
     order=130,
 )

@@ -27,5 +27,6 @@ FINETUNE = Command(
     opened=_opened,
     keras="any",
     json=True,
+    example='astrokeras.finetune("records", "runs/classes", init=("scratch", "runs/rotation"), budget=(50, "all"))',
     order=50,
 )

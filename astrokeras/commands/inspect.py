@@ -54,5 +54,12 @@ def _text(_: InspectConfig, content: dict[str, Any]) -> str:
 
 
 INSPECT = Command(
-    "inspect", "Show what is in a records directory.", InspectConfig, _run, text=_text, json=True, order=30
+    "inspect",
+    "Show what is in a records directory.",
+    InspectConfig,
+    _run,
+    text=_text,
+    json=True,
+    example='astrokeras.inspect("records", verify=True)["splits"]["train"]["count"]',
+    order=30,
 )

@@ -26,5 +26,6 @@ LABEL = Command(
     _run,
     text=_text,
     json=True,
+    example='astrokeras.label("records", out="labels.csv", classes=("spiral", "smooth"), suggestions="next.csv")',
     order=120,
 )

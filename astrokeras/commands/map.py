@@ -31,5 +31,6 @@ MAP = Command(
     text=_text,
     opened=_opened,
     json=True,
+    example='astrokeras.map("embeddings.parquet", "map.parquet", colour=("label", "magnitude_r"))',
     order=70,
 )

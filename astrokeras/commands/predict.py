@@ -32,5 +32,6 @@ PREDICT = Command(
     opened=_opened,
     keras="tensorflow",
     json=True,
+    example='astrokeras.predict("runs/classes", "records", out="predictions.csv").colnames',
     order=140,
 )

@@ -33,5 +33,6 @@ PRETRAIN = Command(
     opened=_opened,
     keras="any",
     json=True,
+    example='astrokeras.pretrain("records", "runs/rotation", task="rotation", epochs=10)',
     order=40,
 )

@@ -32,5 +32,6 @@ SEARCH = Command(
     text=_text,
     opened=_opened,
     json=True,
+    example='astrokeras.search("embeddings.parquet", "like.csv", id=("1237648720693755918",), count=20)',
     order=80,
 )

@@ -22,5 +22,6 @@ SIMULATE = Command(
     SimulateConfig,
     _run,
     text=_text,
+    example='astrokeras.simulate("sky", fields=2, objects=400, size=320)',
     order=10,
 )

@@ -31,5 +31,6 @@ SUGGEST = Command(
     text=_text,
     opened=_opened,
     json=True,
+    example='astrokeras.suggest("embeddings.parquet", labels="labels.csv", out="next.csv")',
     order=110,
 )

@@ -72,6 +72,12 @@ def declared(field: dataclasses.Field) -> Option:
 
     Raises:
         TypeError: the field was not made by `option`.
+
+    Example:
+        >>> import dataclasses
+        >>> from astrokeras.config import SimulateConfig
+        >>> declared(dataclasses.fields(SimulateConfig)[1]).help
+        'Number of image tiles; neighbours overlap.'
     """
     if _NAME not in field.metadata:
         raise TypeError(f"{field.name} is no option: declare it with astrokeras.config.option(…)")

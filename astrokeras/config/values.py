@@ -9,12 +9,23 @@ from astrokeras.config.nested import configure, option_fields, values_of
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """Return the options of a configuration, ready for JSON (tuples become lists)."""
+    """Return the options of a configuration, ready for JSON (tuples become lists).
+
+    Example:
+        >>> from astrokeras.config import SimulateConfig
+        >>> as_dict(SimulateConfig("sky", bands=("g", "r")))["bands"]
+        ['g', 'r']
+    """
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values_of(config).items()}
 
 
 def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Return in words which of the named options of `as_dict` are not as they were."""
+    """Return in words which of the named options of `as_dict` are not as they were.
+
+    Example:
+        >>> describe_changes({"size": 32}, {"size": 64}, ["size"])
+        ['--size was 32 and is 64']
+    """
     options = [(name, before.get(name), now.get(name)) for name in names]
     return [
         f"--{name.replace('_', '-')} was {_typed(was)} and is {_typed(is_)}"
@@ -24,7 +35,13 @@ def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], names: I
 
 
 def as_command(name: str, config: Any) -> str:
-    """Return the command that gives a configuration, as it is typed: options that are as by default are left out."""
+    """Return the command that gives a configuration, as it is typed: options that are as by default are left out.
+
+    Example:
+        >>> from astrokeras.config import SimulateConfig
+        >>> as_command("simulate", SimulateConfig("sky", bands=("g", "r")))
+        'astrokeras simulate --out sky --bands g,r'
+    """
     words = ["astrokeras", name]
     values = values_of(config)
     for field in option_fields(type(config)).values():
@@ -51,5 +68,11 @@ def _typed(value: Any) -> str:
 
 
 def from_dict(kind: type, options: Mapping[str, Any]) -> Any:
-    """Return a configuration from `as_dict`'s dictionary; lists become tuples again, unknown names are an error."""
+    """Return a configuration from `as_dict`'s dictionary; lists become tuples again, unknown names are an error.
+
+    Example:
+        >>> from astrokeras.config import SimulateConfig
+        >>> from_dict(SimulateConfig, {"out": "sky", "bands": ["g", "r"]}).bands
+        ('g', 'r')
+    """
     return configure(kind, **{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})

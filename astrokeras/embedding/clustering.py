@@ -102,7 +102,7 @@ def _silhouette(vectors: np.ndarray, number: np.ndarray) -> float:
 
 
 def _described(vectors: np.ndarray, found: np.ndarray, silhouettes: dict[int, float]) -> Clustering:
-    """Return number groups by their size."""
+    """Describe the groups, numbered by their size, the largest first."""
     names, counts = np.unique(found[found >= 0], return_counts=True)
     number = np.full(len(found), NONE, np.int64)
     for place, name in enumerate(names[np.argsort(-counts, kind="stable")], start=1):

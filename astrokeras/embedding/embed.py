@@ -129,7 +129,7 @@ def _write(out: Path, about: dict[str, Any], width: int, objects: KnownObjects, 
 
 
 def _names(kinds: dict[str, Column]) -> dict[str, str]:
-    """Return how the known columns are called in the file: none as one of its own that it is not."""
+    """Return the names of the known columns in the file; one that would hide a column of the file gets a prefix."""
     return {name: name if name in OWN[:-1] or name.lower() not in OWN else f"catalog_{name}" for name in kinds}
 
 

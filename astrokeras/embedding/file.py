@@ -170,6 +170,10 @@ class EmbeddingsFile:
 
         Raises:
             AstrokerasError: a vector is missing, NaN or infinite, or the file is damaged.
+
+        Example:
+            >>> for start, vectors in EmbeddingsFile.open("embeddings.parquet").blocks(1000):  # doctest: +SKIP
+            ...     print(start, vectors.mean())
         """
         start = 0
         with _told(self.path):

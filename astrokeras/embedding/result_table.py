@@ -21,6 +21,10 @@ def check_result(out: str | Path, *, overwrite: bool = False) -> Path:
     Raises:
         UsageError: its suffix is that of no known format.
         AstrokerasError: it exists and is not to be replaced.
+
+    Example:
+        >>> check_result("nowhere/odd.parquet").name
+        'odd.parquet'
     """
     out = Path(out)
     check_table_suffix(out)
@@ -67,6 +71,9 @@ def write_result(table: Table, out: str | Path) -> None:
     Raises:
         UsageError: some text could not be read back from such a file.
         AstrokerasError: it cannot be written.
+
+    Example:
+        >>> write_result(result_table(embeddings, nearest, {}), "nearest.csv")  # doctest: +SKIP
     """
     texts = [column for column in table.itercols() if column.dtype.kind == "U"]
     found = {text for column in texts for text in np.unique(np.ma.filled(column, "")).tolist()}

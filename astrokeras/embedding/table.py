@@ -53,6 +53,10 @@ class Objects:
         Raises:
             AstrokerasError: an id is missing or stands twice, a column is missing or of another kind, too much is
                 claimed, or the file is damaged.
+
+        Example:
+            >>> objects = Objects.load("embeddings.parquet")  # doctest: +SKIP
+            >>> objects.ids[:2], objects.ra[:2]  # doctest: +SKIP
         """
         if not isinstance(file, EmbeddingsFile):
             file = EmbeddingsFile.open(file)
@@ -101,6 +105,10 @@ class Embeddings(Objects):
 
         Raises:
             AstrokerasError: as `Objects.load`; a vector is missing, NaN or infinite.
+
+        Example:
+            >>> Embeddings.load("embeddings.parquet", columns=("z",)).vectors.shape  # doctest: +SKIP
+            (20000, 128)
         """
         if not isinstance(file, EmbeddingsFile):
             file = EmbeddingsFile.open(file)

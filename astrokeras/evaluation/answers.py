@@ -96,7 +96,7 @@ class Answers:
         }
 
     def labelled(self, name: str, target: Target) -> "Answers":
-        """Return those for the objects that have a label of this target: with several, some may have only others."""
+        """Return the answers for the objects that have a label of this target; some may have labels of others only."""
         known = target.known(self.exam.fields[name])
         if known.all():
             return self

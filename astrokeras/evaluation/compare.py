@@ -72,7 +72,7 @@ class Measure:
 
     @classmethod
     def of(cls, targets: Targets, exam: EvaluationSet) -> Self:
-        """Return that of the first target; of several, names of scores begin with the target's."""
+        """Return the measure by the first target; of several, names of scores begin with the target's."""
         name, first = next(iter(targets.items()))
         prefix = f"{name}_" if len(targets) > 1 else ""
         guess = {name: target.constant(exam.fields[name]) for name, target in targets.items()}

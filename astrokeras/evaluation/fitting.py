@@ -135,7 +135,7 @@ class ArmTrainer:
 
     @contextlib.contextmanager
     def trained(self) -> Iterator[keras.Model]:
-        """Return a time in which the network has the weights to be measured and saved; it gives what is served."""
+        """Give the model that is served, which has the weights to be measured and saved while the block lasts."""
         with self.network.trained() as served:
             yield served
 

@@ -156,7 +156,7 @@ class Network:
 
     @contextlib.contextmanager
     def trained(self) -> Iterator[keras.Model]:
-        """Return a time in which `served` has the weights to be measured and saved: their average, if there is one."""
+        """Give `served` the weights to be measured and saved while the block lasts: their average, if there is one."""
         with self.model.averaged():
             self._copy_encoder()
             yield self.served

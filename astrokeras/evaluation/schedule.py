@@ -48,7 +48,7 @@ class Schedule:
 
     @classmethod
     def of(cls, config: FinetuneConfig, random: bool) -> Self:
-        """Return that of an arm, which starts from random weights or not, in a mode that is given.
+        """Return the schedule of an arm, which starts from random weights or not, in the mode that is asked for.
 
         Weights that have learned nothing yet have nothing to keep: an arm that starts from random ones is trained as
         in ``full`` where the others go in two phases, since low rates, and normalization by the statistics of no data,

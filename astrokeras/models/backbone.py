@@ -20,6 +20,10 @@ def needs_three_channels(name: str) -> bool:
 
     Raises:
         UsageError: there is none of this name; the message lists the close ones.
+
+    Example:
+        >>> needs_three_channels("compact"), needs_three_channels("mobilenet_v2")
+        (False, True)
     """
     if name not in BACKBONES and name not in NETWORKS:
         raise unknown("backbone", name, (*BACKBONES.names(), *NETWORKS))
@@ -40,6 +44,10 @@ def build_backbone(name: str, input_shape: tuple[int, int, int], weights: str | 
     Raises:
         UsageError: unknown name, stamps too small, or weights for a network that has none.
         WeightsUnavailable: the weights could not be had.
+
+    Example:
+        >>> build_backbone("compact", (32, 32, 5), weights=None).output_shape[0] is None
+        True
     """
     if needs_three_channels(name):
         return application(name, input_shape, weights)

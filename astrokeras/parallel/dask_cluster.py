@@ -81,7 +81,7 @@ class DaskCluster:
             raise WorkersLost(lost)
 
     def _wait(self, running: Iterable[concurrent.futures.Future]) -> set[concurrent.futures.Future]:
-        """Return those that are finished, as soon as there are any."""
+        """Return the works that are finished, as soon as there are any."""
         alone_since = time.monotonic()
         while True:
             some = concurrent.futures.wait(running, self.seconds / 4, concurrent.futures.FIRST_COMPLETED).done

@@ -44,7 +44,7 @@ class Chain:
         return (self._sides(size)[0] - size) // 2
 
     def __call__(self, flux: KerasTensor, draws: KerasTensor, size: int | None = None) -> KerasTensor:
-        """Return augment stamps; the result is NaN where a pixel is missing or lies off the stamps that are given.
+        """Augment stamps; the result is NaN where a pixel is missing or lies off the stamps that are given.
 
         Args:
             flux: raw flux, NaN where missing; of any float type, which the result has too.

@@ -29,7 +29,7 @@ from astrokeras.records.directory import Records
 _PARALLEL_SHARDS = 64  # read in turn, so that the buffer holds records of as many fields
 _READ_BATCH = 1024
 _TRAIN = "train"
-# The part of a batch for who trains alone: the first of one.
+# The part of each batch that a process takes which trains alone: the first of one part.
 WHOLE = (0, 1)
 
 
@@ -131,8 +131,8 @@ def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
         augment: changes the flux of a batch. It sees what the records have around the crop, as far as it needs it.
         first_step: leave out the batches before this one of the first epoch; their records are read, not parsed.
         part: ``(i, n)`` for the i-th of n equal parts of every batch; the other records are read, not parsed.
-        held: the selected records from `hold`, for who asks for the epochs one by one; otherwise they are read once
-            for all of `epochs`, if they fit into memory. It makes no difference to what is yielded.
+        held: the selected records from `hold`, for callers that ask for the epochs one by one; otherwise they are
+            read once for all of `epochs`, if they fit into memory. It makes no difference to what is yielded.
         least_steps: of an epoch.
 
     Shapes:

@@ -101,7 +101,7 @@ class Stream:
         return split in self.added.get(field, {})
 
     def _stored(self, fields: Sequence[str]) -> list[str]:
-        """Return what to read for these fields: by its position in its split is found what was added."""
+        """Return the stored fields to read for these; the position in the split leads to fields that were added."""
         stored = [field for field in fields if field not in self.added and field != PARTNER]
         return stored if len(stored) == len(fields) else list(dict.fromkeys([*stored, POSITION]))
 
@@ -210,5 +210,5 @@ class Stream:
 
 
 def _as_inputs(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return for Keras, which would take a dictionary alone for the inputs too, but not under every strategy."""
+    """Wrap each batch in a tuple: Keras takes a dictionary alone for the inputs too, but not under every strategy."""
     return batches.map(lambda batch: (batch,)).prefetch(2)

@@ -34,6 +34,10 @@ class Records:
 
         Raises:
             AstrokerasError: it is no records directory, one of another format, or a file is missing or cut.
+
+        Example:
+            >>> Records.load("records").counts  # doctest: +SKIP
+            {'train': 1471, 'val': 163, 'test': 182}
         """
         path = Path(path)
         file = path / CONVERT_JSON

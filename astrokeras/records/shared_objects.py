@@ -34,7 +34,7 @@ class Whereabouts:
 
     @classmethod
     def of(cls, records: Records, split: str) -> Self:
-        """Return those of a split; none where there is no such split.
+        """Return the objects of a split; none where there is no such split.
 
         Raises:
             AstrokerasError: a file is damaged.

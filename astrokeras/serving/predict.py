@@ -111,7 +111,7 @@ class _Table:
 
     @staticmethod
     def _named(name: str) -> str:
-        """Return how what is predicted is called: never as what tells which object it is."""
+        """Return the name of the column of a prediction; one that would hide an id or a position gets a prefix."""
         return f"predicted_{name}" if name.lower() in (*_FIRST, "split") else name
 
     def chunks(self, results: Iterable[Result]) -> Iterator[Columns]:

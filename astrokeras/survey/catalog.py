@@ -174,9 +174,9 @@ def bare_catalog(ids: list[str], n_bands: int) -> Catalog:
 
 
 def _origin(column: str, origin: int | None) -> int:
-    """Return SExtractor's ``*_IMAGE`` positions count from 1.
+    """Return the number of the first pixel in a column of positions.
 
-    Everything else from 0 unless ``--origin`` says otherwise.
+    It is 1 for SExtractor's ``*_IMAGE`` columns and 0 for all others, unless ``--origin`` says otherwise.
     """
     if origin is not None:
         return origin

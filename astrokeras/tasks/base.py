@@ -172,7 +172,7 @@ class Task(abc.ABC):
     def look_closer(
         self, source: Source, split: str, predictions: Callable[[], np.ndarray]
     ) -> dict[str, tuple[Scores, Curves]]:
-        """Return what takes all predictions for a split at once to be known; asked for once, after the training.
+        """Return scores and curves that need all predictions for a split at once; called once, after the training.
 
         Args:
             source: of the batches.

@@ -130,7 +130,7 @@ class TaskModel(keras.Model):
         return results
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Return a time in which the weights are their average, if there is one."""
+        """Put the average of the weights in their place while the block lasts, if there is one."""
         return contextlib.nullcontext() if self.average is None else self.average.in_use()
 
     def before_epoch(self, split: str, epoch: int, source: Source, batch_size: int) -> None:

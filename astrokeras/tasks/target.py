@@ -77,6 +77,10 @@ def labels_of(records: Records, codes: Mapping[str, np.ndarray]) -> Labels:
     Args:
         records: with the names of the classes.
         codes: by split the numbers of the classes, [N], -1 for none.
+
+    Example:
+        >>> labels_of(records, {"train": codes}).distinct("label")  # doctest: +SKIP
+        ('star', 'galaxy')
     """
     names = np.array([*records.classes, ""])
     splits = {split: {LABEL: np.ma.masked_array(names[code], mask=code < 0)} for split, code in codes.items()}
@@ -195,7 +199,7 @@ class Target(Task):
 
     @abc.abstractmethod
     def constant(self, fields: Encoded) -> np.ndarray:
-        """Return what the simplest method predicts that these training fields allow, [1, ...], as a model would."""
+        """Return the best constant prediction that these training fields allow, [1, ...], as a model would give it."""
 
     def photometric(self, fluxes: np.ndarray, fields: Encoded, others: np.ndarray) -> np.ndarray:
         """Return what a linear fit on photometry predicts for other objects, [M, ...], as a model would.

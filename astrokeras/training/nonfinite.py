@@ -96,7 +96,7 @@ def explain_nonfinite(
 
 @contextlib.contextmanager
 def _on_one_device(model: TaskModel) -> Iterator[None]:
-    """Return a time in which a batch is looked at as a whole."""
+    """Let losses take each batch as a whole, as on one device, while the block lasts."""
     tasks = model.tasks.values()
     replicas = [task.replicas for task in tasks]
     for task in tasks:

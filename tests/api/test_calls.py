@@ -92,7 +92,8 @@ def test_every_name_is_described():
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
     for name in ak.__all__:
         assert f"ak.{name}" in text, f"docs/api.md does not tell of ak.{name}"
-        assert getattr(ak, name).__doc__
+        described = getattr(ak, name)
+        assert "Example:" in described.__doc__ or (isinstance(described, type) and issubclass(described, Exception))
     assert {"suggest", "fewshot", "label", "inspect"} <= set(ak.__all__) <= set(dir(ak))
 
 

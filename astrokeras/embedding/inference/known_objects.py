@@ -111,7 +111,7 @@ class RecordsObjects:
             raise self._other()
 
     def rejects(self, out: Path, report: Callable[[str], None]) -> int:
-        """Return records have none."""
+        """Return 0: records have no rejects."""
         return 0
 
     def _other(self) -> AstrokerasError:

@@ -177,5 +177,5 @@ def images_pieces(tasks: Iterator[TaskInput]) -> list[ImagesPiece]:
 
 
 def _at(path: str, error: ValueError) -> str:
-    """Return what is wrong with a shard, which the messages of some errors name already."""
+    """Return the message of an error with the path of the shard, which some messages have already."""
     return str(error) if path in str(error) else f"{path}: {error}"

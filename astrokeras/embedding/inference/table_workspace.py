@@ -110,7 +110,7 @@ def describe_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> s
 
 
 def same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether what made a table is what is asked for now; the places of encoder and records are no matter."""
+    """Return whether a table was made as is asked for now, wherever the encoder and the records lay."""
     return all(
         _part(before, name) == _part(now, name)
         for name in ("version", "kind", "encoder", "records", "options", "images", "novelty")

@@ -40,6 +40,10 @@ def write_page(path: Path, name: str, title: str, data: Mapping[str, Any]) -> No
 
     Raises:
         AstrokerasError: it cannot be written.
+
+    Example:
+        >>> data = {"places": packed(places)}  # doctest: +SKIP
+        >>> write_page(Path("map.html"), "map", "My survey", data)  # doctest: +SKIP
     """
     scripts = [_HERE / "common.js", *sorted((_HERE / name).glob("*.js"))]
     script = "".join(file.read_text(encoding="utf-8") for file in scripts)

@@ -119,11 +119,21 @@ AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation", "astroker
 
 
 def per_example(draw: KerasTensor) -> KerasTensor:
-    """Return [N] as [N, 1, 1, 1], to go with stamps."""
+    """Return [N] as [N, 1, 1, 1], to go with stamps.
+
+    Example:
+        >>> per_example(ops.zeros(8)).shape
+        (8, 1, 1, 1)
+    """
     return ops.reshape(draw, (-1, 1, 1, 1))
 
 
 def with_margin(side: int, pixels: float) -> int:
-    """Return the side with at least this many pixels more at each edge."""
+    """Return the side with at least this many pixels more at each edge.
+
+    Example:
+        >>> with_margin(64, 2.5)
+        70
+    """
     whole = int(pixels)
     return side + 2 * (whole + (whole < pixels))

@@ -74,7 +74,7 @@ def _describe_directory(path: Path) -> dict[str, Any] | None:
 
 
 def already_complete(asked: dict[str, Any], workspace: Workspace, *, resume: bool) -> dict[str, Any]:
-    """Return the content of the ``convert.json`` that is there, if it is what is asked for and may be taken for it.
+    """Return the content of the ``convert.json`` that is there, if the same was asked for and it may be used again.
 
     It may with ``--resume``, or when a run was killed after its last step but before it could tell.
 

@@ -68,7 +68,7 @@ class Workspace:
 
     @property
     def detected(self) -> Path:
-        """Where it is kept what `--detect` finds."""
+        """The directory in which the objects that `--detect` finds are kept."""
         return self.path / "detected"
 
     @property

@@ -50,7 +50,7 @@ def measure_apertures(
 
 
 def _sky(values: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
-    """Return those of `values` that are sky: no bad pixels, no neighbours."""
+    """Return the values of the sky: no bad pixels, no neighbours."""
     values = values[np.isfinite(values)]
     return values[np.abs(values - np.median(values)) < 3 * noise] if values.size else values
 

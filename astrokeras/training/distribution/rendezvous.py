@@ -67,7 +67,7 @@ def _receive(connection: socket.socket, deadline: float) -> Message:
 
 
 def _host(cluster: Cluster, facts: Message, deadline: float) -> Message:
-    """Return the first worker waits for the others and tells them what came of it."""
+    """Wait for the other workers, as the first of them, and tell them what came of it."""
     port = int(cluster.workers[0].rpartition(":")[2])
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET

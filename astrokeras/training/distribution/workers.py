@@ -1,4 +1,4 @@
-"""The processes that train the same network together: who writes, and how they stay of one mind."""
+"""The processes that train the same network together: which of them writes, and how they agree."""
 
 import contextlib
 from collections.abc import Callable
