@@ -11,6 +11,7 @@ import numpy as np
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.inference.known_objects import Columns
 from astrokeras.embedding.inference.network import Network, Outputs, empty_outputs, loaded
+from astrokeras.embedding.uncertainty import entropy
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.fits import HEAD, MODEL
 from astrokeras.files import digest
@@ -161,7 +162,8 @@ def _of_targets(trained: Trained) -> Callable[[Outputs, Columns], list[Told]]:
             several = len(trained.targets) > 1
             values = target.describe(prediction[name] if several else prediction)
             if isinstance(target, EXCLUSIVE):
-                values["entropy"] = entropy(np.stack([values[f"p_{one}"] for one in target.names], axis=1))
+                probabilities = np.stack([values[f"p_{one}"] for one in target.names], axis=1)
+                values["entropy"] = np.abs(entropy(probabilities)).astype(np.float32)  # 0, not -0
             units = {output.name: output.unit for output in target.outputs()}
             prefix = f"{name}_" if several else ""
             columns += [Told(f"{prefix}{column}", _plain(value), units.get(column)) for column, value in values.items()]
@@ -175,17 +177,6 @@ def _plain(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind in "biu":
         return values.astype(np.int64)
     return values if values.dtype.kind == "U" or values.dtype == np.float64 else values.astype(np.float32)
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Return the entropy of probabilities in nats, [N, C] → [N] float32: 0 is sure, log C says nothing.
-
-    Example:
-        >>> entropy(np.array([[1.0, 0.0], [0.5, 0.5]])).round(3).tolist()
-        [0.0, 0.6930000185966492]
-    """
-    known = np.maximum(probabilities, np.finfo(np.float32).tiny)
-    return np.abs((probabilities * np.log(known)).sum(axis=1)).astype(np.float32)
 
 
 def _of_tasks(names: Sequence[str], bands: Sequence[str]) -> Callable[[Outputs, Columns], list[Told]]:
