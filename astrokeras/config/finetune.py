@@ -55,10 +55,14 @@ class _Comparison:
     )
     repeats: int = option(3, "Draws of the labelled objects; all arms share each draw.", group="Comparison", minimum=1)
     mode: str = option(
-        "two-phase",
-        "frozen: only the classifier is fitted; full: everything is trained; two-phase: one, then the other.",
+        "search",
+        "search: each fit chooses, by trials within its labels; frozen: only the classifier is fitted; full: all is "
+        "trained; two-phase: one, then the other.",
         group="Comparison",
-        choices=("frozen", "full", "two-phase"),
+        choices=("search", "frozen", "full", "two-phase"),
+    )
+    trials: int = option(
+        6, "With --mode search: what every fit chooses from.", group="Comparison", minimum=2, maximum=9
     )
     backbone: str | None = option(
         None,

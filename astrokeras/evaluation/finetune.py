@@ -23,7 +23,8 @@ from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
-from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule import SEARCH
+from astrokeras.evaluation.search import FOLDS, mode_of, schedules_of, shortened
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.damage import named_if_damaged
@@ -146,6 +147,7 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         else (),
         "no scratch arm (--init scratch)": ("backbone",) if "scratch" not in config.init else (),
         "nothing that trains for steps (--mode frozen)": _OF_STEPS if config.mode == "frozen" else (),
+        f"no search (--mode {config.mode})": ("trials",) if config.mode != SEARCH else (),
     }
     if config.labels is None:
         idle["no table of labels (--labels)"] = ("id_column", "split_column")
@@ -164,10 +166,12 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
 
 def _check_steps(comparison: Comparison) -> None:
     """Refuse options of the optimizer that cannot be meant, before any work is done."""
-    schedule = Schedule.of(comparison.config, random=False)
-    if schedule.mode != "frozen":
-        for draw in comparison.draws:
-            check_optimizer(comparison.config, schedule.steps_for(draw.count))
+    schedules = schedules_of(comparison.config, random=False)
+    for draw in comparison.draws:
+        for schedule in schedules:
+            if schedule.trains:
+                tried = shortened(schedule, draw.count) if len(schedules) > 1 else schedule
+                check_optimizer(comparison.config, tried.steps_for(draw.count - draw.count // FOLDS))
 
 
 def _earlier(config: FinetuneConfig, records: Records, arms: list[Arm], place: Place) -> dict[str, Any] | None:
@@ -196,7 +200,8 @@ def _precision(
 ) -> dict[str, Any]:
     """Return what all arms compute in; ``auto`` tries the first one."""
     arm = arms[0]
-    schedule = Schedule.of(comparison.config, arm.random)
+    schedules = schedules_of(comparison.config, arm.random)
+    schedule = next((one for one in schedules if one.trains), schedules[0])
     return find_precision(parts_of(arm, comparison, schedule), earlier, report)
 
 
@@ -212,7 +217,7 @@ class _Fits:
         self.pace = Pace([])
 
     def _draws(self, arm: Arm) -> list[Draw]:
-        return self.comparison.draws_for(Schedule.of(self.comparison.config, arm.random).mode, arm.random)
+        return self.comparison.draws_for(self.comparison.config.mode, arm.random)
 
     def run(self, *, resume: bool) -> list[dict[str, Any]]:
         """Return the line of every fit, in the order of arms and draws; what is whole already is not done again.
@@ -239,12 +244,12 @@ class _Fits:
         return [done[place] for place in places]
 
     def _works(self, arm: Arm, draws: list[Draw]) -> list[float]:
-        return works_of(Schedule.of(self.comparison.config, arm.random), arm.random, draws, self.comparison.exams)
+        return works_of(schedules_of(self.comparison.config, arm.random), arm.random, draws, self.comparison.exams)
 
     def _arm(self, arm: Arm, draws: list[Draw], signals: Signals) -> dict[str, dict[str, Any]]:
         """Return the lines of the fits of an arm, by place."""
         lines, trainer = {}, None
-        mode = Schedule.of(self.comparison.config, arm.random).mode
+        mode = mode_of(self.comparison.config, arm.random)
         self.report(f"arm {arm.name}: {arm.backbone}, {mode}")
         for draw in draws:
             which, place = self.pace.current(), place_of(arm, draw)
@@ -300,7 +305,7 @@ def _winner(results: list[dict], rows: list[dict], measure: Measure) -> dict:
     arm = max(candidates, key=lambda row: rank(row, f"{key}_mean"))
     mine = [r for r in results if r["arm"] == arm["arm"] and r["budget"] == arm["budget"]]
     best = max(mine, key=lambda result: rank(result, key))
-    return {name: best[name] for name in ("arm", "budget", "repeat", "directory")} | {"chosen_on": split}
+    return {name: best[name] for name in ("arm", "budget", "repeat", "mode", "directory")} | {"chosen_on": split}
 
 
 def _copy_winner(out: Path, winner: dict, max_bytes: int) -> None:

@@ -16,6 +16,7 @@ from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
 from astrokeras.evaluation.network import Network, Watch
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.search import Trial, choose, most_steps, schedules_of, steps_of_search
 from astrokeras.training.checkpoints.checkpoint import History
 
 
@@ -25,7 +26,8 @@ class FineTuneResult:
 
     Attributes:
         draw: what it was trained on.
-        mode: how.
+        schedule: how.
+        trials: from which that was chosen.
         scores: by split.
         answers: its predictions for the objects of each exam, by split and target.
         history: by epoch; empty in frozen mode.
@@ -33,7 +35,8 @@ class FineTuneResult:
     """
 
     draw: Draw
-    mode: str
+    schedule: Schedule
+    trials: list[Trial]
     scores: dict[str, dict[str, float]]
     answers: dict[str, Mapping[str, np.ndarray]]
     history: History
@@ -49,21 +52,23 @@ class ArmTrainer:
         precision: in which its backbone computes.
 
     Attributes:
-        schedule: how it is trained.
+        schedules: from which every fit chooses.
         network: what was trained last.
     """
 
     def __init__(self, arm: Arm, comparison: Comparison, precision: str = "float32") -> None:
         self.arm, self.comparison, self.precision = arm, comparison, precision
-        self.schedule = Schedule.of(comparison.config, arm.random)
-        self.draws = comparison.draws_for(self.schedule.mode, arm.random)
+        self.schedules = schedules_of(comparison.config, arm.random)
+        self.draws = comparison.draws_for(comparison.config.mode, arm.random)
         self._networks: dict[tuple, Network] = {}
-        self.network = self._network_for(self.schedule)
+        self.network = self._network_for(self.schedules[0])
         self._drawn: tuple[int, list[np.ndarray]] | None = None
         self._features: dict[str, dict[int, np.ndarray]] = {}
         self._features_from: int | None = None
 
     def _network_for(self, schedule: Schedule) -> Network:
+        if not schedule.trains:  # any network has the encoder and the heads
+            schedule = next((one for one in self.schedules if one.trains), schedule)
         if schedule.structure not in self._networks:
             self._networks[schedule.structure] = Network(self.arm, self.comparison, schedule, self.precision)
         return self._networks[schedule.structure]
@@ -94,13 +99,17 @@ class ArmTrainer:
             AstrokerasError: a head can't be fitted, or the training diverged.
             Stopped: a signal came.
         """
-        started, schedule = time.perf_counter(), self.schedule
-        with watch.shown(schedule.steps_for(draw.count) or 1) as advance:
+        started = time.perf_counter()
+        steps = steps_of_search(self.schedules, draw.count) + most_steps(self.schedules, draw.count)
+        with watch.shown(steps or 1) as advance:
+            trials = choose(self, draw, watch, advance, directory)
+            schedule = next(trial.schedule for trial in trials if trial.chosen)
             history = self.train(draw, schedule, watch, advance, directory)
         exams = self.comparison.exams
         answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}
         scores = {exam.split: score(self.comparison.targets, exam, answers[exam.split]) for exam in exams}
-        return FineTuneResult(draw, schedule.mode, scores, answers, history, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return FineTuneResult(draw, schedule, trials, scores, answers, history, seconds)
 
     def train(
         self, draw: Draw, schedule: Schedule, watch: Watch, advance: Callable[[int], None], directory: Path

@@ -10,6 +10,9 @@ import numpy as np
 
 from astrokeras.config import FinetuneConfig
 
+SEARCH = "search"
+"""The mode in which each fit chooses one of the others."""
+
 # Of the features, in a step of a training in which the head does not begin as it was fitted.
 DROPOUT = 0.2
 # In two phases, the rate of the first layer in parts of that of the head.
@@ -74,6 +77,11 @@ class Schedule:
     def trains(self) -> bool:
         """Whether anything is trained in steps."""
         return self.mode != "frozen"
+
+    @property
+    def statistics(self) -> str:
+        """What BatchNormalization goes by, in a word."""
+        return "kept" if self.fixed_statistics or not self.trains else "adapted"
 
     @property
     def dropout(self) -> float:

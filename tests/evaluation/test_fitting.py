@@ -64,19 +64,19 @@ def test_every_start_is_the_same_start(path: Path, tmp_path: Path, watch: Watch)
     comparison = compared(path, mode="full", augment="none", epochs=2)
     trainer = trainer_of(comparison)
     (draw,) = comparison.draws
-    trainer.start(7, trainer.schedule)
+    trainer.start(7, trainer.schedules[0])
     first = weights(trainer)
     trained = []
     for _ in range(2):
         trainer.fit(draw, watch, tmp_path)
         trained.append(weights(trainer))
         assert any(not np.array_equal(a, b) for a, b in zip(first, trained[-1], strict=True))
-        trainer.start(7, trainer.schedule)
+        trainer.start(7, trainer.schedules[0])
         assert all(np.array_equal(a, b) for a, b in zip(first, weights(trainer), strict=True))
         assert int(trainer.network.model.optimizer.iterations) == 0
     for a, b in zip(*trained, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    trainer.start(8, trainer.schedule)
+    trainer.start(8, trainer.schedules[0])
     kernels = [w for a, w in zip(first, weights(trainer), strict=True) if not np.array_equal(a, w)]
     assert len(kernels) > 3  # the encoder's and the head's
 
@@ -94,7 +94,7 @@ def test_frozen_fits_leave_the_encoder_alone_and_what_is_served_is_what_was_meas
 ):
     comparison = compared(path, mode="frozen")
     trainer = trainer_of(comparison, random=False)
-    trainer.start(0, trainer.schedule)
+    trainer.start(0, trainer.schedules[0])
     before = trainer.network.model.encoder.get_weights()
     done = trainer.fit(comparison.draws[0], watch, tmp_path)
     assert all(np.array_equal(a, b) for a, b in zip(before, trainer.network.model.encoder.get_weights(), strict=True))
@@ -154,7 +154,7 @@ def test_a_pretext_task_beside_a_target_is_trained_too(path: Path, tmp_path: Pat
     comparison = compared(path, mode="full", task=("rotation",), task_weight=("0.3",), augment="none")
     assert comparison.weights == {"class": 1.0, "rotation": 0.3}
     trainer = trainer_of(comparison)
-    trainer.start(0, trainer.schedule)
+    trainer.start(0, trainer.schedules[0])
     before = trainer.network.model.heads["rotation"].get_weights()
     done = trainer.fit(comparison.draws[0], watch, tmp_path)
     assert {"loss", "class_loss", "class_accuracy", "rotation_loss", "rotation_accuracy"} < set(done.history[0])
