@@ -57,12 +57,12 @@ class _Comparison:
     mode: str = option(
         "search",
         "search: each fit chooses, by trials within its labels; frozen: only the classifier is fitted; full: all is "
-        "trained; two-phase: one, then the other.",
+        "trained; two-phase: one, then the other; side: a small network beside the encoder is trained.",
         group="Comparison",
-        choices=("search", "frozen", "full", "two-phase"),
+        choices=("search", "frozen", "full", "two-phase", "side"),
     )
     trials: int = option(
-        6, "With --mode search: what every fit chooses from.", group="Comparison", minimum=2, maximum=9
+        6, "With --mode search: what every fit chooses from.", group="Comparison", minimum=2, maximum=10
     )
     backbone: str | None = option(
         None,

@@ -26,7 +26,6 @@ from astrokeras.evaluation.report import comparison_table, summarise, write_repo
 from astrokeras.evaluation.schedule import SEARCH
 from astrokeras.evaluation.search import FOLDS, mode_of, schedules_of, shortened
 from astrokeras.files import CannotWrite, write_atomically
-from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.records.directory import Records
 from astrokeras.training.build import find_precision
@@ -312,6 +311,6 @@ def _copy_winner(out: Path, winner: dict, max_bytes: int) -> None:
     directory = out / winner["directory"]
     model = load_fit(directory, load_run(directory), max_bytes)
     # Who goes on from it decides anew what is trained.
-    freeze_normalization(model, frozen=False)
+    model.trainable = True
     write_atomically(out / "model.keras", model.save)
     write_atomically(out / "encoder.keras", model.get_layer("encoder").save)

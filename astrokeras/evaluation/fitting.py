@@ -17,6 +17,7 @@ from astrokeras.evaluation.network import Network, Watch
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.evaluation.search import Trial, choose, most_steps, schedules_of, steps_of_search
+from astrokeras.models.side import ALPHA
 from astrokeras.training.checkpoints.checkpoint import History
 
 
@@ -123,7 +124,8 @@ class ArmTrainer:
         seed = self.comparison.config.seed + 1000 * draw.repeat
         self.start(seed, schedule)
         if schedule.begins_fitted:
-            self.fit_heads(self._features_for(draw, "train", draw.select, watch), draw.select, seed)
+            features = self._features_for(draw, "train", draw.select, watch)
+            self.fit_heads(features * ALPHA if schedule.side else features, draw.select, seed)
         return self.network.train(draw, schedule, seed, watch, advance, directory) if schedule.trains else []
 
     def fit_heads(self, features: np.ndarray, select: np.ndarray, seed: int) -> None:

@@ -25,7 +25,8 @@ class Schedule:
 
     Attributes:
         mode: ``frozen``: the heads alone are fitted; ``full``: everything is trained, the heads from random weights;
-            ``two-phase``: everything is trained after the heads were fitted, lower layers at lower rates.
+            ``two-phase``: everything is trained after the heads were fitted, lower layers at lower rates; ``side``: the
+            encoder is left as it is, and a side network beside it is trained after the heads were fitted.
         epochs: passes over the examples.
         min_steps: steps that all epochs take at least.
         batch_size: examples a step.
@@ -81,7 +82,7 @@ class Schedule:
     @property
     def statistics(self) -> str:
         """What BatchNormalization goes by, in a word."""
-        return "kept" if self.fixed_statistics or not self.trains else "adapted"
+        return "kept" if self.fixed_statistics or self.side or not self.trains else "adapted"
 
     @property
     def dropout(self) -> float:
@@ -89,9 +90,14 @@ class Schedule:
         return DROPOUT if self.mode == "full" else 0.0
 
     @property
-    def structure(self) -> tuple[bool, float]:
+    def structure(self) -> tuple[bool, float, bool]:
         """What differs in what is compiled; a compiled network serves for all schedules of one structure."""
-        return self.fixed_statistics, self.dropout
+        return self.fixed_statistics, self.dropout, self.side
+
+    @property
+    def side(self) -> bool:
+        """Whether a side network is trained, see `models.side`."""
+        return self.mode == "side"
 
     @property
     def least_steps(self) -> int:

@@ -48,6 +48,7 @@ GRID = (
     Variant("two-phase", rate=2.0),
     Variant("full", rate=4.0, decay=0.3),
     Variant("full", rate=0.3, fixed_statistics=True),
+    Variant("side", rate=3.0),
     Variant("full", rate=8.0),
     Variant("two-phase", rate=0.5, fixed_statistics=True),
     Variant("full", decay=0.3),

@@ -226,7 +226,7 @@ def check_finite(encoder: keras.Model, where: str) -> None:
 
 def _options_of(encoder: keras.Model, run: dict[str, Any]) -> dict[str, Any]:
     """Return what an encoder was built with, by the names of the options."""
-    layers = {layer.name: layer for layer in encoder.layers}
+    layers = {layer.name: layer for layer in encoder._flatten_layers()}
     return {
         "backbone": _backbone_of(run),
         "size": encoder.input_shape[1],

@@ -158,13 +158,17 @@ def test_a_run_repeats_itself(place, tmp_path):
     assert first[0]["test_auroc_mean"] == second[0]["test_auroc_mean"]
 
 
-@pytest.mark.parametrize("mode", ["full", "two-phase"])
+@pytest.mark.parametrize("mode", ["full", "two-phase", "side"])
 def test_modes_that_train_everything(place, tmp_path, mode):
     config = options(place, out=str(tmp_path / mode), init=(str(place / "magnitudes"),), repeats=1, mode=mode)
     finetune(config, silent)
-    before = load_model(place / "magnitudes" / "encoder.keras").get_weights()
-    after = load_model(tmp_path / mode / "encoder.keras").get_weights()
-    assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
+    before, after = load_model(place / "magnitudes" / "encoder.keras"), load_model(tmp_path / mode / "encoder.keras")
+    kept = [layer for layer in after.layers if layer.name == "base"]
+    assert len(kept) == (mode == "side")
+    pairs = zip(before.get_weights(), (kept or [after])[0].get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs) == (mode == "side")
+    # Who goes on from the winner trains all of it.
+    assert all(layer.trainable for layer in after._flatten_layers())
     scalars = EventAccumulator(str(tmp_path / mode / "tensorboard/magnitudes/budget-all/repeat-0")).Reload()
     assert "train/loss" in scalars.Tags()["tensors"]
 

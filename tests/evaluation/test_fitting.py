@@ -14,6 +14,7 @@ from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.models.encoder import build_encoder
+from astrokeras.models.side import BASE, SIDE
 from astrokeras.records.directory import Records
 from astrokeras.training.engines.base import open_engine
 from astrokeras.training.initial import Asked, Start, find_start
@@ -119,6 +120,24 @@ def test_what_is_measured_and_saved_is_float32_and_the_average(path: Path, tmp_p
     assert any(not np.array_equal(a, b) for a, b in zip(trained, kept, strict=True))
     for a, b in zip(averages, kept, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("random", [False, True])
+def test_a_side_network_is_trained_beside_an_encoder_that_stays(path: Path, tmp_path: Path, watch: Watch, random: bool):
+    comparison = compared(path, mode="side", min_steps=20, epochs=2, augment="none")
+    trainer = trainer_of(comparison, random=random)
+    trainer.start(0, trainer.schedules[0])
+    base, side = (trainer.network.model.encoder.get_layer(name) for name in (BASE, SIDE))
+    before = base.get_weights(), side.get_weights()
+    done = trainer.fit(comparison.draws[0], watch, tmp_path)
+    assert all(np.array_equal(a, b) for a, b in zip(before[0], base.get_weights(), strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(before[1], side.get_weights(), strict=True))
+    assert float(trainer.network.model.encoder.get_layer("embedding").logit) != 0
+    # It goes on from the head that was fitted to what the frozen encoder gives.
+    assert done.history[0]["loss"] < np.log(2) and done.history[-1]["loss"] < done.history[0]["loss"]
+    # A second fit begins as the first one did.
+    trainer.start(0, trainer.schedules[0])
+    assert all(np.array_equal(a, b) for a, b in zip(before[1], side.get_weights(), strict=True))
 
 
 def test_a_training_that_diverges_says_so_and_the_next_one_is_as_if_nothing_had_been(

@@ -81,8 +81,10 @@ def test_every_arm_tries_as_many_and_none_twice():
         assert [len(one) for one in lists] == [count, count]
         assert all(len(set(one)) == count for one in lists)
     kept, random = lists
-    assert {one.mode for one in kept} == {"frozen", "full", "two-phase"}
-    assert {one.mode for one in random} == {"frozen", "full"} and not any(one.fixed_statistics for one in random)
+    assert {one.mode for one in kept} == {"frozen", "full", "two-phase", "side"}
+    assert {one.mode for one in random} == {"frozen", "full", "side"} and not any(
+        one.fixed_statistics for one in random
+    )
     assert [one.mode for one in schedules_of(FinetuneConfig("", "", mode="full"), False)] == ["full"]
 
 
