@@ -64,6 +64,11 @@ class _Comparison:
     trials: int = option(
         6, "With --mode search: what every fit chooses from.", group="Comparison", minimum=2, maximum=10
     )
+    tune: int = option(
+        0,
+        "Further trials of every fit by Optuna: rate, decay, augmentation, layers that are trained.",
+        group="Comparison",
+    )
     backbone: str | None = option(
         None,
         "Network of the scratch arm.  [default: that of the first run, else compact]",

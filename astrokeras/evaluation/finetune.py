@@ -25,6 +25,7 @@ from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.evaluation.schedule import SEARCH
 from astrokeras.evaluation.search import FOLDS, mode_of, schedules_of, shortened
+from astrokeras.evaluation.tuning import import_optuna
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.records.directory import Records
@@ -41,7 +42,7 @@ from astrokeras.training.trainer import Bar, no_bar
 
 _OF_STEPS = (
     "epochs", "min_steps", "learning_rate", "optimizer", "weight_decay", "warm_up", "schedule", "clip_norm", "average",
-    "precision", "augment", "task", "task_weight", "target_weight",
+    "precision", "augment", "tune", "task", "task_weight", "target_weight",
 )  # fmt: skip
 
 
@@ -156,6 +157,10 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
                 raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
     if config.split_column and config.task:
         raise UsageError("--task: pretext tasks learn from the splits of the records, not those of --split-column")
+    if config.tune:
+        import_optuna()
+        if config.learning_rate <= 0:
+            raise UsageError("--tune: rates are tried around --learning-rate, which has to be above 0")
     if config.devices == MULTI_WORKER:
         raise UsageError(
             f"--devices {MULTI_WORKER}: this command runs on one machine (pretrain runs on several); expected auto, "
@@ -169,7 +174,7 @@ def _check_steps(comparison: Comparison) -> None:
     for draw in comparison.draws:
         for schedule in schedules:
             if schedule.trains:
-                tried = shortened(schedule, draw.count) if len(schedules) > 1 else schedule
+                tried = shortened(schedule, draw.count) if len(schedules) > 1 or comparison.config.tune else schedule
                 check_optimizer(comparison.config, tried.steps_for(draw.count - draw.count // FOLDS))
 
 
@@ -243,7 +248,8 @@ class _Fits:
         return [done[place] for place in places]
 
     def _works(self, arm: Arm, draws: list[Draw]) -> list[float]:
-        return works_of(schedules_of(self.comparison.config, arm.random), arm.random, draws, self.comparison.exams)
+        config, exams = self.comparison.config, self.comparison.exams
+        return works_of(schedules_of(config, arm.random), arm.random, draws, exams, config.tune)
 
     def _arm(self, arm: Arm, draws: list[Draw], signals: Signals) -> dict[str, dict[str, Any]]:
         """Return the lines of the fits of an arm, by place."""
@@ -256,7 +262,7 @@ class _Fits:
             watch.stop_if_asked()
             try:
                 with _exhaustion_told(self.comparison.engine):
-                    trainer = trainer or ArmTrainer(arm, self.comparison, self.precision)
+                    trainer = trainer or ArmTrainer(arm, self.comparison, self.precision, self.out)
                     lines[place] = self._fit(trainer, draw, watch, place, first=not lines)
             except (Stopped, CannotWrite):
                 raise

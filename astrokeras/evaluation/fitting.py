@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
 from astrokeras.evaluation.network import Network, Watch
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.search import Trial, choose, most_steps, schedules_of, steps_of_search
+from astrokeras.evaluation.search import About, Trial, choose, most_steps, schedules_of, steps_of_search, try_all
+from astrokeras.evaluation.tuning import tune
 from astrokeras.models.side import ALPHA
 from astrokeras.training.checkpoints.checkpoint import History
 
@@ -51,14 +52,15 @@ class ArmTrainer:
         arm: the start.
         comparison: what it shares with others.
         precision: in which its backbone computes.
+        out: the run directory, in which studies are kept.
 
     Attributes:
         schedules: from which every fit chooses.
         network: what was trained last.
     """
 
-    def __init__(self, arm: Arm, comparison: Comparison, precision: str = "float32") -> None:
-        self.arm, self.comparison, self.precision = arm, comparison, precision
+    def __init__(self, arm: Arm, comparison: Comparison, precision: str = "float32", out: Path = Path()) -> None:
+        self.arm, self.comparison, self.precision, self.out = arm, comparison, precision, out
         self.schedules = schedules_of(comparison.config, arm.random)
         self.draws = comparison.draws_for(comparison.config.mode, arm.random)
         self._networks: dict[tuple, Network] = {}
@@ -70,9 +72,11 @@ class ArmTrainer:
     def _network_for(self, schedule: Schedule) -> Network:
         if not schedule.trains:  # any network has the encoder and the heads
             schedule = next((one for one in self.schedules if one.trains), schedule)
-        if schedule.structure not in self._networks:
-            self._networks[schedule.structure] = Network(self.arm, self.comparison, schedule, self.precision)
-        return self._networks[schedule.structure]
+        # Where the model augments, and not the source, that is compiled into it.
+        key = schedule.structure, None if self.comparison.engine.augments else schedule.augmented
+        if key not in self._networks:
+            self._networks[key] = Network(self.arm, self.comparison, schedule, self.precision)
+        return self._networks[key]
 
     def start(self, seed: int, schedule: Schedule) -> None:
         """Forget all training: the encoder of `seed`, new heads, a new optimizer."""
@@ -101,20 +105,21 @@ class ArmTrainer:
             Stopped: a signal came.
         """
         started = time.perf_counter()
-        steps = steps_of_search(self.schedules, draw.count) + most_steps(self.schedules, draw.count)
+        tuned = self.comparison.config.tune
+        steps = steps_of_search(self.schedules, draw.count, tuned) + most_steps(self.schedules, draw.count)
         with watch.shown(steps or 1) as advance:
-            trials = choose(self, draw, watch, advance, directory)
-            schedule = next(trial.schedule for trial in trials if trial.chosen)
-            history = self.train(draw, schedule, watch, advance, directory)
+            about = About(watch, advance, directory)
+            trials = try_all(self, draw, about)
+            trials += tune(self, draw, trials, about) if tuned else []
+            schedule = choose(trials, self.comparison.measure).schedule
+            history = self.train(draw, schedule, about)
         exams = self.comparison.exams
         answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}
         scores = {exam.split: score(self.comparison.targets, exam, answers[exam.split]) for exam in exams}
         seconds = time.perf_counter() - started
         return FineTuneResult(draw, schedule, trials, scores, answers, history, seconds)
 
-    def train(
-        self, draw: Draw, schedule: Schedule, watch: Watch, advance: Callable[[int], None], directory: Path
-    ) -> History:
+    def train(self, draw: Draw, schedule: Schedule, about: About) -> History:
         """Train the network of a schedule on a draw, from the start.
 
         Raises:
@@ -124,9 +129,13 @@ class ArmTrainer:
         seed = self.comparison.config.seed + 1000 * draw.repeat
         self.start(seed, schedule)
         if schedule.begins_fitted:
-            features = self._features_for(draw, "train", draw.select, watch)
+            features = self._features_for(draw, "train", draw.select, about.watch)
             self.fit_heads(features * ALPHA if schedule.side else features, draw.select, seed)
-        return self.network.train(draw, schedule, seed, watch, advance, directory) if schedule.trains else []
+        return (
+            self.network.train(draw, schedule, seed, about.watch, about.advance, about.directory)
+            if schedule.trains
+            else []
+        )
 
     def fit_heads(self, features: np.ndarray, select: np.ndarray, seed: int) -> None:
         """Fit the head of each target on the encoder's features [N, D] of the objects that `select` keeps.

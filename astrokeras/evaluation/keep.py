@@ -40,7 +40,8 @@ def _line(arm: Arm, draw: Draw, mode: str, seconds: float, status: str, reason: 
     }  # fmt: skip
 
 
-_NOTHING_CHOSEN = dict.fromkeys(("learning_rate", "weight_decay", "statistics", "chosen_by"), "")
+_CHOICES = ("learning_rate", "weight_decay", "statistics", "depth", "augmented", "chosen_by")
+_NOTHING_CHOSEN = dict.fromkeys(_CHOICES, "")
 
 
 def _chosen(outcome: FineTuneResult) -> dict[str, Any]:
@@ -51,7 +52,8 @@ def _chosen(outcome: FineTuneResult) -> dict[str, Any]:
 
 def _about(schedule: Schedule) -> dict[str, Any]:
     rate, decay = (schedule.learning_rate, schedule.weight_decay) if schedule.trains else ("", "")
-    return {"learning_rate": rate, "weight_decay": decay, "statistics": schedule.statistics}
+    told = {"learning_rate": rate, "weight_decay": decay, "statistics": schedule.statistics}
+    return told | {"depth": schedule.depth, "augmented": schedule.augmented}
 
 
 def _trial(trial: Trial, measure: Measure) -> dict[str, Any]:

@@ -60,9 +60,10 @@ def parts_of(arm: Arm, comparison: Comparison, schedule: Schedule) -> ModelParts
     for target in comparison.targets.values():
         target.dropout = schedule.dropout
     build = (lambda: side_tuned(arm.start.build())) if schedule.side else arm.start.build
+    augment = comparison.augmented(schedule.augmented)
     return ModelParts(
         comparison.config, build, comparison.engine, comparison.source, dict(comparison.tasks),
-        dict(comparison.weights), comparison.augment, steps=max(1, schedule.steps_for(comparison.draws[0].count)),
+        dict(comparison.weights), augment, steps=max(1, schedule.steps_for(comparison.draws[0].count)),
         fixed_statistics=schedule.fixed_statistics, by_layer=True,
     )  # fmt: skip
 
@@ -143,6 +144,8 @@ class Network:
             weights[draw.select] = balanced_weights(np.where(target.known(fields), target.strata(fields), -1))
             source.add(WEIGHT, {"train": weights})
         chosen = source.chosen(draw.select, schedule.least_steps)
+        if engine.augments:
+            chosen.augment = self.comparison.augmented(schedule.augmented)
         with self._scope():
             self.rate.begin(config.epochs * chosen.steps(config.batch_size))
         trainer = Trainer(

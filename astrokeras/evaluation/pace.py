@@ -14,7 +14,7 @@ _FITTED = 100
 
 
 def works_of(
-    schedules: Sequence[Schedule], random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet]
+    schedules: Sequence[Schedule], random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet], tune: int = 0
 ) -> list[float]:
     """Return the work of each fit of an arm, in examples that its network looks at.
 
@@ -23,6 +23,7 @@ def works_of(
         random: whether every repeat has an encoder of its own, whose features are worked out anew.
         draws: what is trained on, in the order of the fits.
         exams: what is measured on.
+        tune: further trials of each fit.
     """
     works, features_of = [], None
     measured = sum(exam.count for exam in exams)
@@ -38,7 +39,7 @@ def works_of(
                 work += len(union) + (0 if all(one.trains for one in schedules) else measured)
                 features_of = encoder
         if any(one.trains for one in schedules):
-            steps = steps_of_search(schedules, count) + most_steps(schedules, count)
+            steps = steps_of_search(schedules, count, tune) + most_steps(schedules, count)
             work += _TRAINED * steps * schedules[0].batch_size + measured
         works.append(work)
     return works

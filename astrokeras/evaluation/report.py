@@ -125,15 +125,21 @@ def footnote(rows: list[dict], comparison: Comparison, say: Callable[[str, int],
 
 def how_trained(config: FinetuneConfig) -> list[str]:
     """Return in sentences by what the arms were trained as they were."""
+    further = (
+        [f"Every fit made {config.tune} further trials by Optuna (rate, decay, augmentation, layers)."]
+        if config.tune
+        else []
+    )
     if config.mode == SEARCH:
         return [
             f"Each fit chose how it is trained by {config.trials} trials, as many for every arm, judged by labels of "
             "its own budget that were held out (how many fits chose which mode stands in the table, rate, decay and "
-            "statistics in repeats.csv)."
+            "statistics in repeats.csv).",
+            *further,
         ]
     fixed = f"The mode was fixed for all arms (--mode {config.mode}): another one may favour another arm."
     kept = "Arms of random weights have none to keep and were trained as in full mode."
-    return [fixed, kept] if config.mode == "two-phase" else [fixed]
+    return [fixed, kept, *further] if config.mode == "two-phase" else [fixed, *further]
 
 
 def _chance(rows: list[dict], comparison: Comparison) -> list[str]:

@@ -35,6 +35,8 @@ class Schedule:
         fixed_statistics: whether BatchNormalization goes on as it is.
         lowest: the rate of the encoder's first layer in parts of that of the head; between the two it falls
             geometrically from layer to layer.
+        depth: share of the encoder's layers that are trained, from the head down.
+        augmented: share of the stamps that the augmentation changes.
 
     Source: two phases after Mvoulana, Kachouri & Akil 2020 (ICPR, "Fine-tuning Convolutional Neural Networks: a
     comprehensive guide and benchmark analysis for Glaucoma Screening") and Martinazzo et al. 2020 (arXiv 2004.11336);
@@ -49,6 +51,8 @@ class Schedule:
     weight_decay: float = 0.0
     fixed_statistics: bool = False
     lowest: float = 1.0
+    depth: float = 1.0
+    augmented: float = 1.0
 
     @classmethod
     def of(cls, config: FinetuneConfig, random: bool) -> Self:
@@ -119,10 +123,14 @@ class Schedule:
         places = {id(variable): n for n, layer in enumerate(own) for variable in layer.trainable_variables}
         above = max(1, len(own))
         factors = [
-            self.lowest ** (1 - places[id(variable)] / above) if id(variable) in places else 1.0
+            self._part(places[id(variable)] / above) if id(variable) in places else 1.0
             for variable in model.trainable_variables
         ]
         return np.float32(factors) * np.float32(self.learning_rate / base if base else 1.0)
+
+    def _part(self, place: float) -> float:
+        """Return the rate of a layer in parts of that of the head, from its place: 0 for the first layer, below 1."""
+        return self.lowest ** (1 - place) if place >= 1 - self.depth else 0.0
 
 
 def _leaves(layer: keras.Layer) -> Iterator[keras.Layer]:

@@ -7,7 +7,7 @@ is looked at. With the schedule that did best the network is then trained anew o
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,16 +102,22 @@ def folds_judged(count: int) -> int:
     return FOLDS if count <= _FEW else 1
 
 
-def steps_of_search(schedules: list[Schedule], count: int) -> int:
-    """Return the most steps that choosing takes, for a draw of `count` labels; none where there is no choice."""
-    if len(schedules) < 2:
+def steps_of_search(schedules: Sequence[Schedule], count: int, tune: int = 0) -> int:
+    """Return the most steps that choosing takes, for a draw of `count` labels; none where there is no choice.
+
+    Args:
+        schedules: the list.
+        count: labels of the draw.
+        tune: further trials, see `tuning`.
+    """
+    if len(schedules) < 2 and not tune:
         return 0
-    part = count - count // FOLDS
+    part, folds = count - count // FOLDS, folds_judged(count)
     steps = sorted((shortened(one, count).steps_for(part) for one in schedules), reverse=True)
-    return sum(steps) + (folds_judged(count) - 1) * sum(steps[: _left(len(steps))])
+    return sum(steps) + (folds - 1) * sum(steps[: _left(len(steps))]) + tune * folds * steps[0]
 
 
-def most_steps(schedules: list[Schedule], count: int) -> int:
+def most_steps(schedules: Sequence[Schedule], count: int) -> int:
     """Return the most steps that a fit takes, for a draw of `count` labels."""
     return max(one.steps_for(count) for one in schedules)
 
@@ -127,22 +133,19 @@ class Trial:
 
     Attributes:
         schedule: the one that a fit would have.
-        answers: what it predicted for each part that was held out, with a mask of that part.
-        scores: of all that was held out so far, by name; none if the trial failed.
+        held: how many labels that were held out have judged it.
+        scores: of these, by name; none if the trial failed.
         reason: why it failed.
         chosen: whether the fit was made with it.
+        answers: what it predicted for each part that was held out, with a mask of that part.
     """
 
     schedule: Schedule
-    answers: list[tuple[np.ndarray, ByTarget]] = dataclasses.field(default_factory=list)
+    held: int = 0
     scores: dict[str, float] = dataclasses.field(default_factory=dict)
     reason: str = ""
     chosen: bool = False
-
-    @property
-    def held(self) -> int:
-        """How many labels judged it."""
-        return sum(int(mask.sum()) for mask, _ in self.answers)
+    answers: list[tuple[np.ndarray, ByTarget]] = dataclasses.field(default_factory=list)
 
     def rank(self, measure: Measure) -> tuple[float, ...]:
         """Return what is larger for a better trial: the main score, then the others in the order of the table."""
@@ -167,47 +170,81 @@ def parts_of_draw(comparison: Comparison, draw: Draw) -> Iterator[tuple[Draw, np
         yield dataclasses.replace(draw, select=draw.select & ~held), held
 
 
-def choose(
-    trainer: "ArmTrainer", draw: Draw, watch: Watch, advance: Callable[[int], None], directory: Path
-) -> list[Trial]:
-    """Return all that was tried on a draw, of which one is chosen.
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What looks at the trainings of a fit.
 
-    Every schedule is judged by the first part that is held out, the better half of them by the others too. Of equally
-    good ones the first in the list is chosen.
+    Attributes:
+        watch: see `Watch`.
+        advance: is called with numbers of steps done.
+        directory: of the fit, for what is to say of a loss that is not finite.
+    """
+
+    watch: Watch
+    advance: Callable[[int], None]
+    directory: Path
+
+
+def try_all(trainer: "ArmTrainer", draw: Draw, about: About) -> list[Trial]:
+    """Return what came of the schedules of an arm on a draw.
+
+    Every schedule is judged by the first part that is held out, the better half of them by the others too. A single one
+    is judged if there will be others beside it.
 
     Raises:
-        AstrokerasError: every trial failed.
         Stopped: a signal came.
     """
     comparison = trainer.comparison
     trials = [Trial(schedule) for schedule in trainer.schedules]
-    going = list(trials)
-    if len(trials) > 1:
-        for number, (part, held) in enumerate(parts_of_draw(comparison, draw)):
-            if number == 1:
-                going = sorted(going, key=lambda one: one.rank(comparison.measure), reverse=True)
-                going = [trial for trial in trials if trial in going[: _left(len(trials))]]
-            for trial in going:
-                _judge(trainer, trial, draw.count, part, held, (watch, advance, directory))
-        if not any(trial.scores for trial in going):
-            raise AstrokerasError(next(trial.reason for trial in trials if trial.reason))
-    best = max(going, key=lambda trial: trial.rank(comparison.measure))
-    best.chosen = True
+    if len(trials) == 1 and not comparison.config.tune:
+        return trials
+    going = trials
+    for number, (part, held) in enumerate(parts_of_draw(comparison, draw)):
+        if number == 1:
+            best = sorted(trials, key=lambda one: one.rank(comparison.measure), reverse=True)[: _left(len(trials))]
+            going = [trial for trial in trials if trial in best]
+        for trial in going:
+            judge(trainer, trial, draw.count, part, held, about)
     return trials
 
 
-def _judge(trainer: "ArmTrainer", trial: Trial, count: int, part: Draw, held: np.ndarray, about: tuple) -> None:
-    """Add to a trial what it says of one part that was held out."""
+def choose(trials: list[Trial], measure: Measure) -> Trial:
+    """Return the trial that did best by all that was held out; of equally good ones the first.
+
+    Raises:
+        AstrokerasError: every trial failed.
+    """
+    most = max(trial.held for trial in trials)
+    going = [trial for trial in trials if trial.held == most]
+    best = max(going, key=lambda trial: trial.rank(measure))
+    if best.reason:
+        raise AstrokerasError(best.reason)
+    best.chosen = True
+    return best
+
+
+def judge(trainer: "ArmTrainer", trial: Trial, count: int, part: Draw, held: np.ndarray, about: About) -> None:
+    """Add to a trial what it says of one part that was held out; a failure is noted, and nothing more is tried.
+
+    Args:
+        trainer: of the arm.
+        trial: what is judged.
+        count: the labels of the whole draw.
+        part: what is trained on.
+        held: a mask of what is held out.
+        about: what looks at it.
+    """
+    trial.held += int(held.sum())
+    if trial.reason:
+        return
     comparison, short = trainer.comparison, shortened(trial.schedule, count)
     try:
-        trainer.train(part, short, *about)
-        trial.answers.append((held, trainer.answers(part, short, EvaluationSet("train", held, {}), about[0])))
+        trainer.train(part, short, about)
+        trial.answers.append((held, trainer.answers(part, short, EvaluationSet("train", held, {}), about.watch)))
     except (Stopped, CannotWrite):
         raise
     except AstrokerasError as error:
         trial.reason, trial.scores = str(error), {}
-        return
-    if trial.reason:
         return
     judged = np.logical_or.reduce([mask for mask, _ in trial.answers])
     exam = EvaluationSet("train", judged, comparison.labels("train", judged))

@@ -13,6 +13,7 @@ from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.evaluation.search import (
     GRID,
+    About,
     Trial,
     choose,
     folds_judged,
@@ -20,6 +21,7 @@ from astrokeras.evaluation.search import (
     schedules_of,
     shortened,
     steps_of_search,
+    try_all,
 )
 from astrokeras.tasks.targets.class_ import Class
 from astrokeras.training.signals import Signals
@@ -54,7 +56,7 @@ class Told:
         self.schedules = schedules or schedules_of(comparison.config, False)
         self.right, self.calls = right, []
 
-    def train(self, draw, schedule, watch, advance, directory):
+    def train(self, draw, schedule, about):
         self.number = next(n for n, one in enumerate(self.schedules) if shortened(one, DRAW.count) == schedule)
         self.calls.append((self.number, draw.count))
         if math.isnan(self.right[self.number]):
@@ -71,7 +73,9 @@ class Told:
 
 def chosen(right: dict[int, float], **changes) -> tuple[list[Trial], Told]:
     trainer = Told(compared(**changes), right)
-    return choose(trainer, DRAW, Watch(Signals()), lambda n: None, Path()), trainer
+    trials = try_all(trainer, DRAW, About(Watch(Signals()), lambda n: None, Path()))
+    choose(trials, trainer.comparison.measure)
+    return trials, trainer
 
 
 def test_every_arm_tries_as_many_and_none_twice():
@@ -141,6 +145,7 @@ def test_trials_take_few_steps():
     assert steps_of_search([schedule], 50) == 0
     # Of three, two go on.
     assert steps_of_search([frozen, schedule, schedule], 50) == 2 * 70 + 2 * 2 * 70
+    assert steps_of_search([schedule], 50, tune=4) == (3 + 4 * 3) * 70
 
 
 def test_a_choice_made_with_other_parts_would_be_another(monkeypatch: pytest.MonkeyPatch):
