@@ -92,8 +92,9 @@ def _study(optuna: Any, path: Path, place: str, *, maximize: bool) -> Any:
         )
         for old in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(old.number, state=optuna.trial.TrialState.FAIL)
-    except (ValueError, KeyError, TypeError) as error:
-        raise AstrokerasError(f"{path} is damaged ({error}); begin again with --overwrite") from None
+    except Exception as error:  # the file may be anything, and so may what is said of it
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise AstrokerasError(f"{path} is damaged ({reason}); begin again with --overwrite") from error
     return study
 
 

@@ -86,7 +86,7 @@ def side_tuned(encoder: keras.Model) -> keras.Model:
         >>> [layer.name for layer in tuned.layers if layer.trainable_variables]
         ['side', 'embedding']
     """
-    base = keras.Model(encoder.inputs, encoder.outputs, name=BASE)
+    base = keras.Model(encoder.input, encoder.output, name=BASE)
     base.trainable = False
     stretch = encoder.get_layer("stretch")
     flux = keras.Input(encoder.input_shape[1:], dtype="float32", name="flux")

@@ -40,6 +40,7 @@ class Studied(Told):
 
 def tuned(out: Path, count: int, **changes) -> tuple[list[Trial], Studied]:
     pytest.importorskip("optuna")
+    out.mkdir(exist_ok=True)
     trainer = Studied(out, count, **changes)
     before = [Trial(Schedule("frozen", 30, 200, 32, 1e-3), 28, {"balanced_accuracy": 1.0}), Trial(BASE, 28)]
     return tune(trainer, DRAW, before, About(Watch(Signals()), lambda n: None, out / PLACE)), trainer
