@@ -10,6 +10,7 @@ from typing import Any
 from astrokeras.config import FinetuneConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
+from astrokeras.evaluation.arm_network import Watch, parts_of
 from astrokeras.evaluation.arms import Arm, make_arms
 from astrokeras.evaluation.baselines import baseline_rows
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
@@ -17,15 +18,14 @@ from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_re
 from astrokeras.evaluation.fitting import ArmTrainer
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
-from astrokeras.evaluation.network import Watch, parts_of
+from astrokeras.evaluation.optuna_search import import_optuna
 from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.evaluation.schedule import SEARCH
-from astrokeras.evaluation.search import FOLDS, mode_of, schedules_of, shortened
-from astrokeras.evaluation.tuning import import_optuna
+from astrokeras.evaluation.schedule_search import FOLDS, mode_of, schedules_of, shortened
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.records.directory import Records

@@ -11,13 +11,21 @@ import keras
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.evaluation.arm_network import ArmNetwork, Watch
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
-from astrokeras.evaluation.network import Network, Watch
+from astrokeras.evaluation.optuna_search import tune
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.search import About, Trial, choose, most_steps, schedules_of, steps_of_search, try_all
-from astrokeras.evaluation.tuning import tune
+from astrokeras.evaluation.schedule_search import (
+    About,
+    Trial,
+    choose,
+    most_steps,
+    schedules_of,
+    steps_of_search,
+    try_all,
+)
 from astrokeras.models.side import ALPHA
 from astrokeras.training.checkpoints.checkpoint import History
 
@@ -63,19 +71,19 @@ class ArmTrainer:
         self.arm, self.comparison, self.precision, self.out = arm, comparison, precision, out
         self.schedules = schedules_of(comparison.config, arm.random)
         self.draws = comparison.draws_for(comparison.config.mode, arm.random)
-        self._networks: dict[tuple, Network] = {}
+        self._networks: dict[tuple, ArmNetwork] = {}
         self.network = self._network_for(self.schedules[0])
         self._drawn: tuple[int, list[np.ndarray]] | None = None
         self._features: dict[str, dict[int, np.ndarray]] = {}
         self._features_from: int | None = None
 
-    def _network_for(self, schedule: Schedule) -> Network:
+    def _network_for(self, schedule: Schedule) -> ArmNetwork:
         if not schedule.trains:  # any network has the encoder and the heads
             schedule = next((one for one in self.schedules if one.trains), schedule)
         # Where the model augments, and not the source, that is compiled into it.
         key = schedule.structure, None if self.comparison.engine.augments else schedule.augmented
         if key not in self._networks:
-            self._networks[key] = Network(self.arm, self.comparison, schedule, self.precision)
+            self._networks[key] = ArmNetwork(self.arm, self.comparison, schedule, self.precision)
         return self._networks[key]
 
     def start(self, seed: int, schedule: Schedule) -> None:

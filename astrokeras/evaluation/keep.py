@@ -16,7 +16,7 @@ from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.hparams import write_trial
 from astrokeras.evaluation.report import write_csv
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.search import Trial
+from astrokeras.evaluation.schedule_search import Trial
 from astrokeras.evaluation.words import score_title
 from astrokeras.training.board import Board
 from astrokeras.training.initial import lineage

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from astrokeras.evaluation.compare import Draw, EvaluationSet
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.search import most_steps, steps_of_search
+from astrokeras.evaluation.schedule_search import most_steps, steps_of_search
 
 # What an example costs in training, in units of what it costs to look at it: forward, and backward with two products.
 _TRAINED = 3

@@ -7,10 +7,10 @@ import pytest
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, Stopped
+from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison
 from astrokeras.evaluation.fitting import ArmTrainer
-from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.models.encoder import build_encoder

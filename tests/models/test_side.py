@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from astrokeras.models.encoder import build_encoder
-from astrokeras.models.precision import recast
+from astrokeras.models.recast import recast
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.models.side import ALPHA, BASE, SIDE, Blend, side_tuned
 from astrokeras.pipeline.dataset import load_arrays

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.compare import Draw
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.search import About, Trial, judge, parts_of_draw
+from astrokeras.evaluation.schedule_search import About, Trial, judge, parts_of_draw
 
 if TYPE_CHECKING:
     from astrokeras.evaluation.fitting import ArmTrainer

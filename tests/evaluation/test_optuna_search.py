@@ -6,15 +6,15 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.finetune import finetune
-from astrokeras.evaluation.network import Watch
+from astrokeras.evaluation.optuna_search import STUDIES, import_optuna, tune
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.search import About, Trial
-from astrokeras.evaluation.tuning import STUDIES, import_optuna, tune
+from astrokeras.evaluation.schedule_search import About, Trial
 from astrokeras.training.signals import Signals
 from astrokeras.training.tensorboard import TensorBoard
 from tests.evaluation.comparing import options, rows_of, silent
-from tests.evaluation.test_search import CODES, DRAW, Told, compared
+from tests.evaluation.test_schedule_search import CODES, DRAW, Told, compared
 
 BASE = Schedule("full", 30, 200, 32, 1e-3)
 PLACE = "run/budget-28/repeat-0"

@@ -68,7 +68,7 @@ def parts_of(arm: Arm, comparison: Comparison, schedule: Schedule) -> ModelParts
     )  # fmt: skip
 
 
-class Network:
+class ArmNetwork:
     """The compiled network of an arm, for all schedules of one structure.
 
     Args:

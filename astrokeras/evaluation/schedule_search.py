@@ -15,8 +15,8 @@ import numpy as np
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, Stopped
+from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, Measure, score
-from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.prepare import strata_of
 from astrokeras.evaluation.schedule import SEARCH, Schedule
 from astrokeras.files import CannotWrite
@@ -108,7 +108,7 @@ def steps_of_search(schedules: Sequence[Schedule], count: int, tune: int = 0) ->
     Args:
         schedules: the list.
         count: labels of the draw.
-        tune: further trials, see `tuning`.
+        tune: further trials, see `optuna_search`.
     """
     if len(schedules) < 2 and not tune:
         return 0

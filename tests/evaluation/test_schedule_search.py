@@ -7,11 +7,11 @@ import pytest
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.evaluation import search as module
+from astrokeras.evaluation import schedule_search as module
+from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
-from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.search import (
+from astrokeras.evaluation.schedule_search import (
     GRID,
     About,
     Trial,
