@@ -168,7 +168,7 @@ def test_modes_that_train_everything(place, tmp_path, mode):
     pairs = zip(before.get_weights(), (kept or [after])[0].get_weights(), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs) == (mode == "side")
     # Who goes on from the winner trains all of it.
-    assert all(layer.trainable for layer in after._flatten_layers())
+    assert not [layer.name for layer in after._flatten_layers() if layer.weights and not layer.trainable]
     scalars = EventAccumulator(str(tmp_path / mode / "tensorboard/magnitudes/budget-all/repeat-0")).Reload()
     assert "train/loss" in scalars.Tags()["tensors"]
 
@@ -176,7 +176,7 @@ def test_modes_that_train_everything(place, tmp_path, mode):
 def test_by_default_every_fit_chooses_within_its_labels_how_it_is_trained(place, tmp_path):
     lines, out = [], tmp_path / "out"
     config = options(
-        place, out=str(out), init=("scratch", str(place / "magnitudes")), budget=("all",), repeats=1, trials=3,
+        place, out=str(out), init=(str(place / "magnitudes"),), budget=("all",), repeats=1, trials=3,
         mode=FinetuneConfig.mode,
     )  # fmt: skip
     finetune(config, lines.append)
@@ -197,7 +197,7 @@ def test_by_default_every_fit_chooses_within_its_labels_how_it_is_trained(place,
     assert "by 3 trials, as many for every arm" in (out / "comparison.html").read_text()
     lines.clear()
     finetune(dataclasses.replace(config, resume=True), lines.append)
-    assert any("2 are there already" in line for line in lines)
+    assert any("1 are there already" in line for line in lines)
     winner = json.loads((out / "run.json").read_text())["result"]["winner"]
     start = find_start(Asked(str(out)), Records.load(place / "records"), silent)
     assert start.record["mode"] == winner["mode"] in ("frozen", "full", "two-phase")
