@@ -55,10 +55,19 @@ class _Comparison:
     )
     repeats: int = option(3, "Draws of the labelled objects; all arms share each draw.", group="Comparison", minimum=1)
     mode: str = option(
-        "two-phase",
-        "frozen: only the classifier is fitted; full: everything is trained; two-phase: one, then the other.",
+        "search",
+        "search: each fit chooses, by trials within its labels; frozen: only the classifier is fitted; full: all is "
+        "trained; two-phase: one, then the other; side: a small network beside the encoder is trained.",
         group="Comparison",
-        choices=("frozen", "full", "two-phase"),
+        choices=("search", "frozen", "full", "two-phase", "side"),
+    )
+    trials: int = option(
+        6, "With --mode search: what every fit chooses from.", group="Comparison", minimum=2, maximum=10
+    )
+    tune: int = option(
+        0,
+        "Further trials of every fit by Optuna: rate, decay, augmentation, layers that are trained.",
+        group="Comparison",
     )
     backbone: str | None = option(
         None,

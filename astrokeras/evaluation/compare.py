@@ -10,6 +10,7 @@ import numpy as np
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.label_table import LabelTable
 from astrokeras.pipeline.augment import Chain
+from astrokeras.pipeline.sometimes import Sometimes
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import Records
 from astrokeras.tasks.base import Task
@@ -121,11 +122,18 @@ class Comparison:
     exams: list[EvaluationSet]
     table: LabelTable | None = None
     baselines: tuple[dict[str, Any], ...] = ()
+    _some: dict[float, Sometimes] = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def measure(self) -> Measure:
         """By what the arms are compared."""
         return Measure.of(self.targets, self.exams[0])
+
+    def augmented(self, share: float) -> Chain | None:
+        """Return the augmentation of a share of the stamps, the same object every time."""
+        if self.augment is None or share >= 1:
+            return self.augment
+        return self._some.setdefault(share, Sometimes(self.augment, share))
 
     def labels(self, split: str, select: np.ndarray) -> ByTarget:
         """Return by target the fields of some objects of a split."""

@@ -10,6 +10,7 @@ from typing import Any
 from astrokeras.config import FinetuneConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
+from astrokeras.evaluation.arm_network import Watch, parts_of
 from astrokeras.evaluation.arms import Arm, make_arms
 from astrokeras.evaluation.baselines import baseline_rows
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
@@ -17,15 +18,15 @@ from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_re
 from astrokeras.evaluation.fitting import ArmTrainer
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
-from astrokeras.evaluation.network import Watch, parts_of
+from astrokeras.evaluation.optuna_search import import_optuna
 from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
-from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule import SEARCH
+from astrokeras.evaluation.schedule_search import FOLDS, mode_of, schedules_of, shortened
 from astrokeras.files import CannotWrite, write_atomically
-from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.progress import Progress, not_shown
 from astrokeras.records.directory import Records
@@ -41,7 +42,7 @@ from astrokeras.training.signals import Signals
 
 _OF_STEPS = (
     "epochs", "min_steps", "learning_rate", "optimizer", "weight_decay", "warm_up", "schedule", "clip_norm", "average",
-    "precision", "augment", "task", "task_weight", "target_weight",
+    "precision", "augment", "tune", "task", "task_weight", "target_weight",
 )  # fmt: skip
 
 
@@ -146,6 +147,7 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         else (),
         "no scratch arm (--init scratch)": ("backbone",) if "scratch" not in config.init else (),
         "nothing that trains for steps (--mode frozen)": _OF_STEPS if config.mode == "frozen" else (),
+        f"no search (--mode {config.mode})": ("trials",) if config.mode != SEARCH else (),
     }
     if config.labels is None:
         idle["no table of labels (--labels)"] = ("id_column", "split_column")
@@ -155,6 +157,10 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
                 raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
     if config.split_column and config.task:
         raise UsageError("--task: pretext tasks learn from the splits of the records, not those of --split-column")
+    if config.tune:
+        import_optuna()
+        if config.learning_rate <= 0:
+            raise UsageError("--tune: rates are tried around --learning-rate, which has to be above 0")
     if config.devices == MULTI_WORKER:
         raise UsageError(
             f"--devices {MULTI_WORKER}: this command runs on one machine (pretrain runs on several); expected auto, "
@@ -164,10 +170,12 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
 
 def _check_steps(comparison: Comparison) -> None:
     """Refuse options of the optimizer that cannot be meant, before any work is done."""
-    schedule = Schedule.of(comparison.config, random=False)
-    if schedule.mode != "frozen":
-        for draw in comparison.draws:
-            check_optimizer(comparison.config, schedule.steps_for(draw.count))
+    schedules = schedules_of(comparison.config, random=False)
+    for draw in comparison.draws:
+        for schedule in schedules:
+            if schedule.trains:
+                tried = shortened(schedule, draw.count) if len(schedules) > 1 or comparison.config.tune else schedule
+                check_optimizer(comparison.config, tried.steps_for(draw.count - draw.count // FOLDS))
 
 
 def _earlier(config: FinetuneConfig, records: Records, arms: list[Arm], place: Place) -> dict[str, Any] | None:
@@ -196,7 +204,8 @@ def _precision(
 ) -> dict[str, Any]:
     """Return what all arms compute in; ``auto`` tries the first one."""
     arm = arms[0]
-    schedule = Schedule.of(comparison.config, arm.random)
+    schedules = schedules_of(comparison.config, arm.random)
+    schedule = next((one for one in schedules if one.trains), schedules[0])
     return find_precision(parts_of(arm, comparison, schedule), earlier, report)
 
 
@@ -212,7 +221,7 @@ class _Fits:
         self.pace = Pace([])
 
     def _draws(self, arm: Arm) -> list[Draw]:
-        return self.comparison.draws_for(Schedule.of(self.comparison.config, arm.random).mode, arm.random)
+        return self.comparison.draws_for(self.comparison.config.mode, arm.random)
 
     def run(self, *, resume: bool) -> list[dict[str, Any]]:
         """Return the line of every fit, in the order of arms and draws; what is whole already is not done again.
@@ -239,12 +248,13 @@ class _Fits:
         return [done[place] for place in places]
 
     def _works(self, arm: Arm, draws: list[Draw]) -> list[float]:
-        return works_of(Schedule.of(self.comparison.config, arm.random), arm.random, draws, self.comparison.exams)
+        config, exams = self.comparison.config, self.comparison.exams
+        return works_of(schedules_of(config, arm.random), arm.random, draws, exams, config.tune)
 
     def _arm(self, arm: Arm, draws: list[Draw], signals: Signals) -> dict[str, dict[str, Any]]:
         """Return the lines of the fits of an arm, by place."""
         lines, trainer = {}, None
-        mode = Schedule.of(self.comparison.config, arm.random).mode
+        mode = mode_of(self.comparison.config, arm.random)
         self.report(f"arm {arm.name}: {arm.backbone}, {mode}")
         for draw in draws:
             which, place = self.pace.current(), place_of(arm, draw)
@@ -252,7 +262,7 @@ class _Fits:
             watch.stop_if_asked()
             try:
                 with _exhaustion_told(self.comparison.engine):
-                    trainer = trainer or ArmTrainer(arm, self.comparison, self.precision)
+                    trainer = trainer or ArmTrainer(arm, self.comparison, self.precision, self.out)
                     lines[place] = self._fit(trainer, draw, watch, place, first=not lines)
             except (Stopped, CannotWrite):
                 raise
@@ -300,13 +310,13 @@ def _winner(results: list[dict], rows: list[dict], measure: Measure) -> dict:
     arm = max(candidates, key=lambda row: rank(row, f"{key}_mean"))
     mine = [r for r in results if r["arm"] == arm["arm"] and r["budget"] == arm["budget"]]
     best = max(mine, key=lambda result: rank(result, key))
-    return {name: best[name] for name in ("arm", "budget", "repeat", "directory")} | {"chosen_on": split}
+    return {name: best[name] for name in ("arm", "budget", "repeat", "mode", "directory")} | {"chosen_on": split}
 
 
 def _copy_winner(out: Path, winner: dict, max_bytes: int) -> None:
     directory = out / winner["directory"]
     model = load_fit(directory, load_run(directory), max_bytes)
     # Who goes on from it decides anew what is trained.
-    freeze_normalization(model, frozen=False)
+    model.trainable = True
     write_atomically(out / "model.keras", model.save)
     write_atomically(out / "encoder.keras", model.get_layer("encoder").save)

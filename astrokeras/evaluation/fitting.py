@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,22 @@ import keras
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.evaluation.arm_network import ArmNetwork, Watch
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
-from astrokeras.evaluation.network import Network, Watch
+from astrokeras.evaluation.optuna_search import tune
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule_search import (
+    About,
+    Trial,
+    choose,
+    most_steps,
+    schedules_of,
+    steps_of_search,
+    try_all,
+)
+from astrokeras.models.side import ALPHA
 from astrokeras.training.checkpoints.checkpoint import History
 
 
@@ -25,7 +36,8 @@ class FineTuneResult:
 
     Attributes:
         draw: what it was trained on.
-        mode: how.
+        schedule: how.
+        trials: from which that was chosen.
         scores: by split.
         answers: its predictions for the objects of each exam, by split and target.
         history: by epoch; empty in frozen mode.
@@ -33,7 +45,8 @@ class FineTuneResult:
     """
 
     draw: Draw
-    mode: str
+    schedule: Schedule
+    trials: list[Trial]
     scores: dict[str, dict[str, float]]
     answers: dict[str, Mapping[str, np.ndarray]]
     history: History
@@ -47,26 +60,31 @@ class ArmTrainer:
         arm: the start.
         comparison: what it shares with others.
         precision: in which its backbone computes.
+        out: the run directory, in which studies are kept.
 
     Attributes:
-        schedule: how it is trained.
+        schedules: from which every fit chooses.
         network: what was trained last.
     """
 
-    def __init__(self, arm: Arm, comparison: Comparison, precision: str = "float32") -> None:
-        self.arm, self.comparison, self.precision = arm, comparison, precision
-        self.schedule = Schedule.of(comparison.config, arm.random)
-        self.draws = comparison.draws_for(self.schedule.mode, arm.random)
-        self._networks: dict[tuple, Network] = {}
-        self.network = self._network_for(self.schedule)
+    def __init__(self, arm: Arm, comparison: Comparison, precision: str = "float32", out: Path = Path()) -> None:
+        self.arm, self.comparison, self.precision, self.out = arm, comparison, precision, out
+        self.schedules = schedules_of(comparison.config, arm.random)
+        self.draws = comparison.draws_for(comparison.config.mode, arm.random)
+        self._networks: dict[tuple, ArmNetwork] = {}
+        self.network = self._network_for(self.schedules[0])
         self._drawn: tuple[int, list[np.ndarray]] | None = None
         self._features: dict[str, dict[int, np.ndarray]] = {}
         self._features_from: int | None = None
 
-    def _network_for(self, schedule: Schedule) -> Network:
-        if schedule.structure not in self._networks:
-            self._networks[schedule.structure] = Network(self.arm, self.comparison, schedule, self.precision)
-        return self._networks[schedule.structure]
+    def _network_for(self, schedule: Schedule) -> ArmNetwork:
+        if not schedule.trains:  # any network has the encoder and the heads
+            schedule = next((one for one in self.schedules if one.trains), schedule)
+        # Where the model augments, and not the source, that is compiled into it.
+        key = schedule.structure, None if self.comparison.engine.augments else schedule.augmented
+        if key not in self._networks:
+            self._networks[key] = ArmNetwork(self.arm, self.comparison, schedule, self.precision)
+        return self._networks[key]
 
     def start(self, seed: int, schedule: Schedule) -> None:
         """Forget all training: the encoder of `seed`, new heads, a new optimizer."""
@@ -94,17 +112,22 @@ class ArmTrainer:
             AstrokerasError: a head can't be fitted, or the training diverged.
             Stopped: a signal came.
         """
-        started, schedule = time.perf_counter(), self.schedule
-        with watch.shown(schedule.steps_for(draw.count) or 1) as advance:
-            history = self.train(draw, schedule, watch, advance, directory)
+        started = time.perf_counter()
+        tuned = self.comparison.config.tune
+        steps = steps_of_search(self.schedules, draw.count, tuned) + most_steps(self.schedules, draw.count)
+        with watch.shown(steps or 1) as advance:
+            about = About(watch, advance, directory)
+            trials = try_all(self, draw, about)
+            trials += tune(self, draw, trials, about) if tuned else []
+            schedule = choose(trials, self.comparison.measure).schedule
+            history = self.train(draw, schedule, about)
         exams = self.comparison.exams
         answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}
         scores = {exam.split: score(self.comparison.targets, exam, answers[exam.split]) for exam in exams}
-        return FineTuneResult(draw, schedule.mode, scores, answers, history, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return FineTuneResult(draw, schedule, trials, scores, answers, history, seconds)
 
-    def train(
-        self, draw: Draw, schedule: Schedule, watch: Watch, advance: Callable[[int], None], directory: Path
-    ) -> History:
+    def train(self, draw: Draw, schedule: Schedule, about: About) -> History:
         """Train the network of a schedule on a draw, from the start.
 
         Raises:
@@ -114,8 +137,13 @@ class ArmTrainer:
         seed = self.comparison.config.seed + 1000 * draw.repeat
         self.start(seed, schedule)
         if schedule.begins_fitted:
-            self.fit_heads(self._features_for(draw, "train", draw.select, watch), draw.select, seed)
-        return self.network.train(draw, schedule, seed, watch, advance, directory) if schedule.trains else []
+            features = self._features_for(draw, "train", draw.select, about.watch)
+            self.fit_heads(features * ALPHA if schedule.side else features, draw.select, seed)
+        return (
+            self.network.train(draw, schedule, seed, about.watch, about.advance, about.directory)
+            if schedule.trains
+            else []
+        )
 
     def fit_heads(self, features: np.ndarray, select: np.ndarray, seed: int) -> None:
         """Fit the head of each target on the encoder's features [N, D] of the objects that `select` keeps.

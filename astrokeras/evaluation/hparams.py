@@ -18,6 +18,9 @@ def write_trial(board: Board, place: str, arm: Arm, outcome: FineTuneResult) -> 
         "backbone": arm.backbone,
         "budget": outcome.draw.budget,
         "repeat": outcome.draw.repeat,
-        "mode": outcome.mode,
+        "mode": outcome.schedule.mode,
+        "learning_rate": outcome.schedule.learning_rate if outcome.schedule.trains else 0.0,
+        "weight_decay": outcome.schedule.weight_decay if outcome.schedule.trains else 0.0,
+        "statistics": outcome.schedule.statistics,
     }
     board.trial(place, values)

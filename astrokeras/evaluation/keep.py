@@ -14,12 +14,16 @@ from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, Measu
 from astrokeras.evaluation.fits import DONE, save_fit
 from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.hparams import write_trial
+from astrokeras.evaluation.report import write_csv
+from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule_search import Trial
 from astrokeras.evaluation.words import score_title
 from astrokeras.training.board import Board
 from astrokeras.training.history import write_history
 from astrokeras.training.initial import lineage
 from astrokeras.training.run_directory import load_run, write_run
 
+TRIALS = "trials.csv"
 _STAMPS_SHOWN = 24
 
 
@@ -36,12 +40,35 @@ def _line(arm: Arm, draw: Draw, mode: str, seconds: float, status: str, reason: 
     }  # fmt: skip
 
 
+_CHOICES = ("learning_rate", "weight_decay", "statistics", "depth", "augmented", "chosen_by")
+_NOTHING_CHOSEN = dict.fromkeys(_CHOICES, "")
+
+
+def _chosen(outcome: FineTuneResult) -> dict[str, Any]:
+    """Return how a fit was trained, and by how many labels that was chosen."""
+    trial = next(one for one in outcome.trials if one.chosen)
+    return _about(trial.schedule) | {"chosen_by": trial.held}
+
+
+def _about(schedule: Schedule) -> dict[str, Any]:
+    rate, decay = (schedule.learning_rate, schedule.weight_decay) if schedule.trains else ("", "")
+    told = {"learning_rate": rate, "weight_decay": decay, "statistics": schedule.statistics}
+    return told | {"depth": schedule.depth, "augmented": schedule.augmented}
+
+
+def _trial(trial: Trial, measure: Measure) -> dict[str, Any]:
+    """Return the line of a trial in the table of its fit."""
+    told = {f"held_out_{name}": trial.scores.get(name, math.nan) for name in measure.scores}
+    about = {"mode": trial.schedule.mode, **_about(trial.schedule), "held_out": trial.held, "chosen": trial.chosen}
+    return about | {"reason": trial.reason} | told
+
+
 def failed(
     arm: Arm, draw: Draw, mode: str, exams: list[EvaluationSet], measure: Measure, reason: str
 ) -> dict[str, Any]:
     """Return the line of a fit that came to nothing, for this reason; its scores are NaN."""
     scores = {f"{exam.split}_{name}": math.nan for exam in exams for name in measure.scores}
-    return _line(arm, draw, mode, math.nan, "failed", reason) | scores
+    return _line(arm, draw, mode, math.nan, "failed", reason) | _NOTHING_CHOSEN | scores
 
 
 def keep(
@@ -55,8 +82,10 @@ def keep(
     directory = out / place
     # In frozen mode the encoder is that of the arm; of random weights there is one for each repeat.
     encoder = f"encoder-{draw.repeat}.keras" if arm.random else "encoder.keras"
-    kept = save_fit(directory, model, encoder if outcome.mode == "frozen" else None)
-    result = _line(arm, draw, outcome.mode, outcome.seconds, DONE)
+    kept = save_fit(directory, model, None if outcome.schedule.trains else encoder)
+    result = _line(arm, draw, outcome.schedule.mode, outcome.seconds, DONE) | _chosen(outcome)
+    if len(outcome.trials) > 1:
+        write_csv(directory / TRIALS, [_trial(trial, comparison.measure) for trial in outcome.trials])
     result |= {f"{split}_{name}": v for split, scores in outcome.scores.items() for name, v in scores.items()}
     save_answers(directory, outcome.answers)
     if outcome.history:

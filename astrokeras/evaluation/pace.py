@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from astrokeras.evaluation.compare import Draw, EvaluationSet
 from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule_search import most_steps, steps_of_search
 
 # What an example costs in training, in units of what it costs to look at it: forward, and backward with two products.
 _TRAINED = 3
@@ -12,30 +13,34 @@ _TRAINED = 3
 _FITTED = 100
 
 
-def works_of(schedule: Schedule, random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet]) -> list[float]:
+def works_of(
+    schedules: Sequence[Schedule], random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet], tune: int = 0
+) -> list[float]:
     """Return the work of each fit of an arm, in examples that its network looks at.
 
     Args:
-        schedule: of the arm.
+        schedules: from which each fit chooses.
         random: whether every repeat has an encoder of its own, whose features are worked out anew.
         draws: what is trained on, in the order of the fits.
         exams: what is measured on.
+        tune: further trials of each fit.
     """
     works, features_of = [], None
     measured = sum(exam.count for exam in exams)
     for draw in draws:
         count, work = draw.count, 0.0
         encoder = draw.repeat if random else 0
-        if schedule.mode != "full":
+        if any(one.begins_fitted for one in schedules):
             work += _FITTED
             if encoder != features_of:
                 union = {
                     i for d in draws if not random or d.repeat == draw.repeat for i in d.select.nonzero()[0].tolist()
                 }
-                work += len(union) + (measured if schedule.mode == "frozen" else 0)
+                work += len(union) + (0 if all(one.trains for one in schedules) else measured)
                 features_of = encoder
-        if schedule.mode != "frozen":
-            work += _TRAINED * schedule.steps_for(count) * schedule.batch_size + measured
+        if any(one.trains for one in schedules):
+            steps = steps_of_search(schedules, count, tune) + most_steps(schedules, count)
+            work += _TRAINED * steps * schedules[0].batch_size + measured
         works.append(work)
     return works
 

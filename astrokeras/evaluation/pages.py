@@ -82,9 +82,8 @@ class Page:
         return page(title, self.verdict, sections)
 
     def _made(self) -> str:
-        mode = self.comparison.config.mode
         return code(
-            f"mode {mode}, the same for all arms; seed {self.comparison.config.seed}\n"
+            f"mode {self.comparison.config.mode}; seed {self.comparison.config.seed}\n"
             f"records {self.comparison.records.path} ({self.comparison.records.fingerprint[:12]})\n"
             f"astrokeras {__version__}, Keras {keras.__version__} ({keras.backend.backend()}), NumPy {np.__version__}, "
             f"Python {sys.version.split()[0]}; {time.strftime('%Y-%m-%d %H:%M %Z')}"

@@ -2,13 +2,16 @@
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import Comparison, Measure
 from astrokeras.evaluation.fits import DONE
+from astrokeras.evaluation.schedule import SEARCH
 from astrokeras.evaluation.words import in_markdown, listed, score_title
 from astrokeras.files import write_atomically
 from astrokeras.survey.tables import markdown
@@ -32,7 +35,7 @@ def summarise(results: list[dict], measure: Measure) -> list[dict]:
     for arm, budget in dict.fromkeys((r["arm"], r["budget"]) for r in results):
         every = [r for r in results if (r["arm"], r["budget"]) == (arm, budget)]
         mine = [r for r in every if r["status"] == DONE]
-        row = {key: every[0][key] for key in _SHARED} | {"repeats": len(mine)}
+        row = {key: every[0][key] for key in _SHARED} | {"mode": modes_of(mine or every), "repeats": len(mine)}
         for name in names:
             row |= mean_and_spread(name, [r[name] for r in mine])
         pairs = [(r[key], _partner(baseline, r)) for r in mine]
@@ -41,6 +44,17 @@ def summarise(results: list[dict], measure: Measure) -> list[dict]:
         row |= mean_and_spread("gain", gains)
         rows.append(row | {"failed": len(reasons), "reason": reasons[0] if reasons else ""})
     return rows
+
+
+def modes_of(lines: list[dict]) -> str:
+    """Return in which modes some fits were trained, the most frequent first, and how many in each if they differ.
+
+    Example:
+        >>> modes_of([{"mode": "frozen"}, {"mode": "full"}, {"mode": "full"}])
+        'full (2), frozen (1)'
+    """
+    counts = Counter(line["mode"] for line in lines)
+    return ", ".join(f"{mode} ({count})" if len(counts) > 1 else mode for mode, count in counts.most_common())
 
 
 def _partner(baseline: dict[tuple[str, int], float], result: dict) -> float | None:
@@ -62,7 +76,7 @@ def cells_of(row: dict, first_arm: str, measure: Measure) -> list[str]:
     """Return a line of the table as people read it; `head_of` is its head."""
     gain = "–" if row["arm"] == first_arm else _pm(row, "gain", sign="+")
     return [
-        row["arm"], row["backbone"] or "–", str(row["budget"]), str(row["labels"]),
+        row["arm"], row["backbone"] or "–", row["mode"], str(row["budget"]), str(row["labels"]),
         *(_pm(row, f"test_{name}") for name in measure.scores), gain,
     ]  # fmt: skip
 
@@ -77,7 +91,7 @@ def _pm(row: dict, name: str, sign: str = "") -> str:
 def head_of(first_arm: str, measure: Measure) -> list[str]:
     """Return the head of the table."""
     return [
-        "arm", "backbone", "budget", "labels", *(score_title(name) for name in measure.scores),
+        "arm", "backbone", "mode", "budget", "labels", *(score_title(name) for name in measure.scores),
         f"gain over {first_arm}",
     ]  # fmt: skip
 
@@ -93,8 +107,7 @@ def footnote(rows: list[dict], comparison: Comparison, say: Callable[[str, int],
     ]
     if len({row["backbone"] for row in rows}) > 1:
         sentences.append("Arms differ in their network too (backbone), not only in where it starts from.")
-    if len({row["mode"] for row in rows}) > 1:
-        sentences.append("scratch has no weights to keep and was trained as in full mode, the others in two phases.")
+    sentences += how_trained(comparison.config)
     for arm, before in dict.fromkeys((row["arm"], row["started_from"]) for row in rows if row["started_from"]):
         sentences.append(
             f"The training of {say(arm, 100)} went on from {say(before, 200)}: its gain is that of both together."
@@ -108,6 +121,25 @@ def footnote(rows: list[dict], comparison: Comparison, say: Callable[[str, int],
                 f"{number} fits of {say(row['arm'], 100)} with {row['budget']} labels failed: {say(row['reason'], 300)}"
             )
     return " ".join(sentences)
+
+
+def how_trained(config: FinetuneConfig) -> list[str]:
+    """Return in sentences by what the arms were trained as they were."""
+    further = (
+        [f"Every fit made {config.tune} further trials by Optuna (rate, decay, augmentation, layers)."]
+        if config.tune
+        else []
+    )
+    if config.mode == SEARCH:
+        return [
+            f"Each fit chose how it is trained by {config.trials} trials, as many for every arm, judged by labels of "
+            "its own budget that were held out (how many fits chose which mode stands in the table, rate, decay and "
+            "statistics in repeats.csv).",
+            *further,
+        ]
+    fixed = f"The mode was fixed for all arms (--mode {config.mode}): another one may favour another arm."
+    kept = "Arms of random weights have none to keep and were trained as in full mode."
+    return [fixed, kept, *further] if config.mode == "two-phase" else [fixed, *further]
 
 
 def _chance(rows: list[dict], comparison: Comparison) -> list[str]:
@@ -153,7 +185,7 @@ def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: 
     config, records, measure = comparison.config, comparison.records, comparison.measure
     write_csv(out / "comparison.csv", [*rows, *comparison.baselines])
     write_csv(out / "repeats.csv", results)
-    title, about = f"{records.name}, {config.mode}", _about(comparison)
+    title, about = f"{records.name}, mode {config.mode}", _about(comparison)
     text = f"# {in_markdown(title, _MOST)}\n\n"
     text += (
         f"Records {in_markdown(config.records, 200)} ({records.fingerprint[:12]}), {in_markdown(about, 2000)}, "
@@ -195,7 +227,7 @@ def in_latex(head: list[str], rows: list[list[str]]) -> str:
         return " & ".join(map(_tex, cells)) + r" \\"
 
     body = "\n".join(line(row) for row in rows)
-    columns = "l" * 2 + "r" * (len(head) - 2)
+    columns = "l" * 3 + "r" * (len(head) - 3)
     rule = "\\hline"
     return "\n".join([f"\\begin{{tabular}}{{{columns}}}", rule, line(head), rule, body, rule, "\\end{tabular}", ""])
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from astrokeras.config import FinetuneConfig
 
+SEARCH = "search"
+"""The mode in which each fit chooses one of the others."""
+
 # Of the features, in a step of a training in which the head does not begin as it was fitted.
 DROPOUT = 0.2
 # In two phases, the rate of the first layer in parts of that of the head.
@@ -22,7 +25,8 @@ class Schedule:
 
     Attributes:
         mode: ``frozen``: the heads alone are fitted; ``full``: everything is trained, the heads from random weights;
-            ``two-phase``: everything is trained after the heads were fitted, lower layers at lower rates.
+            ``two-phase``: everything is trained after the heads were fitted, lower layers at lower rates; ``side``: the
+            encoder is left as it is, and a side network beside it is trained after the heads were fitted.
         epochs: passes over the examples.
         min_steps: steps that all epochs take at least.
         batch_size: examples a step.
@@ -31,6 +35,8 @@ class Schedule:
         fixed_statistics: whether BatchNormalization goes on as it is.
         lowest: the rate of the encoder's first layer in parts of that of the head; between the two it falls
             geometrically from layer to layer.
+        depth: share of the encoder's layers that are trained, from the head down.
+        augmented: share of the stamps that the augmentation changes.
 
     Source: two phases after Mvoulana, Kachouri & Akil 2020 (ICPR, "Fine-tuning Convolutional Neural Networks: a
     comprehensive guide and benchmark analysis for Glaucoma Screening") and Martinazzo et al. 2020 (arXiv 2004.11336);
@@ -45,6 +51,8 @@ class Schedule:
     weight_decay: float = 0.0
     fixed_statistics: bool = False
     lowest: float = 1.0
+    depth: float = 1.0
+    augmented: float = 1.0
 
     @classmethod
     def of(cls, config: FinetuneConfig, random: bool) -> Self:
@@ -76,14 +84,24 @@ class Schedule:
         return self.mode != "frozen"
 
     @property
+    def statistics(self) -> str:
+        """What BatchNormalization goes by, in a word."""
+        return "kept" if self.fixed_statistics or self.side or not self.trains else "adapted"
+
+    @property
     def dropout(self) -> float:
         """Share of the features that the head is not given in a step: none where it was fitted to them."""
         return DROPOUT if self.mode == "full" else 0.0
 
     @property
-    def structure(self) -> tuple[bool, float]:
+    def structure(self) -> tuple[bool, float, bool]:
         """What differs in what is compiled; a compiled network serves for all schedules of one structure."""
-        return self.fixed_statistics, self.dropout
+        return self.fixed_statistics, self.dropout, self.side
+
+    @property
+    def side(self) -> bool:
+        """Whether a side network is trained, see `models.side`."""
+        return self.mode == "side"
 
     @property
     def least_steps(self) -> int:
@@ -105,10 +123,14 @@ class Schedule:
         places = {id(variable): n for n, layer in enumerate(own) for variable in layer.trainable_variables}
         above = max(1, len(own))
         factors = [
-            self.lowest ** (1 - places[id(variable)] / above) if id(variable) in places else 1.0
+            self._part(places[id(variable)] / above) if id(variable) in places else 1.0
             for variable in model.trainable_variables
         ]
         return np.float32(factors) * np.float32(self.learning_rate / base if base else 1.0)
+
+    def _part(self, place: float) -> float:
+        """Return the rate of a layer in parts of that of the head, from its place: 0 for the first layer, below 1."""
+        return self.lowest ** (1 - place) if place >= 1 - self.depth else 0.0
 
 
 def _leaves(layer: keras.Layer) -> Iterator[keras.Layer]:

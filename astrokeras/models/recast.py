@@ -22,6 +22,16 @@ def _set_policy(config: Any, policy: str) -> None:
             _set_policy(entry, policy)
 
 
+def _recast(config: dict[str, Any], policy: str) -> None:
+    """Give the networks in the configuration of an encoder the policy, those of an encoder within it too."""
+    for layer in config["layers"]:
+        inner = layer["config"].get("layers", ())
+        if any(one["class_name"] == "Stretch" for one in inner):
+            _recast(layer["config"], policy)
+        elif inner:
+            _set_policy(layer["config"], policy)
+
+
 def copy_variables(source: keras.Model, target: keras.Model) -> None:
     """Give a model the values of another of the same architecture, the states of its random numbers too."""
     for old, new in zip(source.variables, target.variables, strict=True):
@@ -42,9 +52,7 @@ def recast(encoder: keras.Model, policy: str) -> keras.Model:
         policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
     """
     config = encoder.get_config()
-    for layer in config["layers"]:
-        if "layers" in layer["config"]:
-            _set_policy(layer["config"], policy)
+    _recast(config, policy)
     again = keras.Model.from_config(config)
     copy_variables(encoder, again)
     return again

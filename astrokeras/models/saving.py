@@ -8,7 +8,7 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
-from astrokeras.models import adapter, applications, outputs, stretch
+from astrokeras.models import adapter, applications, outputs, side, stretch
 from astrokeras.models.limits import check_network, read_config
 from astrokeras.models.normalization import SYNCHRONIZED
 
@@ -17,7 +17,7 @@ LAYERS = (
     adapter.BandOrder, adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch,
     outputs.GaussianOutput,
     outputs.CumulativeLogits, outputs.CumulativeProbabilities, outputs.TreeProbabilities, outputs.CosineLogits,
-    outputs.FirstLogits,
+    outputs.FirstLogits, side.Blend,
 )  # fmt: skip
 # By which layers an encoder is known.
 ENCODER = {"stretch": stretch.Stretch}

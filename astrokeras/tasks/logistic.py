@@ -1,14 +1,19 @@
 """A logistic regression as the weights of a softmax layer."""
 
+import contextlib
 import warnings
+from contextlib import AbstractContextManager
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 _ABSENT = -30.0  # bias of a class without a training example: its probability is nothing
+# Numbers of features below which threads wait for one another more than they work.
+_SMALL = 2_000_000
 # Stronger penalties win the cross-validation of a few dozen labels by predicting the most frequent class alone.
 _INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
@@ -28,6 +33,17 @@ def logistic_regression(
     Returns:
         Kernel ``[D, C]`` and bias ``[C]`` of the softmax layer that is the same on the raw features.
     """
+    with _threads(features):
+        return _fitted(features, labels, n_classes, seed, balanced=balanced)
+
+
+def _threads(features: np.ndarray) -> AbstractContextManager:
+    return threadpool_limits(1) if features.size < _SMALL else contextlib.nullcontext()
+
+
+def _fitted(
+    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, *, balanced: bool
+) -> tuple[np.ndarray, np.ndarray]:
     scaler = StandardScaler().fit(features)
     # The solution lies in the space that the examples span, so that it can be sought there: the same at less cost.
     _, sizes, axes = np.linalg.svd(scaler.transform(features), full_matrices=False)

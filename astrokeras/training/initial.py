@@ -226,7 +226,7 @@ def check_finite(encoder: keras.Model, where: str) -> None:
 
 def _options_of(encoder: keras.Model, run: dict[str, Any]) -> dict[str, Any]:
     """Return what an encoder was built with, by the names of the options."""
-    layers = {layer.name: layer for layer in encoder.layers}
+    layers = {layer.name: layer for layer in encoder._flatten_layers()}
     return {
         "backbone": _backbone_of(run),
         "size": encoder.input_shape[1],
@@ -295,12 +295,18 @@ def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
         "command": run["command"],
         "backbone": _backbone_of(run),
         "task": run["options"].get("task"),
-        "mode": run["options"].get("mode"),
+        "mode": _mode_of(run),
         "split_column": run["options"].get("split_column"),
         "records": {name: run["records"][name] for name in ("path", "name", "fingerprint")},
         "sha256": digest(file) if file.is_file() else None,
         "init": _shortened(before),
     }
+
+
+def _mode_of(run: dict[str, Any]) -> str | None:
+    """Return in which mode the encoder of a fine-tuning run was trained, which its fits may have chosen themselves."""
+    chosen = run["result"]["winner"].get("mode") if run["command"] == "finetune" and run["result"] else None
+    return chosen if isinstance(chosen, str) else run["options"].get("mode")
 
 
 def _shortened(start: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ def options(path, **changes):
         min_steps=4,
         batch_size=16,
         learning_rate=0.01,
+        mode="full",
     )
     config = dataclasses.replace(defaults, **changes)
     if config.mode == "frozen":  # in which options that only steps look at are refused

@@ -9,7 +9,7 @@ import pandas
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from astrokeras.config import MAX_MODEL_BYTES
+from astrokeras.config import MAX_MODEL_BYTES, FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation import finetune as module
 from astrokeras.evaluation import labels as labelling
@@ -21,6 +21,7 @@ from astrokeras.pipeline.stream import Stream
 from astrokeras.records.directory import Records
 from astrokeras.serving.trained import load_trained
 from astrokeras.tasks.classification import classification_scores
+from astrokeras.training.initial import Asked, find_start
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
 
@@ -157,15 +158,49 @@ def test_a_run_repeats_itself(place, tmp_path):
     assert first[0]["test_auroc_mean"] == second[0]["test_auroc_mean"]
 
 
-@pytest.mark.parametrize("mode", ["full", "two-phase"])
+@pytest.mark.parametrize("mode", ["full", "two-phase", "side"])
 def test_modes_that_train_everything(place, tmp_path, mode):
     config = options(place, out=str(tmp_path / mode), init=(str(place / "magnitudes"),), repeats=1, mode=mode)
     finetune(config, silent)
-    before = load_model(place / "magnitudes" / "encoder.keras").get_weights()
-    after = load_model(tmp_path / mode / "encoder.keras").get_weights()
-    assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
+    before, after = load_model(place / "magnitudes" / "encoder.keras"), load_model(tmp_path / mode / "encoder.keras")
+    kept = [layer for layer in after.layers if layer.name == "base"]
+    assert len(kept) == (mode == "side")
+    pairs = zip(before.get_weights(), (kept or [after])[0].get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs) == (mode == "side")
+    # Who goes on from the winner trains all of it.
+    assert not [layer.name for layer in after._flatten_layers() if layer.weights and not layer.trainable]
     scalars = EventAccumulator(str(tmp_path / mode / "tensorboard/magnitudes/budget-all/repeat-0")).Reload()
     assert "train/loss" in scalars.Tags()["tensors"]
+
+
+def test_by_default_every_fit_chooses_within_its_labels_how_it_is_trained(place, tmp_path):
+    lines, out = [], tmp_path / "out"
+    config = options(
+        place, out=str(out), init=(str(place / "magnitudes"),), budget=("all",), repeats=1, trials=3,
+        mode=FinetuneConfig.mode,
+    )  # fmt: skip
+    finetune(config, lines.append)
+    assert "arm magnitudes: compact, search" in lines
+    for row in rows_of(out / "repeats.csv"):
+        fit = out / row["directory"]
+        trials = rows_of(fit / "trials.csv")
+        (chosen,) = [trial for trial in trials if trial["chosen"] == "True"]
+        assert len(trials) == 3
+        for name in ("mode", "learning_rate", "weight_decay", "statistics"):
+            assert row[name] == chosen[name]
+        assert row["chosen_by"] == row["labels"] == chosen["held_out"]
+        going = [trial for trial in trials if trial["held_out"] == row["labels"]]
+        assert len(going) == 2
+        assert chosen["held_out_balanced_accuracy"] == max(t["held_out_balanced_accuracy"] for t in going)
+        assert (fit / "head.keras").is_file() == (row["mode"] == "frozen")
+        assert load_trained(fit).classes == ("blue", "red")
+    assert "by 3 trials, as many for every arm" in (out / "comparison.html").read_text()
+    lines.clear()
+    finetune(dataclasses.replace(config, resume=True), lines.append)
+    assert any("1 are there already" in line for line in lines)
+    winner = json.loads((out / "run.json").read_text())["result"]["winner"]
+    start = find_start(Asked(str(out)), Records.load(place / "records"), silent)
+    assert start.record["mode"] == winner["mode"] in ("frozen", "full", "two-phase")
 
 
 def norms_of(model):
@@ -197,7 +232,9 @@ def test_in_two_phases_training_goes_on_from_the_head_that_was_fitted(place, tmp
     assert "arm magnitudes: compact, two-phase" in lines
     modes = [(row["arm"], row["mode"]) for row in rows_of(tmp_path / "out/comparison.csv") if row["backbone"]]
     assert modes == [("scratch", "full"), ("magnitudes", "two-phase")]
-    assert "scratch has no weights to keep and was trained as in full" in (tmp_path / "out/comparison.md").read_text()
+    assert (
+        "random weights have none to keep and were trained as in full" in (tmp_path / "out/comparison.md").read_text()
+    )
 
 
 def test_an_arm_whose_weights_are_not_finite_is_refused(place, tmp_path):
@@ -271,6 +308,7 @@ def test_without_imagenet_weights_that_arm_is_left_out_loudly_and_the_others_run
         ({"augment": "swirl", "mode": "full"}, UsageError, "augmentation 'swirl' is unknown"),
         ({"imagenet_backbone": "resnet50"}, UsageError, "there is no imagenet arm"),
         ({"learning_rate": 0.5}, UsageError, "nothing that trains for steps"),
+        ({"trials": 3}, UsageError, r"there is no search \(--mode frozen\)"),
     ],
 )
 def test_wrong_requests_leave_nothing_behind(place, tmp_path, changes, error, message):

@@ -7,13 +7,14 @@ import pytest
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, Stopped
+from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison
 from astrokeras.evaluation.fitting import ArmTrainer
-from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.models.encoder import build_encoder
+from astrokeras.models.side import BASE, SIDE
 from astrokeras.records.directory import Records
 from astrokeras.training.engines.base import open_engine
 from astrokeras.training.initial import Asked, Start, find_start
@@ -64,19 +65,19 @@ def test_every_start_is_the_same_start(path: Path, tmp_path: Path, watch: Watch)
     comparison = compared(path, mode="full", augment="none", epochs=2)
     trainer = trainer_of(comparison)
     (draw,) = comparison.draws
-    trainer.start(7, trainer.schedule)
+    trainer.start(7, trainer.schedules[0])
     first = weights(trainer)
     trained = []
     for _ in range(2):
         trainer.fit(draw, watch, tmp_path)
         trained.append(weights(trainer))
         assert any(not np.array_equal(a, b) for a, b in zip(first, trained[-1], strict=True))
-        trainer.start(7, trainer.schedule)
+        trainer.start(7, trainer.schedules[0])
         assert all(np.array_equal(a, b) for a, b in zip(first, weights(trainer), strict=True))
         assert int(trainer.network.model.optimizer.iterations) == 0
     for a, b in zip(*trained, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    trainer.start(8, trainer.schedule)
+    trainer.start(8, trainer.schedules[0])
     kernels = [w for a, w in zip(first, weights(trainer), strict=True) if not np.array_equal(a, w)]
     assert len(kernels) > 3  # the encoder's and the head's
 
@@ -94,7 +95,7 @@ def test_frozen_fits_leave_the_encoder_alone_and_what_is_served_is_what_was_meas
 ):
     comparison = compared(path, mode="frozen")
     trainer = trainer_of(comparison, random=False)
-    trainer.start(0, trainer.schedule)
+    trainer.start(0, trainer.schedules[0])
     before = trainer.network.model.encoder.get_weights()
     done = trainer.fit(comparison.draws[0], watch, tmp_path)
     assert all(np.array_equal(a, b) for a, b in zip(before, trainer.network.model.encoder.get_weights(), strict=True))
@@ -119,6 +120,24 @@ def test_what_is_measured_and_saved_is_float32_and_the_average(path: Path, tmp_p
     assert any(not np.array_equal(a, b) for a, b in zip(trained, kept, strict=True))
     for a, b in zip(averages, kept, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("random", [False, True])
+def test_a_side_network_is_trained_beside_an_encoder_that_stays(path: Path, tmp_path: Path, watch: Watch, random: bool):
+    comparison = compared(path, mode="side", min_steps=20, epochs=2, augment="none")
+    trainer = trainer_of(comparison, random=random)
+    trainer.start(0, trainer.schedules[0])
+    base, side = (trainer.network.model.encoder.get_layer(name) for name in (BASE, SIDE))
+    before = base.get_weights(), side.get_weights()
+    done = trainer.fit(comparison.draws[0], watch, tmp_path)
+    assert all(np.array_equal(a, b) for a, b in zip(before[0], base.get_weights(), strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(before[1], side.get_weights(), strict=True))
+    assert float(trainer.network.model.encoder.get_layer("embedding").logit) != 0
+    # It goes on from the head that was fitted to what the frozen encoder gives.
+    assert done.history[0]["loss"] < np.log(2) and done.history[-1]["loss"] < done.history[0]["loss"]
+    # A second fit begins as the first one did.
+    trainer.start(0, trainer.schedules[0])
+    assert all(np.array_equal(a, b) for a, b in zip(before[1], side.get_weights(), strict=True))
 
 
 def test_a_training_that_diverges_says_so_and_the_next_one_is_as_if_nothing_had_been(
@@ -154,7 +173,7 @@ def test_a_pretext_task_beside_a_target_is_trained_too(path: Path, tmp_path: Pat
     comparison = compared(path, mode="full", task=("rotation",), task_weight=("0.3",), augment="none")
     assert comparison.weights == {"class": 1.0, "rotation": 0.3}
     trainer = trainer_of(comparison)
-    trainer.start(0, trainer.schedule)
+    trainer.start(0, trainer.schedules[0])
     before = trainer.network.model.heads["rotation"].get_weights()
     done = trainer.fit(comparison.draws[0], watch, tmp_path)
     assert {"loss", "class_loss", "class_accuracy", "rotation_loss", "rotation_accuracy"} < set(done.history[0])

@@ -16,15 +16,15 @@ EXAMS = [EvaluationSet("test", np.ones(40, bool), {}), EvaluationSet("val", np.o
 
 def test_the_work_of_frozen_fits_is_that_of_the_features_once():
     schedule = Schedule("frozen", 30, 200, 32, 1e-3)
-    assert works_of(schedule, False, draws(8, 20), EXAMS) == [100 + 20 + 50, 100, 100, 100]
-    assert works_of(schedule, True, draws(8, 20), EXAMS) == [170, 100, 170, 100]
+    assert works_of([schedule], False, draws(8, 20), EXAMS) == [100 + 20 + 50, 100, 100, 100]
+    assert works_of([schedule], True, draws(8, 20), EXAMS) == [170, 100, 170, 100]
 
 
 def test_the_work_of_full_fits_is_that_of_their_steps():
     """20 epochs of 2 batches, or of as many as make 50 steps."""
-    works = works_of(Schedule("full", 20, 50, 32, 1e-3), True, draws(10, 64, repeats=1), EXAMS)
+    works = works_of([Schedule("full", 20, 50, 32, 1e-3)], True, draws(10, 64, repeats=1), EXAMS)
     assert works == [3 * 60 * 32 + 50, 3 * 60 * 32 + 50]
-    both = works_of(Schedule("two-phase", 20, 50, 32, 1e-3), False, draws(10, repeats=1), EXAMS)
+    both = works_of([Schedule("two-phase", 20, 50, 32, 1e-3)], False, draws(10, repeats=1), EXAMS)
     assert both == [3 * 60 * 32 + 50 + 100 + 10]
 
 

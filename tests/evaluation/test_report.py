@@ -88,7 +88,7 @@ def test_the_table_shows_means_spreads_and_how_far_chance_moves_them():
     table = comparison_table(summarise(results(), MEASURE), compared())
     line = next(line for line in table.splitlines() if line.startswith("| run") and "| 10 " in line)
     assert [cell.strip() for cell in line.strip("|").split("|")] == [
-        "run", "compact", "10", "10", "0.500 ± 0.000", "0.700 ± 0.132", "0.500 ± 0.000", "0.500 ± 0.000",
+        "run", "compact", "frozen", "10", "10", "0.500 ± 0.000", "0.700 ± 0.132", "0.500 ± 0.000", "0.500 ± 0.000",
         "+0.100 ± 0.050",
     ]  # fmt: skip
     # Of a mean of recalls of 80 and 20 objects at rate p: sqrt(p (1 - p) (1/80 + 1/20)) / 2.
@@ -121,7 +121,7 @@ def test_names_that_mean_something_in_markdown_are_shown_as_they_are(records: Re
     records.content["name"] = "<i>|survey"
     lines = reported(records, tmp_path / "hostile", started_from="<img src=x>, [run](y)", backbone="a|b")
     assert len(lines) == len(plain)
-    assert lines[0] == r"# \<i\>\|survey, two-phase"
+    assert lines[0] == r"# \<i\>\|survey, mode search"
     for line in lines:
         assert len(line) < 2000
         assert "<" not in line.replace(r"\<", "") and "[" not in line.replace(r"\[", "")
@@ -136,8 +136,8 @@ def test_names_that_mean_something_in_markdown_are_shown_as_they_are(records: Re
 def test_a_table_for_papers(records: Records, tmp_path: Path):
     reported(records, tmp_path / "out")
     text = (tmp_path / "out" / "comparison.tex").read_text()
-    assert text.startswith("\\begin{tabular}{llrrrrrrr}")
-    assert r"scratch & compact & 10 & 10 & 0.500 $\pm$ 0.000 & 0.600 $\pm$ 0.100" in text
+    assert text.startswith("\\begin{tabular}{lllrrrrrrr}")
+    assert r"scratch & compact & frozen & 10 & 10 & 0.500 $\pm$ 0.000 & 0.600 $\pm$ 0.100" in text
     assert in_latex(["a_b", "50%"], [[r"\x & {y}", "–"]]).splitlines()[2] == r"a\_b & 50\% \\"
 
 
@@ -156,11 +156,26 @@ def test_the_last_lines_are_those_of_simple_methods(records: Records, tmp_path: 
     comparison = dataclasses.replace(compared(records, str(tmp_path)), baselines=(row,))
     rows = summarise(results(), MEASURE)
     *_, last = lines_of(rows, comparison)
-    assert last[:4] == ["always the same", "–", "10", "10"] and last[-1] == "–"
-    told = dict(zip(MEASURE.scores, last[4:], strict=False))
+    assert last[:5] == ["always the same", "–", "baseline", "10", "10"] and last[-1] == "–"
+    told = dict(zip(MEASURE.scores, last[5:], strict=False))
     assert (told["accuracy"], told["auroc"]) == ("0.800", "–")
     assert "always the same" in comparison_table(rows, comparison)
     write_reports(tmp_path, rows, results(), comparison)
     with (tmp_path / "comparison.csv").open(newline="") as stream:
         *_, written = csv.DictReader(stream)
     assert (written["arm"], written["mode"], written["test_accuracy_mean"]) == ("always the same", "baseline", "0.8")
+
+
+def test_it_says_in_which_modes_fits_were_trained_and_by_whose_choice():
+    lines = results()
+    for number, mode in enumerate(("full", "frozen", "full")):
+        lines[number]["mode"] = mode
+    rows = summarise(lines, MEASURE)
+    assert row_of(rows, "scratch", "10")["mode"] == "full (2), frozen (1)"
+    assert row_of(rows, "run", "10")["mode"] == "frozen"
+    searched = comparison_table(rows, compared())
+    assert "| full (2), frozen (1) |" in searched and "chose how it is trained by 6 trials" in searched
+    fixed = compared()
+    fixed = dataclasses.replace(fixed, config=dataclasses.replace(fixed.config, mode="full"))
+    told = comparison_table(rows, fixed)
+    assert "The mode was fixed for all arms (--mode full)" in told and "trials" not in told

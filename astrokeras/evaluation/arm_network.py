@@ -15,6 +15,7 @@ from astrokeras.evaluation.compare import WEIGHT, Comparison, Draw
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.models.recast import copy_variables, recast
 from astrokeras.progress import not_shown
+from astrokeras.models.side import BASE, SIDE, side_tuned
 from astrokeras.tasks.model import predictor
 from astrokeras.training.build import ModelParts
 from astrokeras.training.checkpoints.checkpoint import Beginning, History
@@ -59,14 +60,16 @@ def parts_of(arm: Arm, comparison: Comparison, schedule: Schedule) -> ModelParts
     """Return what the network of an arm is made of and trained with."""
     for target in comparison.targets.values():
         target.dropout = schedule.dropout
+    build = (lambda: side_tuned(arm.start.build())) if schedule.side else arm.start.build
+    augment = comparison.augmented(schedule.augmented)
     return ModelParts(
-        comparison.config, arm.start.build, comparison.engine, comparison.source, dict(comparison.tasks),
-        dict(comparison.weights), comparison.augment, steps=max(1, schedule.steps_for(comparison.draws[0].count)),
+        comparison.config, build, comparison.engine, comparison.source, dict(comparison.tasks),
+        dict(comparison.weights), augment, steps=max(1, schedule.steps_for(comparison.draws[0].count)),
         fixed_statistics=schedule.fixed_statistics, by_layer=True,
     )  # fmt: skip
 
 
-class Network:
+class ArmNetwork:
     """The compiled network of an arm, for all schedules of one structure.
 
     Args:
@@ -79,7 +82,7 @@ class Network:
         model: what is trained.
         encoder: that of the model, in float32.
         served: from flux to the predictions of the targets, in float32; what is measured and saved, within `trained`.
-        features_of: from flux to the embedding.
+        features_of: from flux to the embedding of the encoder that the arm starts from.
     """
 
     def __init__(self, arm: Arm, comparison: Comparison, schedule: Schedule, precision: str = "float32") -> None:
@@ -93,7 +96,7 @@ class Network:
         self.encoder = self.model.encoder if precision == "float32" else recast(self.model.encoder, "float32")
         self.served = predictor(self.model, self.encoder, list(comparison.targets))
         flux = keras.Input(self.encoder.input_shape[1:], dtype="float32")
-        self.features_of = keras.Model(flux, self.encoder(flux))
+        self.features_of = keras.Model(flux, _base(self.encoder)(flux))
         self._meter = comparison.engine.meter(self.model) if schedule.trains else None
         self._fresh = take(self.model)
 
@@ -109,9 +112,9 @@ class Network:
             put(self.model, self._fresh)
             keras.utils.set_random_seed(seed)
             if encoder is not None:
-                self.model.encoder.set_weights(encoder)
-            for head in self.model.heads.values():
-                head.set_weights(keras.models.clone_model(head).get_weights())
+                _base(self.model.encoder).set_weights(encoder)
+            for part in (*self.model.heads.values(), *_sides(self.model.encoder)):
+                part.set_weights(keras.models.clone_model(part).get_weights())
             # Dropout goes on where it stopped unless told otherwise: set_random_seed reaches new layers only.
             for variable in self.model.variables:
                 if variable.name == "seed_generator_state":
@@ -142,6 +145,8 @@ class Network:
             weights[draw.select] = balanced_weights(np.where(target.known(fields), target.strata(fields), -1))
             source.add(WEIGHT, {"train": weights})
         chosen = source.chosen(draw.select, schedule.least_steps)
+        if engine.augments:
+            chosen.augment = self.comparison.augmented(schedule.augmented)
         with self._scope():
             self.rate.begin(config.epochs * chosen.steps(config.batch_size))
         trainer = Trainer(
@@ -160,6 +165,16 @@ class Network:
         with self.model.averaged():
             self._copy_encoder()
             yield self.served
+
+
+def _base(encoder: keras.Model) -> keras.Model:
+    """Return the encoder that an arm starts from: the frozen part of one that has a side network."""
+    return encoder.get_layer(BASE) if _sides(encoder) else encoder
+
+
+def _sides(encoder: keras.Model) -> list[keras.Model]:
+    """Return the side network of an encoder, if it has one of ours."""
+    return [layer for layer in encoder.layers if layer.name == SIDE and isinstance(layer, keras.Model)]
 
 
 def plain(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
