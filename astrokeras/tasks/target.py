@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from keras import KerasTensor
+from keras import KerasTensor, ops
 
 from astrokeras.records.directory import Records
 from astrokeras.registration import Registry
@@ -28,11 +28,24 @@ LABEL = "label"
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """One named column of what is predicted; `unit` as astropy writes it, None for a number without one."""
+    """One named column of what is predicted.
+
+    Attributes:
+        name: of the column.
+        unit: as astropy writes it, None for a number without one.
+        description: what it is.
+        values: of a column that is one of several names or numbers, these; `Target.told` gives their places.
+    """
 
     name: str
     unit: str | None
     description: str
+    values: tuple[str, ...] | tuple[float, ...] = ()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Name, unit and description, ready for JSON."""
+        return {"name": self.name, "unit": self.unit, "description": self.description}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +199,20 @@ class Target(Task):
         """Return the named columns of a prediction."""
 
     @abc.abstractmethod
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
+        """Return the columns of `outputs`, [N] each, of a prediction, by operations of `keras.ops`.
+
+        It is called with arrays for tables, and within the graph that is exported. Of a column with `Output.values` the
+        places of these, as integers.
+        """
+
     def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the columns of `outputs`, [N] each, of a prediction."""
+        """Return the columns of `outputs`, [N] each, of a prediction: numbers, or names."""
+        told = {name: ops.convert_to_numpy(column) for name, column in self.told(prediction).items()}
+        return {
+            output.name: np.array(output.values)[told[output.name]] if output.values else told[output.name]
+            for output in self.outputs()
+        }
 
     @abc.abstractmethod
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:

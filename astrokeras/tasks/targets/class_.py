@@ -261,12 +261,12 @@ class Class(Target):
     def outputs(self) -> tuple[Output, ...]:
         """``class`` and ``p_NAME`` for each class."""
         chances = (Output(f"p_{name}", None, f"probability of the class {name}") for name in self.names)
-        return (Output("class", None, "most probable class"), *chances)
+        return (Output("class", None, "most probable class", self.names), *chances)
 
-    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the most probable class and the probabilities."""
         chances = {f"p_{name}": prediction[:, number] for number, name in enumerate(self.names)}
-        return {"class": np.array(self.names)[prediction.argmax(axis=1)], **chances}
+        return {"class": ops.argmax(prediction, axis=1), **chances}
 
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
         """See `classification_scores`; of soft labels the most probable class counts."""
