@@ -15,6 +15,7 @@ from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
 from astrokeras.evaluation.network import Network, Watch
 from astrokeras.evaluation.predictions import predict
+from astrokeras.evaluation.refining import refined_labels
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.training.checkpoints.checkpoint import History
 
@@ -95,7 +96,8 @@ class ArmTrainer:
             Stopped: a signal came.
         """
         started, schedule = time.perf_counter(), self.schedule
-        with watch.shown(schedule.steps_for(draw.count) or 1) as advance:
+        shown = watch.shown(schedule.steps_for(draw.count) or 1)
+        with refined_labels(self, draw, watch, directory), shown as advance:
             history = self.train(draw, schedule, watch, advance, directory)
         exams = self.comparison.exams
         answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}

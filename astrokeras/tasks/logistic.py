@@ -9,13 +9,15 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 _ABSENT = -30.0  # bias of a class without a training example: its probability is nothing
+_SMALLEST_SHARE = 1e-3  # of an example: less costs a row and changes nothing
 # Stronger penalties win the cross-validation of a few dozen labels by predicting the most frequent class alone.
 _INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 
 def logistic_regression(
-    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, *, balanced: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, *, balanced: bool = False,
+    shares: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Logistic regression on standardised features, its penalty chosen by cross-validation within these examples.
 
     Args:
@@ -24,6 +26,8 @@ def logistic_regression(
         n_classes: C.
         seed: of the folds.
         balanced: whether all classes count alike, however many examples they have.
+        shares: of the classes in each example, ``[N, C]``, to be fitted instead of `labels`, by which the penalty is
+            chosen all the same.
 
     Returns:
         Kernel ``[D, C]`` and bias ``[C]`` of the softmax layer that is the same on the raw features.
@@ -43,6 +47,8 @@ def logistic_regression(
             model = search.fit(reduced, labels).best_estimator_
         else:
             model.fit(reduced, labels)
+        if shares is not None:
+            model, present = _fit_shares(reduced, shares, model.C, balanced=balanced)
     weights, offsets = model.coef_ @ axes, model.intercept_
     if len(present) == 2:  # one row for the second class against the first
         weights, offsets = np.concatenate([-weights, weights]) / 2, np.concatenate([-offsets, offsets]) / 2
@@ -51,3 +57,16 @@ def logistic_regression(
     kernel[:, present] = (weights / scaler.scale_).T
     bias[present] = offsets - weights @ (scaler.mean_ / scaler.scale_)
     return kernel, bias
+
+
+def _fit_shares(
+    features: np.ndarray, shares: np.ndarray, inverse_penalty: float, *, balanced: bool
+) -> tuple[LogisticRegression, np.ndarray]:
+    """Return a regression in which each example stands once for each of its classes, and the classes that there are."""
+    rows, classes = np.nonzero(shares > _SMALLEST_SHARE)
+    weights = shares[rows, classes].astype(np.float64)
+    if balanced:
+        amounts = np.bincount(classes, weights)
+        weights *= weights.sum() / (np.count_nonzero(amounts) * amounts[classes])
+    model = LogisticRegression(C=inverse_penalty, max_iter=300, tol=1e-3)
+    return model.fit(features[rows], classes, sample_weight=weights), np.unique(classes)

@@ -108,6 +108,8 @@ class Target(Task):
         of_classes: whether the values of a single column are names of classes, of which negative numbers are none.
         constant_name: what `constant` is called in tables.
         photometric_name: what `photometric` is called there; "" where there is no such method.
+        rounds: how often labels are refined before training, see `refined`.
+        training_fields: those of `derived_fields` that the loss and the probe alone look at.
         balanced: whether `probe` lets all classes count alike; it is set from outside.
     """
 
@@ -118,6 +120,8 @@ class Target(Task):
     of_classes: ClassVar[bool] = False
     constant_name: ClassVar[str] = "always the same answer"
     photometric_name: ClassVar[str] = ""
+    rounds: int = 0
+    training_fields: tuple[str, ...] = ()
     balanced: bool = False
 
     @classmethod
@@ -221,6 +225,13 @@ class Target(Task):
     @abc.abstractmethod
     def constant(self, fields: Encoded) -> np.ndarray:
         """Return what the simplest method predicts that these training fields allow, [1, ...], as a model would."""
+
+    def refined(self, fields: Encoded, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the `training_fields` to go on with, where a network that has not seen these labels predicts this.
+
+        Called only of a target that has `rounds`.
+        """
+        raise NotImplementedError
 
     def photometric(self, fluxes: np.ndarray, fields: Encoded, others: np.ndarray) -> np.ndarray:
         """Return what a linear fit on photometry predicts for other objects, [M, ...], as a model would.

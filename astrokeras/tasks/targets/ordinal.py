@@ -2,8 +2,8 @@
 
 The network gives a position on one axis, which learned thresholds cut into classes: the proportional odds model of
 McCullagh 1980, "Regression models for ordinal data", J. R. Stat. Soc. B 42, 109, on the features of a network as in
-Vargas et al. 2020 (arXiv 1905.13392) and after Keshavarz et al. 2020: logit P(class > k) = f - t_k. Quadratic kappa:
-Cohen 1968, Psychol. Bull. 70, 213.
+Vargas et al. 2020 (arXiv 1905.13392): logit P(class > k) = f - t_k. Quadratic kappa: Cohen 1968, Psychol. Bull. 70,
+213.
 """
 
 from collections.abc import Mapping
