@@ -26,7 +26,7 @@ from sklearn.metrics import balanced_accuracy_score
 from astrokeras.evaluation.bootstrap import resample
 
 WEIGHTS = "--init imagenet --imagenet-weights mobilenet_v2.weights.h5"
-FROZEN = "--budget 100 --budget 400 --repeats 3 --mode frozen"
+FROZEN = "--budget 100 --budget 400 --repeats 2 --mode frozen"
 FULL = "--init scratch --budget 400 --repeats 3 --mode full --resize 48 --epochs 30"
 
 FILES = {
@@ -48,9 +48,9 @@ CONVERT = """convert --images 'efigi/stamps/{id}.jpg' --bands i,r,g --catalog ef
 EFIGI = f"""
 {CONVERT} --label morphology --columns T,Bar_Length,Inner_Ring,Perturbation,smooth,disk,artifact,bar_yes,bar_no
     --out efigi/records
-finetune efigi/records --target class --target 'class(refine=true)' --target 'ordinal(T)'
-    --target 'votes(tree=questions.toml)' --target 'tags(Bar_Length,Inner_Ring,Perturbation,threshold=0.25)'
-    {WEIGHTS} {FROZEN} --out efigi/targets
+finetune efigi/records --target class --target 'ordinal(T)' --target 'votes(tree=questions.toml)'
+    --target 'tags(Bar_Length,Inner_Ring,Perturbation,threshold=0.25)' {WEIGHTS} {FROZEN} --out efigi/targets
+finetune efigi/records --target 'class(refine=true)' {WEIGHTS} {FROZEN} --out efigi/refined
 finetune efigi/records --target class {FULL} --out efigi/class
 finetune efigi/records --target class --target 'ordinal(T)' {FULL} --out efigi/joint
 {CONVERT} --label kind --out efigi/kinds
@@ -156,7 +156,7 @@ PAIRS = {
         ("trained together with T, less alone", ("joint", "class_label", "class_class"), ("class", "label", "class")),
         (
             "refined labels, less plain ones",
-            ("targets", "class_label", "class_2_class"),
+            ("refined", "label", "class"),
             ("targets", "class_label", "class_class"),
         ),
     ),
