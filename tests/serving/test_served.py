@@ -174,7 +174,7 @@ def test_saved_model_cli_runs_it(exported, tmp_path):
 
 
 TARGETS = (
-    "regression(z,uncertainty=true,unit=km/s)",
+    "regression(z,uncertainty=true,unit='km/s')",
     "ordinal(T)",
     "votes(smooth,disk)",
     "tags(bar,ring)",
