@@ -26,7 +26,7 @@ from sklearn.preprocessing import normalize
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.normalization import batch_normalization
-from astrokeras.models.outputs import CosineLogits, FirstLogits
+from astrokeras.models.outputs import CosineLogits, FirstLogits, most_probable
 from astrokeras.records.directory import Records
 from astrokeras.spec import ColumnNames, File, Flag, Number, Parameter
 from astrokeras.tasks.class_groups import ClassGroup, read_groups
@@ -304,7 +304,7 @@ class Class(Target):
     def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the most probable class and the probabilities."""
         chances = {f"p_{name}": prediction[:, number] for number, name in enumerate(self.names)}
-        return {"class": ops.argmax(prediction, axis=1), **chances}
+        return {"class": most_probable(prediction), **chances}
 
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
         """See `classification_scores`; of soft labels the most probable class counts."""

@@ -15,7 +15,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.models.outputs import TreeProbabilities, tree_log_probabilities
+from astrokeras.models.outputs import TreeProbabilities, most_probable, tree_log_probabilities
 from astrokeras.records.directory import Records
 from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.known import KnownMean
@@ -183,7 +183,7 @@ class Hierarchy(Target):
     def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the most probable leaf, the path to it, and the probabilities of all nodes."""
         leaves = self._leaves.astype(np.int32)
-        leaf = ops.take(leaves, ops.argmax(ops.take(prediction, leaves, axis=1), axis=1))
+        leaf = ops.take(leaves, most_probable(ops.take(prediction, leaves, axis=1)))
         chances = {f"p_{name}": prediction[:, i] for i, name in enumerate(self.tree.names)}
         return {self.column: leaf, f"{self.column}_path": leaf, **chances}
 
