@@ -11,7 +11,6 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arms import Arm, make_arms
-from astrokeras.evaluation.baselines import baseline_rows
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
 from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
 from astrokeras.evaluation.fitting import ArmTrainer
@@ -24,6 +23,7 @@ from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.simple_methods import baseline_rows
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.models.normalization import freeze_normalization
 from astrokeras.pipeline.damage import named_if_damaged

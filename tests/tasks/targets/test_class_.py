@@ -9,7 +9,7 @@ from astrokeras.tasks.logistic import logistic_regression
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.registry import fit_targets, parse_targets
 from astrokeras.tasks.target import Labels
-from astrokeras.tasks.targets.class_ import Class, Options
+from astrokeras.tasks.targets.class_ import Class, ClassOptions
 from tests.tasks import harness
 
 NAMES = ("artifact", "galaxy", "star")
@@ -43,7 +43,7 @@ def test_the_loss_is_scikit_learns_and_nothing_without_a_label():
 
 
 def test_refined_labels_are_learned_and_the_given_ones_measured():
-    target = Class(NAMES, options=Options(refine=True))
+    target = Class(NAMES, options=ClassOptions(refine=True))
     soft = f"{FIELD}:refined"
     codes, logits = draws()
     fields = target.encode(column([None if code < 0 else NAMES[code] for code in codes]))
@@ -68,10 +68,10 @@ def test_the_probe_of_refined_labels_takes_their_shares():
     codes, features = rng.integers(0, 3, 60).astype(np.int32), rng.normal(size=(60, 4))
     shares = (0.5 * np.eye(3)[codes] + 0.5 * rng.dirichlet([1, 1, 1], 60)).astype(np.float32)
     fields = {FIELD: codes, f"{FIELD}:refined": shares}
-    ours = Class(NAMES, options=Options(refine=True)).probe(features, fields, seed=3)
+    ours = Class(NAMES, options=ClassOptions(refine=True)).probe(features, fields, seed=3)
     for mine, theirs in zip(ours, logistic_regression(features, codes, 3, seed=3, shares=shares), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    (kernel,) = Class(NAMES, options=Options(refine=True, margin=0.2)).probe(features, fields, seed=3)
+    (kernel,) = Class(NAMES, options=ClassOptions(refine=True, margin=0.2)).probe(features, fields, seed=3)
     directions = features / np.linalg.norm(features, axis=1, keepdims=True)
     expected = [np.average(directions, axis=0, weights=shares[:, number]) for number in range(3)]
     np.testing.assert_allclose(kernel.T, expected, rtol=1e-4, atol=1e-6)
