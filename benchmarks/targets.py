@@ -4,7 +4,7 @@
 
 DIR holds `efigi/` (SDSS colour stamps with Hubble types and attributes) and `kids9/` (nine aligned bands of one field
 and a catalogue); FILE is a MobileNetV2 without its top. Votes and coarse labels are made of EFIGI's types, by the rule
-that stands here. The commands run as a user would type them, one after the other.
+that stands here. The commands run as a user would type them, one after the other; what two of them differ by is paired.
 """
 
 import argparse
@@ -21,10 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import balanced_accuracy_score
+
+from astrokeras.evaluation.bootstrap import resample
 
 WEIGHTS = "--init imagenet --imagenet-weights mobilenet_v2.weights.h5"
 FROZEN = "--budget 100 --budget 400 --repeats 2 --mode frozen"
-FULL = "--init scratch --budget 100 --repeats 2 --mode full --epochs 10 --min-steps 40"
+FULL = "--init scratch --budget 400 --repeats 3 --mode full --resize 48 --epochs 30"
 
 FILES = {
     "types.toml": """galaxy = ["early", "late"]
@@ -47,7 +50,8 @@ EFIGI = f"""
     --out efigi/records
 finetune efigi/records --target class --target 'ordinal(T)' --target 'votes(tree=questions.toml)'
     --target 'tags(Bar_Length,Inner_Ring,Perturbation,threshold=0.25)' {WEIGHTS} {FROZEN} --out efigi/targets
-finetune efigi/records --target class {FULL} --out efigi/alone
+finetune efigi/records --target 'class(refine=true)' {WEIGHTS} {FROZEN} --out efigi/refined
+finetune efigi/records --target class {FULL} --out efigi/class
 finetune efigi/records --target class --target 'ordinal(T)' {FULL} --out efigi/joint
 {CONVERT} --label kind --out efigi/kinds
 finetune efigi/kinds --target 'hierarchy(label,tree=types.toml)' {WEIGHTS} {FROZEN} --out efigi/hierarchy
@@ -98,7 +102,10 @@ def prepare(name: str, work: Path) -> None:
 
 
 def tables(directory: Path) -> str:
-    """Return a table for each target of a comparison: mean and spread of its scores on the test split."""
+    """Return the tables of a comparison, one a target: mean and spread of its scores on the test split.
+
+    Of several numbers each has a table of its own.
+    """
     rows = pd.read_csv(directory / "comparison.csv")
     targets = list(json.loads((directory / "run.json").read_text(encoding="utf-8"))["targets"])
     parts = []
@@ -106,15 +113,78 @@ def tables(directory: Path) -> str:
         prefix = f"test_{target}_" if len(targets) > 1 else "test_"
         scores = [column[:-5] for column in rows.columns if column.startswith(prefix) and column.endswith("_mean")]
         others = [f"test_{other}_" for other in targets if other.startswith(f"{target}_")]
-        scores = [score for score in scores if not score.startswith(tuple(others))]
-        head = ["arm", "budget", *(score.removeprefix(prefix).replace("_", " ") for score in scores)]
-        lines = [head, ["---"] * len(head)]
-        for _, row in rows.iterrows():
-            values = [f"{row[f'{score}_mean']:.3f} ± {row[f'{score}_spread']:.3f}" for score in scores]
-            lines.append([row["arm"], str(row["budget"]), *values])
-        title = f"`{target}`:\n\n" if len(targets) > 1 else ""
-        parts.append(title + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+        names = [score.removeprefix(prefix) for score in scores if not score.startswith(tuple(others))]
+        for what, group in _grouped(names).items():
+            title = ", ".join(f"`{one}`" for one in (target if len(targets) > 1 else "", what) if one)
+            parts.append((f"{title}:\n\n" if title else "") + _table(rows, prefix, group))
     return "\n\n".join(parts)
+
+
+def _grouped(names: list[str]) -> dict[str, dict[str, str]]:
+    """Return scores by the number that they are of, "" for all of them: what they are called in its table, by name."""
+    plain = [name for name in names if not any(name.startswith(f"{other}_") for other in names if other != name)]
+    found: dict[str, dict[str, str]] = {"": {name: name for name in plain}}
+    for name in names:
+        if name not in plain:
+            score = max((one for one in plain if name.startswith(f"{one}_")), key=len)
+            found.setdefault(name.removeprefix(f"{score}_"), {})[name] = score
+    few = {name: name for group in found.values() if len(group) < 3 for name in group}  # too few for a table
+    return {"": found[""] | few} | {what: group for what, group in found.items() if what and len(group) >= 3}
+
+
+def _table(rows: pd.DataFrame, prefix: str, names: dict[str, str]) -> str:
+    """Return lines of arm, budget and these scores; methods that say nothing of them are left out."""
+    head = ["arm", "labels", *(title.replace("_", " ") for title in names.values())]
+    lines = [head, ["---"] * len(head)]
+    for _, row in rows.iterrows():
+        means = [row[f"{prefix}{name}_mean"] for name in names]
+        if np.isfinite(means).any():
+            spreads = [row[f"{prefix}{name}_spread"] for name in names]
+            lines.append([row["arm"], str(row["labels"]), *map(_value, means, spreads)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _value(mean: float, spread: float) -> str:
+    if np.isnan(mean):
+        return "–"
+    return f"{mean:.3f}" if np.isnan(spread) else f"{mean:.3f} ± {spread:.3f}"
+
+
+# In words what differs, then of both the run with the names of label and answer.
+PAIRS = {
+    "efigi": (
+        ("trained together with T, less alone", ("joint", "class_label", "class_class"), ("class", "label", "class")),
+        (
+            "refined labels, less plain ones",
+            ("refined", "label", "class"),
+            ("targets", "class_label", "class_class"),
+        ),
+    ),
+    "kids9": (),
+}
+
+
+def differences(name: str, work: Path) -> str:
+    """Return a table of how much runs with the same draws and test objects differ, with 95 % intervals."""
+    lines = [["`class`", "labels", "difference in balanced accuracy [95 % interval]"], ["---"] * 3]
+    for words, *sides in PAIRS[name]:
+        tables = [pd.read_parquet(work / name / run / "predictions.parquet") for run, _, _ in sides]
+        for labels in sorted(set(tables[0]["labels"])):
+            told, truths = {}, []
+            for number, (table, (_, truth, answer)) in enumerate(zip(tables, sides, strict=True)):
+                mine = table[table["labels"] == labels].sort_values(["repeat", "id"])
+                repeats = mine["repeat"].nunique()
+                told[number] = mine[answer].to_numpy().reshape(repeats, -1)
+                truths.append(mine[truth].to_numpy().reshape(repeats, -1)[0])
+            if not np.array_equal(*truths):
+                raise SystemExit(f"{words}: the runs have other test objects")
+            found = resample(
+                told, truths[0], balanced_accuracy_score, strata=np.unique(truths[0], return_inverse=True)[1]
+            )
+            difference = found.difference(0, 1)
+            value = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+            lines.append([words, str(labels), value])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if PAIRS[name] else ""
 
 
 def run(name: str, work: Path) -> str:
@@ -133,7 +203,7 @@ def run(name: str, work: Path) -> str:
     minutes = (time.perf_counter() - began) / 60
     where = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     stamp = f"Run on {time.strftime('%Y-%m-%d')}, {where}, {minutes:.0f} minutes for all of it."
-    return "\n\n".join([stamp, *sections])
+    return "\n\n".join(filter(None, [stamp, *sections, differences(name, work)]))
 
 
 def main() -> None:

@@ -81,7 +81,9 @@ def test_a_target(environments, sample_records, tmp_path):
     done = run(environments["all"], "finetune", sample_records, *options, "--out", tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr
     run_json = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert run_json["targets"] == {"angle": {"target": "angle", "config": {"column": "MAG_TRUE_r"}}}
+    noted = run_json["targets"]["angle"]
+    assert (noted["target"], noted["config"]) == ("angle", {"column": "MAG_TRUE_r"})
+    assert [(output["name"], output["unit"]) for output in noted["outputs"]] == [("MAG_TRUE_r", "deg")]
     assert "test_error_mean" in (tmp_path / "run" / "comparison.csv").read_text().splitlines()[0]
 
 

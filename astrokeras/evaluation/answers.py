@@ -151,6 +151,8 @@ def _truth(exam: EvaluationSet, comparison: Comparison) -> dict[str, pa.Array]:
     for name, target in comparison.targets.items():
         prefix = f"{name}_" if len(comparison.targets) > 1 else ""
         for field, values in exam.fields[name].items():
+            if field in target.training_fields:
+                continue
             own = prefix + ("label" if field == f"{name}:label" else field.replace(":", "_"))
             if target.names and values.ndim == 1 and values.dtype.kind == "i":
                 found[own] = pa.array([target.names[code] if code >= 0 else None for code in values])

@@ -107,7 +107,7 @@ class Comparison:
         draws: what is trained on.
         exams: what is measured on; the first one is the test.
         table: of labels, if they are not the records' own.
-        baselines: lines of the table for simple methods, see `baselines.baseline_rows`.
+        baselines: lines of the table for simple methods, see `simple_methods.baseline_rows`.
     """
 
     config: FinetuneConfig

@@ -12,7 +12,6 @@ from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arm_network import Watch, parts_of
 from astrokeras.evaluation.arms import Arm, make_arms
-from astrokeras.evaluation.baselines import baseline_rows
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
 from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
 from astrokeras.evaluation.fitting import ArmTrainer
@@ -26,6 +25,7 @@ from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.evaluation.schedule import SEARCH
 from astrokeras.evaluation.schedule_search import FOLDS, mode_of, schedules_of, shortened
+from astrokeras.evaluation.simple_methods import baseline_rows
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.progress import Progress, not_shown

@@ -21,9 +21,14 @@ DONE = "done"
 
 
 def targets_record(targets: Mapping[str, Target]) -> dict[str, Any]:
-    """Return what stands in ``run.json`` of the targets: by name, which each is, and all that was fitted."""
+    """Return what ``run.json`` says of the targets: by name, which each is, all that was fitted, and its outputs."""
     return {
-        name: {"target": TARGETS.name_of(type(target)), "config": target.config} for name, target in targets.items()
+        name: {
+            "target": TARGETS.name_of(type(target)),
+            "config": target.config,
+            "outputs": [output.record for output in target.outputs()],
+        }
+        for name, target in targets.items()
     }
 
 

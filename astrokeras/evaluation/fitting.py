@@ -16,6 +16,7 @@ from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
 from astrokeras.evaluation.optuna_search import tune
 from astrokeras.evaluation.predictions import predict
+from astrokeras.evaluation.refining import refined_labels
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.evaluation.schedule_search import (
     About,
@@ -120,7 +121,8 @@ class ArmTrainer:
             trials = try_all(self, draw, about)
             trials += tune(self, draw, trials, about) if tuned else []
             schedule = choose(trials, self.comparison.measure).schedule
-            history = self.train(draw, schedule, about)
+            with refined_labels(self, draw, schedule, about):
+                history = self.train(draw, schedule, about)
         exams = self.comparison.exams
         answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}
         scores = {exam.split: score(self.comparison.targets, exam, answers[exam.split]) for exam in exams}

@@ -72,8 +72,13 @@ def _expected(trained: Trained, flux: np.ndarray) -> dict[str, dict[str, np.ndar
                 f"{prefix}class_names": np.tile(names, (len(flux), 1)),
             }
         else:
-            outputs[prefix + name] = prediction
+            columns = target.describe(prediction)
+            outputs |= {prefix + key: _as_served(values) for key, values in columns.items()}
     return {DEFAULT: outputs, EMBED: {"embedding": embedding}}
+
+
+def _as_served(values: np.ndarray) -> np.ndarray:
+    return np.char.encode(values, "utf-8") if values.dtype.kind == "U" else values.astype(np.float32)
 
 
 def _difference(answer: np.ndarray | None, wanted: np.ndarray) -> str | None:

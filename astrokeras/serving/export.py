@@ -64,6 +64,7 @@ def _describe(trained: Trained, directory: Path) -> None:
         "unit": trained.unit,
         "size": trained.side,
         "classes": list(trained.classes),
+        "outputs": {name: [output.record for output in target.outputs()] for name, target in trained.targets.items()},
         "fingerprint": trained.run["records"].get("fingerprint"),
         "versions": trained.run.get("versions"),
         "winner": trained.run["result"].get("winner"),

@@ -59,7 +59,7 @@ def predict(
     check_place(out, config, config.data)
     novelty = Novelty.of(config.novelty, config.run, config.max_model_bytes) if config.novelty else None
     predictor = find_predictor(config.run, config.max_model_bytes)
-    check_round_trip(out, list(predictor.kinds(())), predictor.classes)
+    check_round_trip(out, list(predictor.kinds(())), predictor.texts)
     with TableWorkspace.opened(out) as workspace:
         subject = find_subject(predictor, config, config.data, report)
         about = describe_work("predictions", config, predictor.about, subject)

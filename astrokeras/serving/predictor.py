@@ -88,6 +88,7 @@ class Predictor:
         kind: of its stretch.
         records: what the run says of its records.
         classes: names of the classes; none of a pre-training.
+        texts: all the names that it can give as an answer.
         tell: gives the columns of a prediction, from the outputs and what is known of the objects.
     """
 
@@ -99,6 +100,7 @@ class Predictor:
     kind: str
     records: dict[str, Any]
     classes: tuple[str, ...]
+    texts: tuple[str, ...]
     tell: Callable[[Outputs, Columns], list[Told]]
 
     def kinds(self, known: Iterable[str]) -> dict[str, Column]:
@@ -141,6 +143,7 @@ def find_predictor(run_directory: str, max_bytes: int = MAX_MODEL_BYTES) -> Pred
         kind=next(layer.kind for layer in model._flatten_layers() if layer.name == "stretch"),
         records=records,
         classes=trained.classes if trained else (),
+        texts=trained.texts if trained else (),
         tell=tell,
     )
 

@@ -20,19 +20,20 @@ class ServedModel(tf.Module):
 
     Shapes:
         flux ``[N, H, W, B]`` float32, N from 0; any other shape ends as InvalidArgument, which says what was expected
-        → ``embedding`` ``[N, D]``; of a target with classes ``probabilities`` ``[N, C]``, ``class_names`` ``[N, C]`` in
-        the order of the probabilities (repeated for each object, as the row format of TensorFlow Serving wants it) and
-        ``class_name`` ``[N]`` the most probable; of another what its head gives, under its name. Of several targets
-        the names of outputs begin with ``TARGET_``.
+        → ``embedding`` ``[N, D]``; of ``class`` ``probabilities`` ``[N, C]``, ``class_names`` ``[N, C]`` in their order
+        (repeated for each object, as the row format of TensorFlow Serving wants it) and ``class_name`` ``[N]`` the most
+        probable; of another target its `Target.outputs` by their names, ``[N]`` each.
+        Of several targets the names of outputs begin with ``TARGET_``.
 
     Units:
-        flux in that of the records that the run was trained on; NaN pixels count as sky.
+        flux in that of the records that the run was trained on; NaN pixels count as sky. Outputs in those of
+        `Target.outputs`.
     """
 
     def __init__(self, model: keras.Model, targets: Mapping[str, Target]) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]
-        self.names = {name: tf.constant(list(target.names)) for name, target in targets.items() if _tells(target)}
+        self.targets = dict(targets)
         encoder, heads = model.get_layer("encoder"), {name: model.get_layer(name) for name in targets}
         expected = model.input_shape
         spec = tf.TensorSpec(expected, tf.float32, name="flux")
@@ -54,13 +55,17 @@ class ServedModel(tf.Module):
 
     def _named(self, name: str, prediction: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the outputs of one target."""
-        if name not in self.names:
-            return {name: prediction}
-        return {
-            "probabilities": prediction,
-            "class_names": tf.repeat(self.names[name][None], tf.shape(prediction)[0], axis=0),
-            "class_name": tf.gather(self.names[name], tf.argmax(prediction, axis=1)),
-        }
+        target = self.targets[name]
+        if isinstance(target, Class):
+            names = tf.constant(list(target.names))
+            return {
+                "probabilities": prediction,
+                "class_names": tf.repeat(names[None], tf.shape(prediction)[0], axis=0),
+                "class_name": tf.gather(names, tf.argmax(prediction, axis=1)),
+            }
+        values = {output.name: output.values for output in target.outputs() if output.values}
+        told = target.told(prediction)
+        return {key: tf.gather(_constant(values[key]), v) if key in values else v for key, v in told.items()}
 
     @property
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
@@ -68,6 +73,6 @@ class ServedModel(tf.Module):
         return {DEFAULT: self.predict, EMBED: self.embed}
 
 
-def _tells(target: Target) -> bool:
-    """Return whether a target predicts the probabilities of its classes."""
-    return isinstance(target, Class)
+def _constant(values: tuple[str, ...] | tuple[float, ...]) -> tf.Tensor:
+    """Return names as text, numbers as float32."""
+    return tf.constant(values) if isinstance(values[0], str) else tf.constant(values, tf.float32)

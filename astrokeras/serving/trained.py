@@ -47,6 +47,12 @@ class Trained:
         return tuple(name for target in self.targets.values() for name in target.names)
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """All the names that it can give as an answer."""
+        outputs = [output for target in self.targets.values() for output in target.outputs()]
+        return tuple(value for output in outputs for value in output.values if isinstance(value, str))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of what it predicts; of several targets each begins with its target's."""
         several = len(self.targets) > 1

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 _ABSENT = -30.0  # bias of a class without a training example: its probability is nothing
+_SMALLEST_SHARE = 1e-3  # of an example: less costs a row and changes nothing
 # Numbers of features below which threads wait for one another more than they work.
 _SMALL = 2_000_000
 # Stronger penalties win the cross-validation of a few dozen labels by predicting the most frequent class alone.
@@ -19,8 +20,9 @@ _INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 
 def logistic_regression(
-    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, *, balanced: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, *, balanced: bool = False,
+    shares: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Logistic regression on standardised features, its penalty chosen by cross-validation within these examples.
 
     Args:
@@ -29,12 +31,14 @@ def logistic_regression(
         n_classes: C.
         seed: of the folds.
         balanced: whether all classes count alike, however many examples they have.
+        shares: of the classes in each example, ``[N, C]``, to be fitted instead of `labels`, by which the penalty is
+            chosen all the same.
 
     Returns:
         Kernel ``[D, C]`` and bias ``[C]`` of the softmax layer that is the same on the raw features.
     """
     with _threads(features):
-        return _fitted(features, labels, n_classes, seed, balanced=balanced)
+        return _fitted(features, labels, n_classes, seed, shares, balanced=balanced)
 
 
 def _threads(features: np.ndarray) -> AbstractContextManager:
@@ -42,7 +46,7 @@ def _threads(features: np.ndarray) -> AbstractContextManager:
 
 
 def _fitted(
-    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, *, balanced: bool
+    features: np.ndarray, labels: np.ndarray, n_classes: int, seed: int, shares: np.ndarray | None, *, balanced: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     scaler = StandardScaler().fit(features)
     # The solution lies in the space that the examples span, so that it can be sought there: the same at less cost.
@@ -59,6 +63,8 @@ def _fitted(
             model = search.fit(reduced, labels).best_estimator_
         else:
             model.fit(reduced, labels)
+        if shares is not None:
+            model, present = _fit_shares(reduced, shares, model.C, balanced=balanced)
     weights, offsets = model.coef_ @ axes, model.intercept_
     if len(present) == 2:  # one row for the second class against the first
         weights, offsets = np.concatenate([-weights, weights]) / 2, np.concatenate([-offsets, offsets]) / 2
@@ -67,3 +73,16 @@ def _fitted(
     kernel[:, present] = (weights / scaler.scale_).T
     bias[present] = offsets - weights @ (scaler.mean_ / scaler.scale_)
     return kernel, bias
+
+
+def _fit_shares(
+    features: np.ndarray, shares: np.ndarray, inverse_penalty: float, *, balanced: bool
+) -> tuple[LogisticRegression, np.ndarray]:
+    """Return a regression in which each example stands once for each of its classes, and the classes that there are."""
+    rows, classes = np.nonzero(shares > _SMALLEST_SHARE)
+    weights = shares[rows, classes].astype(np.float64)
+    if balanced:
+        amounts = np.bincount(classes, weights)
+        weights *= weights.sum() / (np.count_nonzero(amounts) * amounts[classes])
+    model = LogisticRegression(C=inverse_penalty, max_iter=300, tol=1e-3)
+    return model.fit(features[rows], classes, sample_weight=weights), np.unique(classes)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from keras import KerasTensor
+from keras import KerasTensor, ops
 
 from astrokeras.records.directory import Records
 from astrokeras.registration import Registry
@@ -28,11 +28,24 @@ LABEL = "label"
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """One named column of what is predicted; `unit` as astropy writes it, None for a number without one."""
+    """One named column of what is predicted.
+
+    Attributes:
+        name: of the column.
+        unit: as astropy writes it, None for a number without one.
+        description: what it is.
+        values: of a column that is one of several names or numbers, these; `Target.told` gives their places.
+    """
 
     name: str
     unit: str | None
     description: str
+    values: tuple[str, ...] | tuple[float, ...] = ()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Name, unit and description, ready for JSON."""
+        return {"name": self.name, "unit": self.unit, "description": self.description}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +112,8 @@ class Target(Task):
         of_classes: whether the values of a single column are names of classes, of which negative numbers are none.
         constant_name: what `constant` is called in tables.
         photometric_name: what `photometric` is called there; "" where there is no such method.
+        rounds: how often labels are refined before training, see `refined`.
+        training_fields: those of `derived_fields` that the loss and the probe alone look at.
         balanced: whether `probe` lets all classes count alike; it is set from outside.
     """
 
@@ -109,6 +124,8 @@ class Target(Task):
     of_classes: ClassVar[bool] = False
     constant_name: ClassVar[str] = "always the same answer"
     photometric_name: ClassVar[str] = ""
+    rounds: int = 0
+    training_fields: tuple[str, ...] = ()
     balanced: bool = False
 
     @classmethod
@@ -190,8 +207,20 @@ class Target(Task):
         """Return the named columns of a prediction."""
 
     @abc.abstractmethod
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
+        """Return the columns of `outputs`, [N] each, of a prediction, by operations of `keras.ops`.
+
+        It is called with arrays for tables, and within the graph that is exported. Of a column with `Output.values` the
+        places of these, as integers.
+        """
+
     def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the columns of `outputs`, [N] each, of a prediction."""
+        """Return the columns of `outputs`, [N] each, of a prediction: numbers, or names."""
+        told = {name: ops.convert_to_numpy(column) for name, column in self.told(prediction).items()}
+        return {
+            output.name: np.array(output.values)[told[output.name]] if output.values else told[output.name]
+            for output in self.outputs()
+        }
 
     @abc.abstractmethod
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
@@ -200,6 +229,13 @@ class Target(Task):
     @abc.abstractmethod
     def constant(self, fields: Encoded) -> np.ndarray:
         """Return the best constant prediction that these training fields allow, [1, ...], as a model would give it."""
+
+    def refined(self, fields: Encoded, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the `training_fields` to go on with, where a network that has not seen these labels predicts this.
+
+        Called only of a target that has `rounds`.
+        """
+        raise NotImplementedError
 
     def photometric(self, fluxes: np.ndarray, fields: Encoded, others: np.ndarray) -> np.ndarray:
         """Return what a linear fit on photometry predicts for other objects, [M, ...], as a model would.

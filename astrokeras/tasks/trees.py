@@ -104,6 +104,15 @@ class Tree:
         return np.setdiff1d(np.arange(len(self.names)), self.parents)
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The path to each node from the top, as in ``galaxy/spiral/Sb``; the name of a node that is called by it."""
+        paths: list[str] = []
+        for name, parent in zip(self.names, self.parents, strict=True):
+            above = f"{paths[parent]}/" if parent >= 0 else ""
+            paths.append(name if name.startswith(above) else above + name)
+        return tuple(paths)
+
+    @property
     def depths(self) -> np.ndarray:
         """How many steps each node lies below the top, [V]; those at the top 1."""
         depths: list[int] = []

@@ -175,6 +175,73 @@ def test_saved_model_cli_runs_it(exported, tmp_path):
     assert_as_predicted({n: np.load(tmp_path / f"{n}.npy", allow_pickle=True) for n in names}, predicted)
 
 
+TARGETS = (
+    "regression(z,uncertainty=true,unit='km/s')",
+    "ordinal(T)",
+    "votes(smooth,disk)",
+    "tags(bar,ring)",
+    "hierarchy(kind)",
+)
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """The export of a network of five targets, flux, what `predict` says, and the run."""
+    path = tmp_path_factory.mktemp("several")
+    records = write_records(path / "records", counts={"train": 40, "val": 8, "test": 12})
+    ids = np.concatenate([[str(name) for name in records.objects(split)["id"]] for split in records.splits])
+    rng = np.random.default_rng(0)
+    labels = {"z": rng.normal(900, 100, len(ids)), "T": rng.integers(-2, 2, len(ids))}
+    labels |= {name: rng.integers(0, 9, len(ids)) for name in ("smooth", "disk")}
+    labels |= {name: rng.integers(0, 2, len(ids)) for name in ("bar", "ring")}
+    labels["kind"] = rng.choice(["early", "late/S a", "late/<Sb>", "late"], len(ids))
+    Table({"id": ids, **labels}).write(path / "labels.ecsv")
+    finetune(
+        FinetuneConfig(
+            str(path / "records"), str(path / "run"), labels=str(path / "labels.ecsv"), target=TARGETS, repeats=1,
+            mode="frozen",
+        ),
+        print,
+    )  # fmt: skip
+    return *_export(path / "records", path / "run", path / "models"), path / "run"
+
+
+def test_other_targets_are_served_by_the_names_and_units_of_predict(several):
+    path, flux, predicted, run = several
+    (answer,) = ask(path, CLASSIFY, [flux])
+    told = [name for name in answer if name != "embedding"]
+    assert {"regression_z", "regression_z_error", "ordinal_T", "ordinal_T_mean", "votes_disk_fraction"} < set(told)
+    assert {"tags_p_ring", "hierarchy_kind", "hierarchy_kind_path", "hierarchy_p_late/<Sb>"} < set(told)
+    for name in told:
+        if predicted[name].dtype.kind in "US":
+            assert [_text(value) for value in answer[name]] == [str(value) for value in predicted[name]]
+        else:
+            np.testing.assert_allclose(answer[name], predicted[name], rtol=1e-5, atol=1e-5)
+    assert set(np.unique(predicted["ordinal_T"])) <= {-2, -1, 0, 1}
+    assert set(predicted["hierarchy_kind_path"]) <= {"early", "late/S a", "late/<Sb>"}
+    noted = json.loads((Path(path) / "assets.extra" / "astrokeras.json").read_text())["outputs"]
+    named = {f"{target}_{output['name']}": output for target, outputs in noted.items() for output in outputs}
+    assert set(named) == set(told) and all(output["description"] for output in named.values())
+    assert named["regression_z"]["unit"] == named["regression_z_error"]["unit"] == "km/s"
+    assert str(predicted["regression_z"].unit) == "km / s"
+    written = json.loads((run / "run.json").read_text())["targets"]
+    assert {name: entry["outputs"] for name, entry in written.items()} == noted
+    (none,) = ask(path, CLASSIFY, [flux[:0]])
+    assert {values.shape[0] for values in none.values()} == {0}
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
+def test_tensorflow_lite_gives_the_same_of_other_targets(several):
+    path, flux, predicted, run = several
+    converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=[CLASSIFY])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    answer = tf.lite.Interpreter(model_content=converter.convert()).get_signature_runner(CLASSIFY)(flux=flux)
+    for name in ("regression_z", "regression_z_error", "ordinal_T", "votes_disk_fraction", "hierarchy_p_late"):
+        np.testing.assert_allclose(answer[name], predicted[name], rtol=1e-4, atol=1e-4)
+    assert [_text(value) for value in answer["hierarchy_kind"]] == list(predicted["hierarchy_kind"])
+    assert export(ExportConfig(run=str(run), out=str(run.parent / "checked"), check=True))["checked"]
+
+
 @pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
 def test_tensorflow_lite_gives_the_same(exported):
     path, flux, predicted = exported

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,3 +32,24 @@ def test_a_class_without_examples_gets_no_probability():
     probabilities = softmax(features, *logistic_regression(features, labels, 3, seed=0))
     assert probabilities[:, 1].max() < 1e-6
     assert np.mean(probabilities.argmax(axis=1) == labels) > 0.7
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_shares_are_fitted_by_their_cross_entropy(balanced):
+    """Against the minimum of the penalised cross-entropy that is written out here."""
+    rng = np.random.default_rng(3)
+    labels = np.concatenate([np.arange(50) % 2, [2]])  # one example of a class: the penalty is known
+    features = rng.normal(0, 1, (51, 4)) + labels[:, None]
+    shares = 0.5 * np.eye(3)[labels] + 0.5 * rng.dirichlet([2, 1, 1], 51)
+    standard = StandardScaler().fit_transform(features)
+    weights = len(labels) / (3 * shares.sum(axis=0)) if balanced else np.ones(3)
+
+    def loss(values):
+        kernel, bias = values[:12].reshape(4, 3), values[12:]
+        told = np.log(softmax(standard, kernel, bias))
+        return -np.sum(weights * shares * told) + np.sum(kernel**2) / (2 * 0.1)
+
+    found = minimize(loss, np.zeros(15)).x
+    kernel, bias = logistic_regression(features, labels, 3, seed=0, balanced=balanced, shares=shares)
+    expected = softmax(standard, found[:12].reshape(4, 3), found[12:])
+    np.testing.assert_allclose(softmax(features, kernel, bias), expected, atol=5e-3)

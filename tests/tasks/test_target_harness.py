@@ -34,6 +34,7 @@ SPECS = (
     "class(p_early,p_late,smoothing=0.1)",
     "class(kind,margin=0.2,groups=groups.toml)",
     "class(kind,final_norm=true)",
+    "class(kind,refine=true,groups=groups.toml)",
 )
 
 

@@ -1,11 +1,18 @@
 """Tell to which of several classes an object belongs.
 
 Softmax and cross-entropy, as in Bridle 1990, "Probabilistic interpretation of feedforward classification network
-outputs", Neurocomputing (NATO ASI Series 68, 227). Options: smoothing of labels (Szegedy et al. 2016, arXiv
-1512.00567, section 7); an additive margin between the classes (AM-softmax: Wang et al. 2018, arXiv 1801.05599, eq. 6;
-Sovrasov & Sidnev 2020, arXiv 2005.07618); auxiliary classifiers of groups of labels (SSAL: Palacio et al. 2020, arXiv
-2101.03057); BatchNormalization of the last layer, for classes of different frequency (Kocaman, Shir & Bäck 2020, arXiv
-2011.06319).
+outputs", Neurocomputing (NATO ASI Series 68, 227). Options:
+
+- smoothing of labels (Szegedy et al. 2016, arXiv 1512.00567, section 7);
+- an additive margin between the classes (AM-softmax: Wang et al. 2018, arXiv 1801.05599, eq. 6; to do well on images
+  unlike those of the training, Sovrasov & Sidnev 2020, arXiv 2003.07618);
+- auxiliary classifiers of groups of labels (self-supervised autogenous learning, SSAL: Palacio et al. 2020, arXiv
+  2101.03057), which share the whole network;
+- a BatchNormalization before the softmax, for classes of different frequency (Kocaman, Shir & Bäck 2020, arXiv
+  2011.06319);
+- refinement of labels (Stochastic Label Refinery: Fang, Yang & Ni, ICPR 2020): twice, networks that are trained on
+  random parts of the labels predict the others, which become soft labels by it. How far they follow the prediction the
+  abstract leaves open; here it is half of the way, so that no label changes its most probable class.
 """
 
 import dataclasses
@@ -15,12 +22,11 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 from keras import KerasTensor, ops
-from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import normalize
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.normalization import batch_normalization
-from astrokeras.models.outputs import CosineLogits, FirstLogits
+from astrokeras.models.outputs import CosineLogits, FirstLogits, most_probable
 from astrokeras.records.directory import Records
 from astrokeras.spec import ColumnNames, File, Flag, Number, Parameter
 from astrokeras.tasks.class_groups import ClassGroup, read_groups
@@ -31,6 +37,8 @@ from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Label
 from astrokeras.tasks.written import texts
 
 _SCALE = 16.0  # of the cosines: within it a softmax can be sure, and beyond it gradients vanish
+_ROUNDS = 2  # of refinement
+_LEAST = 1e-6  # share of all examples together, below which a class has none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +49,13 @@ class ClassOptions:
         smoothing: share of each label that is spread evenly over all classes.
         margin: by which the cosine of the true class has to lead; 0 for a linear layer instead of cosines.
         final_norm: whether the logits are normalised over the batch.
+        refine: whether labels are made softer before training, see `evaluation.refining`.
     """
 
     smoothing: float = 0.0
     margin: float = 0.0
     final_norm: bool = False
+    refine: bool = False
 
 
 @TARGETS.register("class")
@@ -65,6 +75,7 @@ class Class(Target):
         Number("margin", 0.0, 0.9, 0.0),
         File("groups", ""),
         Flag("final_norm"),
+        Flag("refine"),
     )
     legend = "accuracy: share of the labelled objects whose most probable class is theirs"
     main_score: ClassVar[str] = "balanced_accuracy"
@@ -153,18 +164,42 @@ class Class(Target):
 
     @property
     def derived_fields(self) -> tuple[str, ...]:
-        """``class:COLUMN``."""
-        return (f"class:{','.join(self.sources)}",)
+        """``class:COLUMN``, and ``class:COLUMN:refined`` if it is asked for."""
+        return (f"class:{','.join(self.sources)}", *self.training_fields)
+
+    @property
+    def training_fields(self) -> tuple[str, ...]:
+        """``class:COLUMN:refined``, the shares of the classes that are learned, if labels are refined."""
+        return (f"class:{','.join(self.sources)}:refined",) if self.options.refine else ()
+
+    @property
+    def rounds(self) -> int:
+        """Two if labels are refined."""
+        return _ROUNDS if self.options.refine else 0
+
+    def refined(self, fields: Encoded, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """Return as shares the mean of each label and of what is predicted, [N, C]; NaN without a label."""
+        given = self._as_shares(fields[self.derived_fields[0]])
+        return {name: (0.5 * (given + prediction)).astype(np.float32) for name in self.training_fields}
+
+    def _as_shares(self, values: np.ndarray) -> np.ndarray:
+        """Return labels as shares of the classes, [N, C] float32, NaN where missing."""
+        if self.soft:
+            return values
+        hot = np.eye(len(self.names), dtype=np.float32)[np.maximum(values, 0)]
+        return np.where(values[:, None] >= 0, hot, np.float32(np.nan))
 
     def encode(self, labels: LabelColumns) -> dict[str, np.ndarray]:
         """Return the number of the class, [N] int32; -1 where missing, or none of the names.
 
         Soft labels: the shares of the classes, [N, C] float32 that sum to 1; NaN where one is missing, or all are 0.
+        What is refined begins as the shares of the labels.
 
         Raises:
             AstrokerasError: a share is negative.
         """
-        return {self.derived_fields[0]: self._shares(labels) if self.soft else self._codes(labels)}
+        values = self._shares(labels) if self.soft else self._codes(labels)
+        return {self.derived_fields[0]: values} | {name: self._as_shares(values) for name in self.training_fields}
 
     def _codes(self, labels: LabelColumns) -> np.ndarray:
         values = labels[self.sources[0]]
@@ -194,17 +229,18 @@ class Class(Target):
             prediction = FirstLogits(len(self.names), name="classes")(prediction)
         return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(prediction)
 
-    def _truth(self, target: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-        """Return labels as shares [N, C], 0 where missing, and where they are known, [N]."""
-        if not self.soft:
-            known = target >= 0
-            return ops.one_hot(ops.where(known, target, 0), len(self.names)), ops.cast(known, "float32")
-        known = ops.all(ops.isfinite(target), axis=-1)
-        return ops.where(ops.isfinite(target), target, 0.0), ops.cast(known, "float32")
+    def _truth(self, target: Any, place: int = 0) -> tuple[KerasTensor, KerasTensor]:
+        """Return labels as shares [N, C], 0 where missing, and where they are known, [N]; of several fields one."""
+        values = target[self.derived_fields[place]] if isinstance(target, Mapping) else target
+        if len(values.shape) == 1:
+            known = values >= 0
+            return ops.one_hot(ops.where(known, values, 0), len(self.names)), ops.cast(known, "float32")
+        known = ops.all(ops.isfinite(values), axis=-1)
+        return ops.where(ops.isfinite(values), values, 0.0), ops.cast(known, "float32")
 
-    def loss(self, target: KerasTensor, prediction: KerasTensor) -> KerasTensor:
+    def loss(self, target: Any, prediction: KerasTensor) -> KerasTensor:
         """Return the cross-entropy of the classes and of the groups; 0 without a label."""
-        truth, known = self._truth(target)
+        truth, known = self._truth(target, -1)
         total = self._entropy(truth, prediction[:, : len(self.names)])
         start = len(self.names)
         for group in self.groups:
@@ -227,7 +263,7 @@ class Class(Target):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Return the share of the labelled examples whose most probable class is that of the label."""
 
-        def hits(target: KerasTensor, prediction: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+        def hits(target: Any, prediction: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
             truth, known = self._truth(target)
             told = ops.argmax(prediction[:, : len(self.names)], axis=-1)
             return ops.cast(ops.equal(told, ops.argmax(truth, axis=-1)), "float32"), known
@@ -248,25 +284,27 @@ class Class(Target):
     def probe(self, features: np.ndarray, fields: Encoded, seed: int) -> list[np.ndarray]:
         """Return kernel [D, C] and bias [C] of a logistic regression of the most probable class, and of the groups.
 
-        With a margin, the kernel alone: the centroids of the classes among the directions of the features.
+        If labels are refined, of their shares. With a margin, the kernel alone: the centroids of the classes among the
+        directions of the features.
         """
         codes = self.strata(fields)
-        tables = [(codes, len(self.names)), *((np.array(group.of)[codes], group.count) for group in self.groups)]
+        shares = fields[self.training_fields[0]] if self.options.refine else np.eye(len(self.names))[codes]
+        tables = [(codes, shares), *((np.array(group.of)[codes], shares @ group.matrix) for group in self.groups)]
         if self.options.margin:
-            return [np.concatenate([_centroids(features, *table) for table in tables], axis=1)]
-        fits = [_logistic(features, *table, seed, self.balanced) for table in tables]
+            return [np.concatenate([_centroids(features, of) for _, of in tables], axis=1)]
+        fits = [_logistic(features, *table, self, seed) for table in tables]
         weights = [np.concatenate([fit[i] for fit in fits], axis=-1) for i in range(2)]
         return [*weights, *_no_norm(weights[1].shape[0])] if self.options.final_norm else weights
 
     def outputs(self) -> tuple[Output, ...]:
         """``class`` and ``p_NAME`` for each class."""
         chances = (Output(f"p_{name}", None, f"probability of the class {name}") for name in self.names)
-        return (Output("class", None, "most probable class"), *chances)
+        return (Output("class", None, "most probable class", self.names), *chances)
 
-    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the most probable class and the probabilities."""
         chances = {f"p_{name}": prediction[:, number] for number, name in enumerate(self.names)}
-        return {"class": np.array(self.names)[prediction.argmax(axis=1)], **chances}
+        return {"class": most_probable(prediction), **chances}
 
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
         """See `classification_scores`; of soft labels the most probable class counts."""
@@ -280,23 +318,21 @@ class Class(Target):
 
 
 def _logistic(
-    features: np.ndarray, codes: np.ndarray, count: int, seed: int, balanced: bool
+    features: np.ndarray, codes: np.ndarray, shares: np.ndarray, target: Class, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights of a logistic regression, 0 where all examples are alike."""
+    count = shares.shape[1]
     if len(np.unique(codes)) < 2:
         return np.zeros((features.shape[1], count), np.float32), np.zeros(count, np.float32)
-    return logistic_regression(features, codes, count, seed, balanced=balanced)
+    refined = shares if target.options.refine else None
+    return logistic_regression(features, codes, count, seed, balanced=target.balanced, shares=refined)
 
 
-def _centroids(features: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
+def _centroids(features: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the mean direction of each class, [D, C]; one that is far from all for a class without examples."""
-    directions, present = normalize(features.astype(np.float64)), np.unique(codes)
-    found = np.tile(-directions.mean(axis=0), (count, 1))
-    if len(present) > 1:
-        found[present] = NearestCentroid().fit(directions, codes).centroids_
-    else:
-        found[present] = directions.mean(axis=0)
-    return found.T.astype(np.float32)
+    directions, amounts = normalize(features.astype(np.float64)), shares.sum(axis=0, dtype=np.float64)
+    found = directions.T @ shares / np.maximum(amounts, _LEAST)
+    return np.where(amounts >= _LEAST, found, -directions.mean(axis=0)[:, None]).astype(np.float32)
 
 
 def _no_norm(width: int) -> list[np.ndarray]:

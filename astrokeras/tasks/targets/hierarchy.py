@@ -15,7 +15,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.models.outputs import TreeProbabilities, tree_log_probabilities
+from astrokeras.models.outputs import TreeProbabilities, most_probable, tree_log_probabilities
 from astrokeras.records.directory import Records
 from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.known import KnownMean
@@ -174,14 +174,18 @@ class Hierarchy(Target):
         return np.where(np.isin(path, children), found, -1)
 
     def outputs(self) -> tuple[Output, ...]:
-        """``COLUMN``, the most probable leaf, and ``p_NODE`` for each node."""
+        """``COLUMN``, the most probable leaf, ``COLUMN_path`` to it, and ``p_NODE`` for each node."""
         chances = (Output(f"p_{name}", None, f"probability of {name}") for name in self.tree.names)
-        return (Output(self.column, None, f"most probable leaf of {self.column}"), *chances)
+        leaf = Output(self.column, None, f"most probable leaf of {self.column}", self.tree.names)
+        path = Output(f"{self.column}_path", None, "the path to it from the top", self.tree.paths)
+        return (leaf, path, *chances)
 
-    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the most probable leaf and the probabilities of all nodes."""
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
+        """Return the most probable leaf, the path to it, and the probabilities of all nodes."""
+        leaves = self._leaves.astype(np.int32)
+        leaf = ops.take(leaves, most_probable(ops.take(prediction, leaves, axis=1)))
         chances = {f"p_{name}": prediction[:, i] for i, name in enumerate(self.tree.names)}
-        return {self.column: np.array(self.tree.names)[self._leaf(prediction)], **chances}
+        return {self.column: leaf, f"{self.column}_path": leaf, **chances}
 
     def _leaf(self, prediction: np.ndarray) -> np.ndarray:
         return self._leaves[prediction[:, self._leaves].argmax(axis=1)]

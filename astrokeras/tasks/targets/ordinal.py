@@ -2,8 +2,8 @@
 
 The network gives a position on one axis, which learned thresholds cut into classes: the proportional odds model of
 McCullagh 1980, "Regression models for ordinal data", J. R. Stat. Soc. B 42, 109, on the features of a network as in
-Vargas et al. 2020 (arXiv 1905.13392) and after Keshavarz et al. 2020: logit P(class > k) = f - t_k. Quadratic kappa:
-Cohen 1968, Psychol. Bull. 70, 213.
+Vargas et al. 2020 (arXiv 1905.13392): logit P(class > k) = f - t_k. Quadratic kappa: Cohen 1968, Psychol. Bull. 70,
+213.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Label
 from astrokeras.tasks.written import text, texts
 
 _MOST = 100  # classes; more are numbers
+_TIE = 1e-6  # of half of the probability: a class that reaches it but for rounding is the median
 
 
 @TARGETS.register("ordinal")
@@ -171,7 +172,8 @@ class Ordinal(Target):
         """``COLUMN``, ``COLUMN_mean`` for numbers, and ``p_NAME`` for each class."""
         chances = (Output(f"p_{name}", None, f"probability of {self.column} = {name}") for name in self.names)
         mean = () if self._numbers is None else (Output(f"{self.column}_mean", None, f"expected {self.column}"),)
-        return (Output(self.column, None, f"median {self.column}"), *mean, *chances)
+        values = self.names if self._numbers is None else tuple(self._numbers.tolist())
+        return (Output(self.column, None, f"median {self.column}", values), *mean, *chances)
 
     @property
     def _numbers(self) -> np.ndarray | None:
@@ -180,12 +182,12 @@ class Ordinal(Target):
         except ValueError:
             return None
 
-    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the median class, the expected number, and the probabilities."""
-        numbers, median = self._numbers, _median(prediction)
-        found = {self.column: (np.array(self.names) if numbers is None else numbers)[median]}
-        if numbers is not None:
-            found[f"{self.column}_mean"] = prediction @ numbers
+        below = ops.cumsum(prediction, axis=1)[:, :-1]
+        found = {self.column: ops.sum(ops.cast(below < 0.5 - _TIE, "int32"), axis=1)}
+        if self._numbers is not None:
+            found[f"{self.column}_mean"] = ops.sum(prediction * self._numbers.astype(np.float32), axis=1)
         return found | {f"p_{name}": prediction[:, i] for i, name in enumerate(self.names)}
 
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
@@ -214,4 +216,4 @@ class Ordinal(Target):
 def _median(probabilities: np.ndarray) -> np.ndarray:
     """Return the class in which half of the probability is reached, [N]."""
     below = np.cumsum(probabilities.astype(np.float64), axis=1)[:, :-1]
-    return np.sum(below < 0.5 - 1e-6, axis=1)
+    return np.sum(below < 0.5 - _TIE, axis=1)

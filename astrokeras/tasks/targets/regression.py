@@ -287,7 +287,7 @@ class Regression(Target):
             *(Output(f"{name}_error", unit, f"standard deviation of the predicted {name}") for name in errors),
         )
 
-    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the numbers and their standard deviations."""
         return {output.name: prediction[:, i] for i, output in enumerate(self.outputs())}
 

@@ -169,7 +169,7 @@ class Tags(Target):
         """``p_TAG`` for each property."""
         return tuple(Output(f"p_{tag}", None, f"probability of {tag}") for tag in self.tags)
 
-    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the probabilities."""
         return {f"p_{tag}": prediction[:, i] for i, tag in enumerate(self.tags)}
 

@@ -185,9 +185,10 @@ class Votes(Target):
         more = (Output(f"{a}_concentration", None, f"concentration of the Dirichlet for {a}") for a in self.answers)
         return (*found, *more)
 
-    def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
+    def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
         """Return the expected fractions, and the concentrations, of which a large sum says that they are sure."""
-        fractions = self.fractions(prediction)
+        parts = [prediction[:, place] for place in self.places]
+        fractions = ops.concatenate([part / ops.sum(part, axis=1, keepdims=True) for part in parts], axis=1)
         found = {f"{answer}_fraction": fractions[:, i] for i, answer in enumerate(self.answers)}
         return found | {f"{answer}_concentration": prediction[:, i] for i, answer in enumerate(self.answers)}
 

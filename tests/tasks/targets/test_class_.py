@@ -9,7 +9,7 @@ from astrokeras.tasks.logistic import logistic_regression
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.registry import fit_targets, parse_targets
 from astrokeras.tasks.target import Labels
-from astrokeras.tasks.targets.class_ import Class
+from astrokeras.tasks.targets.class_ import Class, ClassOptions
 from tests.tasks import harness
 
 NAMES = ("artifact", "galaxy", "star")
@@ -40,6 +40,41 @@ def test_the_loss_is_scikit_learns_and_nothing_without_a_label():
     assert loss[known].mean() == pytest.approx(expected, rel=1e-5)
     sure = np.array([[0.0, 200.0, 0.0]], np.float32)  # of which the softmax in float32 would be 0
     assert float(Class(NAMES).loss(np.array([0]), sure)[0]) == pytest.approx(200.0)
+
+
+def test_refined_labels_are_learned_and_the_given_ones_measured():
+    target = Class(NAMES, options=ClassOptions(refine=True))
+    soft = f"{FIELD}:refined"
+    codes, logits = draws()
+    fields = target.encode(column([None if code < 0 else NAMES[code] for code in codes]))
+    np.testing.assert_array_equal(fields[FIELD], codes)
+    known = codes >= 0
+    np.testing.assert_allclose(fields[soft][known], np.eye(3)[codes[known]])
+    assert np.isnan(fields[soft][~known]).all()
+    fields |= target.refined(fields, np.tile(np.float32([0.2, 0.5, 0.3]), (len(codes), 1)))
+    np.testing.assert_allclose(fields[soft][codes == 2][0], [0.1, 0.25, 0.65], rtol=1e-6)
+    loss = keras.ops.convert_to_numpy(target.loss(fields, logits))
+    expected = -np.sum(fields[soft] * np.log(softmax(logits.astype(np.float64))), axis=1)
+    np.testing.assert_allclose(loss[known], expected[known], rtol=1e-4)
+    assert np.all(loss[~known] == 0)
+    (metric,) = target.metrics()
+    metric.update_state(fields, logits)
+    assert float(metric.result()) == pytest.approx(np.mean(logits.argmax(axis=1) == codes, where=known))
+    assert Class.from_config(target.config).derived_fields == (FIELD, soft)
+
+
+def test_the_probe_of_refined_labels_takes_their_shares():
+    rng = np.random.default_rng(1)
+    codes, features = rng.integers(0, 3, 60).astype(np.int32), rng.normal(size=(60, 4))
+    shares = (0.5 * np.eye(3)[codes] + 0.5 * rng.dirichlet([1, 1, 1], 60)).astype(np.float32)
+    fields = {FIELD: codes, f"{FIELD}:refined": shares}
+    ours = Class(NAMES, options=ClassOptions(refine=True)).probe(features, fields, seed=3)
+    for mine, theirs in zip(ours, logistic_regression(features, codes, 3, seed=3, shares=shares), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    (kernel,) = Class(NAMES, options=ClassOptions(refine=True, margin=0.2)).probe(features, fields, seed=3)
+    directions = features / np.linalg.norm(features, axis=1, keepdims=True)
+    expected = [np.average(directions, axis=0, weights=shares[:, number]) for number in range(3)]
+    np.testing.assert_allclose(kernel.T, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_metric_leaves_out_what_has_no_label_or_no_weight():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from astrokeras.evaluation.baselines import baseline_rows
 from astrokeras.evaluation.prepare import prepare
+from astrokeras.evaluation.simple_methods import baseline_rows
 from astrokeras.records.directory import Records
 from astrokeras.training.engines.base import open_engine
 from tests.evaluation.comparing import options, silent
