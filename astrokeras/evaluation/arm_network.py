@@ -14,8 +14,8 @@ from astrokeras.evaluation.budget import balanced_weights
 from astrokeras.evaluation.compare import WEIGHT, Comparison, Draw
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.models.recast import copy_variables, recast
-from astrokeras.progress import not_shown
 from astrokeras.models.side import BASE, SIDE, side_tuned
+from astrokeras.progress import not_shown
 from astrokeras.tasks.model import predictor
 from astrokeras.training.build import ModelParts
 from astrokeras.training.checkpoints.checkpoint import Beginning, History

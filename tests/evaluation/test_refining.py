@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.compare import Draw
-from astrokeras.evaluation.network import Watch
 from astrokeras.evaluation.refining import refined_labels
+from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule_search import About
 from astrokeras.training.signals import Signals
 from tests.evaluation.test_fitting import compared, trainer_of
 from tests.synthetic import write_records
@@ -27,10 +29,10 @@ class MadeUp:
     """A trainer whose networks say how often the first class was among the labels that they learned, plus the round."""
 
     def __init__(self, comparison):
-        self.comparison, self.schedule = comparison, None
+        self.comparison = comparison
         self.learned, self.asked = [], []
 
-    def train(self, draw, schedule, watch, advance, directory):
+    def train(self, draw, schedule, about):
         self.learned.append(draw.select)
 
     def answers(self, draw, schedule, exam, watch):
@@ -39,13 +41,18 @@ class MadeUp:
         return {"class": np.tile([share, 1 - share], (exam.count, 1)).astype(np.float32)}
 
 
+def refined(trainer, draw):
+    schedule = Schedule.of(trainer.comparison.config, random=False)
+    return refined_labels(trainer, draw, schedule, About(Watch(Signals()), lambda _: None, Path()))
+
+
 def test_labels_follow_those_that_have_not_seen_them_and_come_back(path: Path):
     comparison = compared(path, target=("class(refine=true)",), mode="frozen")
     made_up, source = MadeUp(comparison), comparison.source
     before = source.columns("train", [CODES, SOFT])
     draw = dataclasses.replace(comparison.draws[0], select=comparison.draws[0].select.copy())
     draw.select[::3] = False
-    with refined_labels(made_up, draw, Watch(Signals()), path):
+    with refined(made_up, draw):
         soft = source.columns("train", [SOFT])[SOFT]
     assert len(made_up.learned) == len(made_up.asked) == 6
     for learned, asked in zip(made_up.learned, made_up.asked, strict=True):
@@ -69,7 +76,7 @@ def test_labels_follow_those_that_have_not_seen_them_and_come_back(path: Path):
 def test_labels_come_back_after_a_failure_too(path: Path):
     comparison = compared(path, target=("class(refine=true)",), mode="frozen")
     before = comparison.source.columns("train", [SOFT])[SOFT]
-    with pytest.raises(KeyError), refined_labels(MadeUp(comparison), comparison.draws[0], Watch(Signals()), path):
+    with pytest.raises(KeyError), refined(MadeUp(comparison), comparison.draws[0]):
         assert (comparison.source.columns("train", [SOFT])[SOFT] != before).any()
         raise KeyError
     np.testing.assert_array_equal(comparison.source.columns("train", [SOFT])[SOFT], before)
@@ -80,7 +87,7 @@ def test_too_few_labels_to_part_stay_what_they_are(path: Path):
     select = np.zeros_like(comparison.draws[0].select)
     select[:3] = True
     made_up = MadeUp(comparison)
-    with refined_labels(made_up, Draw("3", 0, select), Watch(Signals()), path):
+    with refined(made_up, Draw("3", 0, select)):
         assert not made_up.learned
 
 
