@@ -141,6 +141,8 @@ class ArmTrainer:
         if schedule.begins_fitted:
             features = self._features_for(draw, "train", draw.select, about.watch)
             self.fit_heads(features * ALPHA if schedule.side else features, draw.select, seed)
+            if schedule.side:
+                self.network.model.encoder.get_layer("embedding").scale.assign(features.std(axis=0))
         return (
             self.network.train(draw, schedule, seed, about.watch, about.advance, about.directory)
             if schedule.trains

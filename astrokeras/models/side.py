@@ -20,15 +20,18 @@ _WIDTHS = (16, 32, 64)
 class Blend(keras.layers.Layer):
     """The weighted mean of two embeddings: alpha times the first and 1 - alpha times the second.
 
-    Its one weight is the logit of alpha, 0 at the start, so that alpha stays between 0 and 1.
+    What is learned is the logit of alpha, 0 at the start, so that alpha stays between 0 and 1. The second embedding is
+    taken in units of `scale`, [D]: set to the spread of the first, a step of the optimizer moves the blend by as much
+    whatever the encoder's units are.
 
     Shapes:
         two of [N, D] -> [N, D]
     """
 
     def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
-        """Make the weight."""
+        """Make the weights."""
         self.logit = self.add_weight(shape=(), initializer="zeros", name="logit")
+        self.scale = self.add_weight(shape=input_shape[0][-1:], initializer="ones", trainable=False, name="scale")
 
     @property
     def alpha(self) -> KerasTensor:
@@ -38,7 +41,7 @@ class Blend(keras.layers.Layer):
     def call(self, inputs: list[KerasTensor]) -> KerasTensor:
         """Return the blend."""
         first, second = inputs
-        return self.alpha * first + (1.0 - self.alpha) * second
+        return self.alpha * first + (1.0 - self.alpha) * self.scale * second
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         """Return the shape of either."""

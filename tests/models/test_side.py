@@ -56,7 +56,9 @@ def test_it_is_the_frozen_encoder_and_the_side_network_blended(flux: tuple, tmp_
     alpha = 1 / (1 + np.exp(-float(tuned.get_layer("embedding").logit)))
     beside = tuned.get_layer(SIDE).predict(tuned.get_layer("stretch")(stamps), verbose=0)
     assert 0.5 < alpha < 0.6 and np.abs(beside).max() > 0.01
-    np.testing.assert_allclose(told, alpha * alone + (1 - alpha) * beside, rtol=1e-4, atol=1e-5)
+    scale = np.array(tuned.get_layer("embedding").scale)
+    assert (scale > 1).all()
+    np.testing.assert_allclose(told, alpha * alone + (1 - alpha) * scale * beside, rtol=1e-4, atol=1e-5)
     tuned.save(tmp_path / "encoder.keras")
     again = load_model(tmp_path / "encoder.keras", ENCODER)
     np.testing.assert_allclose(again.predict(stamps, verbose=0), told, rtol=1e-5, atol=1e-6)
