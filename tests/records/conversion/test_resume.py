@@ -70,17 +70,26 @@ def test_killed_at_every_step_a_rerun_ends_the_same(survey: Path):
     assert min(map(int, done.stdout.split())) > 40
 
 
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A survey that a command has converted undisturbed, into `whole` beside it, and what it printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        survey = small_tasks(tmp_path_factory.mktemp("commanded"), patch)
+    done = subprocess.run([*command_for(survey), survey / "whole", "--workers", "1"], check=True, **PIPES)
+    return survey, done.stdout
+
+
 @pytest.mark.parametrize(("whom", "moment"), [("all", 1), ("parent", 4), ("all", "finishing")])
-def test_a_command_is_killed_and_repeated(survey: Path, whom: str, moment: int | str):
-    arguments = command_for(survey)
-    whole = subprocess.run([*arguments, survey / "whole", "--workers", "1"], check=True, **PIPES)
-    out, workspace = survey / "out", survey / ".out.partial"
+def test_a_command_is_killed_and_repeated(commanded: tuple[Path, str], whom: str, moment: int | str):
+    survey, printed = commanded
+    out = survey / f"{whom}-{moment}"
+    workspace = workspace_path(out)
 
     def reached() -> bool:
         finishing = (workspace / "records").is_dir() or out.is_dir()
         return finishing or (moment != "finishing" and len(list(workspace.glob("results/*.npz"))) >= moment)
 
-    command = [*arguments, out, "--workers", "2", "--resume"]
+    command = [*command_for(survey), out, "--workers", "2", "--resume"]
     with subprocess.Popen(command, start_new_session=True, **PIPES) as process:
         while not reached() and process.poll() is None:
             time.sleep(0.001)
@@ -91,7 +100,7 @@ def test_a_command_is_killed_and_repeated(survey: Path, whom: str, moment: int |
         process.communicate()
     again = subprocess.run(command, check=False, **PIPES)
     assert again.returncode == 0, again.stderr
-    assert again.stdout == whole.stdout
+    assert again.stdout == printed
     assert contents(out) == contents(survey / "whole")
     assert not workspace.exists()
 
