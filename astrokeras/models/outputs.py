@@ -18,16 +18,14 @@ def _float32(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def most_probable(probabilities: KerasTensor) -> KerasTensor:
-    """Return the first place of the largest of each row; the last place of a row with NaN.
+    """Return the first place of the largest of each row.
 
     `keras.ops.argmax` tells zeros apart by their bits, with an operation that TensorFlow Lite does not have.
 
     Shapes:
         [N, C] -> [N] int32
     """
-    largest = ops.cast(probabilities >= ops.max(probabilities, axis=1, keepdims=True), "int32")
-    before = ops.sum(ops.cast(ops.cumsum(largest, axis=1) < 1, "int32"), axis=1)
-    return ops.minimum(before, probabilities.shape[1] - 1)
+    return ops.cast(ops.top_k(probabilities, 1)[1][:, 0], "int32")
 
 
 def clipped_log(log_deviation: KerasTensor) -> KerasTensor:
