@@ -25,7 +25,8 @@ from astrokeras.training.board import Board
 from astrokeras.training.build import ModelParts, find_precision
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.engines.base import Engine, open_engine
-from astrokeras.training.initial import WORDS, Asked, Start, check_same_start, find_start
+from astrokeras.training.imagenet import WORDS
+from astrokeras.training.initial import Asked, Start, check_same_start, find_start
 from astrokeras.training.leaks import check_leaks
 from astrokeras.training.nonfinite import NONFINITE, explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate, check_optimizer
