@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+import keras
 import numpy as np
 from keras import KerasTensor
 
@@ -95,6 +96,7 @@ class Target(Task):
         of_classes: whether the values of a single column are names of classes, of which negative numbers are none.
         constant_name: what `constant` is called in tables.
         photometric_name: what `photometric` is called there; "" where there is no such method.
+        tempered: whether its heads have a layer ``temperature`` for probabilities that mean what they say.
         balanced: whether `probe` lets all classes count alike; it is set from outside.
     """
 
@@ -105,6 +107,7 @@ class Target(Task):
     of_classes: ClassVar[bool] = False
     constant_name: ClassVar[str] = "always the same answer"
     photometric_name: ClassVar[str] = ""
+    tempered: bool = False
     balanced: bool = False
 
     @classmethod
@@ -208,6 +211,10 @@ class Target(Task):
             others: the same of the objects to predict, [M, F].
         """
         raise NotImplementedError
+
+    def mean(self, predictions: list[KerasTensor]) -> KerasTensor:
+        """Return the mean of what several networks predict, by a layer of Keras."""
+        return keras.layers.Average(dtype="float32", name="mean")(predictions)
 
 
 TARGETS: Registry[type[Target]] = Registry("target", "astrokeras.tasks.targets")
