@@ -13,12 +13,10 @@ from astrokeras.records.directory import Records
 from astrokeras.training.initial import (
     Asked,
     Start,
-    ancestors,
-    check_same_start,
     find_start,
-    lineage,
     run_record,
 )
+from astrokeras.training.origins import ancestors, check_same_start, lineage
 from astrokeras.training.run_directory import load_run, write_run
 from tests.synthetic import write_records
 
@@ -76,6 +74,23 @@ def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
         found(records, backbone="compacr")
     with pytest.raises(UsageError, match="--imagenet-weights was given, but --init is scratch"):
         found(records, imagenet_weights=str(file))
+
+
+def test_weights_of_imagenet_for_other_bands(records: Records, tmp_path: Path):
+    """How they get the bands stands in the start and in its name; what nothing looks at is refused."""
+    file = tmp_path / "mobilenet.weights.h5"
+    keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(file)
+    network = {"backbone": "mobilenet", "imagenet_weights": str(file), "resize": 32}
+    start = found(records, init="imagenet:rgb", imagenet_bands=("r", "i", "g"), **network)
+    assert start.record["channels"] == "rgb"
+    assert lineage(start.record) == ["imagenet:rgb"]
+    assert start.build().get_layer("band_order").order == [1, 2, 0]
+    with pytest.raises(UsageError, match="--imagenet-bands was given, but --init is imagenet:inflate; say"):
+        found(records, init="imagenet:inflate", imagenet_bands=("r", "i", "g"), **network)
+    with pytest.raises(UsageError, match="--init imagenet:inflate: backbone 'compact' has no ImageNet weights"):
+        found(records, init="imagenet:inflate", backbone="compact")
+    with pytest.raises(AstrokerasError, match=r"imagenet:x is not a run directory; expected scratch, imagenet, imagen"):
+        found(records, init="imagenet:x")
 
 
 def test_a_run_brings_its_network_and_what_it_goes_back_to(records: Records, runs: Path):
