@@ -60,6 +60,14 @@ class _Comparison:
         group="Comparison",
         choices=("frozen", "full", "two-phase"),
     )
+    slice_by: tuple[str, ...] = option(
+        (),
+        "Column by whose quantiles scores are told too: a carried one, or a band for its magnitude; once for each.  "
+        "[default: a magnitude and a radius, where there are any]",
+        group="Comparison",
+        repeated=True,
+        metavar="COLUMN",
+    )
     backbone: str | None = option(
         None,
         "Network of the scratch arm.  [default: that of the first run, else compact]",
