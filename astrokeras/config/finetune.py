@@ -63,6 +63,14 @@ class _Comparison:
         group="Comparison",
         choices=("search", "frozen", "full", "two-phase", "side"),
     )
+    slice_by: tuple[str, ...] = option(
+        (),
+        "Column by whose quantiles scores are told too: a carried one, or a band for its magnitude; once for each.  "
+        "[default: a magnitude and a radius, where there are any]",
+        group="Comparison",
+        repeated=True,
+        metavar="COLUMN",
+    )
     trials: int = option(
         6, "With --mode search: what every fit chooses from.", group="Comparison", minimum=2, maximum=10
     )
