@@ -19,7 +19,7 @@ from tests.embedding.samples import sample, write
 def embeddings(served, tmp_path_factory):
     out = tmp_path_factory.mktemp("novelty") / "e.parquet"
     config = EmbedConfig(encoder=str(served / "classes"), data=str(served / "records"), out=str(out))
-    embed(config, lambda line: None, lambda items, _: items)
+    embed(config, lambda line: None)
     return out
 
 
@@ -52,7 +52,7 @@ def test_predictions_carry_it(served, embeddings, tmp_path):
     config = PredictConfig(
         run=str(served / "classes"), data=str(served / "records"), out=str(tmp_path / "p.ecsv"), novelty=str(embeddings)
     )
-    predict(config, lambda line: None, lambda items, _: items)
+    predict(config, lambda line: None)
     table = Table.read(tmp_path / "p.ecsv")
     order = np.argsort(np.asarray(table["novelty"]))
     assert np.all(np.diff(np.asarray(table["novelty_rank"])[order]) >= 0)

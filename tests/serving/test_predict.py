@@ -28,7 +28,7 @@ pytestmark = pytest.mark.long
 
 
 def run(config):
-    return predict(config, print, lambda items, _: items)
+    return predict(config, print)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits", "parquet"])
@@ -157,7 +157,7 @@ def test_what_is_cut_off_is_told(served, tmp_path):
     large = write_records(tmp_path / "large", counts={"train": 4, "val": 0, "test": 3}, size=20, missing=0)
     lines = []
     config = PredictConfig(run=str(served / "classes"), data=str(large.path), out=str(tmp_path / "p.csv"), split="test")
-    predict(config, lines.append, lambda items, _: items)
+    predict(config, lines.append)
     assert "noise too; --novelty says" in lines[0]
     assert lines[1:] == [
         f"stamps of 20 pixels: only the middle 16 of them are looked at, as many as {served / 'classes'} takes"

@@ -38,7 +38,7 @@ def _export(records, run, out):
     path = export(ExportConfig(run=str(run), out=str(out)))["path"]
     flux, _, ids = load_arrays(Records.load(records), "test")
     table = out.with_suffix(".ecsv")
-    predict(PredictConfig(run=str(run), data=str(records), out=str(table), split="test"), print, lambda items, _: items)
+    predict(PredictConfig(run=str(run), data=str(records), out=str(table), split="test"), print)
     predicted = Table.read(table)
     assert list(predicted["id"]) == list(ids)
     return path, flux, predicted
