@@ -40,7 +40,7 @@ NETWORKS = {"compact": {"backbone": "compact"}, "mobilenet_v2 at 96 px": {"backb
 
 def quiet(config: EmbedConfig) -> dict:
     """Embed without a word."""
-    return embed(config, lambda line: None, lambda items, _: items)
+    return embed(config, lambda line: None)
 
 
 def measure_speed(count: int, turns: int, batch_size: int) -> None:

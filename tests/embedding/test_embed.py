@@ -38,7 +38,7 @@ def config(embedded, tmp_path):
 
 def quiet(config, executor=None, lines=None):
     report = (lambda line: None) if lines is None else lines.append
-    return embed(config, report, lambda items, _: items, executor)
+    return embed(config, report, executor=executor)
 
 
 def test_every_record_has_the_embedding_that_the_encoder_gives_it(config, embedded):

@@ -55,7 +55,7 @@ def test_a_process_with_tensorflow_alone_gets_the_numbers_of_predict(served, tmp
     config = PredictConfig(
         run=str(served / "classes"), data=str(served / "records"), out=str(tmp_path / "p.fits"), split="test"
     )
-    predict(config, print, lambda items, _: items)
+    predict(config, print)
     table = Table.read(tmp_path / "p.fits")
     assert list(table["id"]) == list(ids)
     expected = np.stack([table["p_blue"], table["p_red"]], axis=1)
