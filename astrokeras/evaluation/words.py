@@ -13,6 +13,7 @@ _TITLES = {
     "macro_f1": "macro F1", "auroc": "AUROC", "mae": "MAE", "nmad": "NMAD", "r2": "R²",
     "kappa": "Cohen's kappa", "matthews": "Matthews' coefficient", "brier": "Brier score",
     "calibration_error": "expected calibration error",
+    "calibration_error_before": "the same before temperature scaling",
 }  # fmt: skip
 _MOST_BYTES = 80
 _MOST_LISTED = 30

@@ -43,7 +43,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Page:
     source = Arrays.load(records, ("test",), (), 12)
     comparison = Comparison(config, records, None, source, {"class": target}, {}, {}, None, [], [exam])
     slices = sliced(comparison, answers, ("magnitude_r",))
-    return Page(comparison, answers, None, judge(target, "class", answers, 0), slices)
+    return Page(comparison, answers, judge(target, "class", answers, 0), slices)
 
 
 @pytest.fixture(scope="module")
