@@ -27,7 +27,7 @@ from astrokeras.evaluation.bootstrap import resample
 
 WEIGHTS = "--init imagenet --imagenet-weights mobilenet_v2.weights.h5"
 FROZEN = "--budget 100 --budget 400 --repeats 2 --mode frozen"
-FULL = "--init scratch --budget 400 --repeats 3 --mode full --resize 48 --epochs 30"
+FULL = "--init scratch --budget 100 --repeats 2 --mode full --epochs 10 --min-steps 40"
 
 FILES = {
     "types.toml": """galaxy = ["early", "late"]
@@ -51,7 +51,7 @@ EFIGI = f"""
 finetune efigi/records --target class --target 'ordinal(T)' --target 'votes(tree=questions.toml)'
     --target 'tags(Bar_Length,Inner_Ring,Perturbation,threshold=0.25)' {WEIGHTS} {FROZEN} --out efigi/targets
 finetune efigi/records --target 'class(refine=true)' {WEIGHTS} {FROZEN} --out efigi/refined
-finetune efigi/records --target class {FULL} --out efigi/class
+finetune efigi/records --target class {FULL} --out efigi/alone
 finetune efigi/records --target class --target 'ordinal(T)' {FULL} --out efigi/joint
 {CONVERT} --label kind --out efigi/kinds
 finetune efigi/kinds --target 'hierarchy(label,tree=types.toml)' {WEIGHTS} {FROZEN} --out efigi/hierarchy
@@ -153,7 +153,7 @@ def _value(mean: float, spread: float) -> str:
 # In words what differs, then of both the run with the names of label and answer.
 PAIRS = {
     "efigi": (
-        ("trained together with T, less alone", ("joint", "class_label", "class_class"), ("class", "label", "class")),
+        ("trained together with T, less alone", ("joint", "class_label", "class_class"), ("alone", "label", "class")),
         (
             "refined labels, less plain ones",
             ("refined", "label", "class"),

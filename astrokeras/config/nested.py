@@ -44,8 +44,8 @@ def option_fields(kind: type) -> Mapping[str, dataclasses.Field]:
 @functools.cache
 def option_types(kind: type) -> Mapping[str, Any]:
     """Return the types of all options of a configuration by their names."""
-    types: dict[str, Any] = {}
-    for part in (*_subjects(kind).values(), kind):
+    types = typing.get_type_hints(kind)
+    for part in _subjects(kind).values():  # later, since a subject may have the name of one of its options
         types |= typing.get_type_hints(part)
     return {name: types[name] for name in option_fields(kind)}
 

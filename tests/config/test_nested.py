@@ -27,6 +27,8 @@ def test_an_option_is_found_by_its_name_wherever_it_stands():
     values = values_of(config)
     assert (values["size"], values["seed"], values["label"], values["edge"]) == (32, 3, "CLASS", "reject")
     assert list(values) == list(option_fields(ConvertConfig)) == list(option_types(ConvertConfig))
+    assert not any(map(dataclasses.is_dataclass, option_types(ConvertConfig).values()))
+    assert (option_types(ConvertConfig)["images"], option_types(ConvertConfig)["splits"]) == (str, str | None)
     assert replaced(config, size=64, seed=4) == configure(ConvertConfig, **{**values, "size": 64, "seed": 4})
     assert config.stamps.size == 32
 
