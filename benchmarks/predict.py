@@ -30,6 +30,7 @@ from astrokeras.config import EmbedConfig
 from astrokeras.embedding.embed import embed
 from astrokeras.files import write_json
 from astrokeras.models.encoder import build_encoder
+from astrokeras.progress import not_shown
 from astrokeras.records import example, metadata, tfrecord
 from astrokeras.records.directory import Records
 from astrokeras.records.objects import OBJECTS, Column, write_objects
@@ -40,7 +41,7 @@ NETWORKS = {"compact": {"backbone": "compact"}, "mobilenet_v2 at 96 px": {"backb
 
 def quiet(config: EmbedConfig) -> dict:
     """Embed without a word."""
-    return embed(config, lambda line: None)
+    return embed(config, lambda line: None, not_shown)
 
 
 def measure_speed(count: int, turns: int, batch_size: int) -> None:

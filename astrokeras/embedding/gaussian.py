@@ -50,7 +50,7 @@ class Gaussian:
         Example:
             >>> points = np.random.default_rng(0).normal(size=(100, 2)) * [1, 10]
             >>> Gaussian.fit(lambda: [(0, points)], 2).variances.round()
-            array([ 1., 98.])
+            array([ 2., 88.])
         """
         rows, total = 0, np.zeros(width)
         for _, block in blocks():

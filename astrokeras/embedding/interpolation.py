@@ -23,7 +23,7 @@ def interpolate(vectors: np.ndarray, neighbours: int = 10, alpha: float = 0.5, s
 
     Example:
         >>> near = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
-        >>> interpolate(near, neighbours=1, steps=1).round(2).tolist()
+        >>> interpolate(near, neighbours=1, steps=1).astype(float).round(2).tolist()
         [[1.5, 0.1], [1.5, 0.05], [0.1, 1.5], [0.05, 1.5]]
     """
     graph = neighbour_graph(vectors, neighbours)

@@ -15,6 +15,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.encoder import build_encoder
 from astrokeras.parallel.processes import SerialExecutor
 from astrokeras.pipeline.dataset import load_arrays, read_columns
+from astrokeras.progress import not_shown
 from astrokeras.records.directory import Records
 from astrokeras.records.tfrecord import offsets
 from tests.synthetic import write_records
@@ -38,7 +39,7 @@ def config(embedded, tmp_path):
 
 def quiet(config, executor=None, lines=None):
     report = (lambda line: None) if lines is None else lines.append
-    return embed(config, report, executor=executor)
+    return embed(config, report, not_shown, executor)
 
 
 def test_every_record_has_the_embedding_that_the_encoder_gives_it(config, embedded):

@@ -11,6 +11,7 @@ from astropy.table import Table
 from astrokeras.config import ExportConfig, PredictConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.dataset import load_arrays
+from astrokeras.progress import not_shown
 from astrokeras.records.directory import Records
 from astrokeras.serving.export import export
 from astrokeras.serving.predict import predict
@@ -55,7 +56,7 @@ def test_a_process_with_tensorflow_alone_gets_the_numbers_of_predict(served, tmp
     config = PredictConfig(
         run=str(served / "classes"), data=str(served / "records"), out=str(tmp_path / "p.fits"), split="test"
     )
-    predict(config, print)
+    predict(config, print, not_shown)
     table = Table.read(tmp_path / "p.fits")
     assert list(table["id"]) == list(ids)
     expected = np.stack([table["p_blue"], table["p_red"]], axis=1)

@@ -9,6 +9,7 @@ from astrokeras.embedding.gaussian import Gaussian, among
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
+from astrokeras.progress import not_shown
 from astrokeras.records.directory import Records
 from astrokeras.serving.novelty import Novelty, held_out_distances
 from astrokeras.serving.predict import predict
@@ -19,7 +20,7 @@ from tests.embedding.samples import sample, write
 def embeddings(served, tmp_path_factory):
     out = tmp_path_factory.mktemp("novelty") / "e.parquet"
     config = EmbedConfig(encoder=str(served / "classes"), data=str(served / "records"), out=str(out))
-    embed(config, lambda line: None)
+    embed(config, lambda line: None, not_shown)
     return out
 
 
@@ -52,7 +53,7 @@ def test_predictions_carry_it(served, embeddings, tmp_path):
     config = PredictConfig(
         run=str(served / "classes"), data=str(served / "records"), out=str(tmp_path / "p.ecsv"), novelty=str(embeddings)
     )
-    predict(config, lambda line: None)
+    predict(config, lambda line: None, not_shown)
     table = Table.read(tmp_path / "p.ecsv")
     order = np.argsort(np.asarray(table["novelty"]))
     assert np.all(np.diff(np.asarray(table["novelty_rank"])[order]) >= 0)

@@ -15,6 +15,7 @@ from astropy.table import Table
 from astrokeras.config import ExportConfig, FinetuneConfig, PredictConfig, PretrainConfig
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.pipeline.dataset import load_arrays
+from astrokeras.progress import not_shown
 from astrokeras.records.directory import Records
 from astrokeras.serving.export import export
 from astrokeras.serving.predict import predict
@@ -38,7 +39,7 @@ def _export(records, run, out):
     path = export(ExportConfig(run=str(run), out=str(out)))["path"]
     flux, _, ids = load_arrays(Records.load(records), "test")
     table = out.with_suffix(".ecsv")
-    predict(PredictConfig(run=str(run), data=str(records), out=str(table), split="test"), print)
+    predict(PredictConfig(run=str(run), data=str(records), out=str(table), split="test"), print, not_shown)
     predicted = Table.read(table)
     assert list(predicted["id"]) == list(ids)
     return path, flux, predicted

@@ -122,7 +122,7 @@ def per_example(draw: KerasTensor) -> KerasTensor:
     """Return [N] as [N, 1, 1, 1], to go with stamps.
 
     Example:
-        >>> per_example(ops.zeros(8)).shape
+        >>> tuple(per_example(ops.zeros(8)).shape)
         (8, 1, 1, 1)
     """
     return ops.reshape(draw, (-1, 1, 1, 1))

@@ -15,6 +15,7 @@ from astrokeras.embedding.inference import new_images
 from astrokeras.embedding.inference.new_images import Before, conversion_for
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
+from astrokeras.progress import not_shown
 from astrokeras.serving.predict import predict
 from astrokeras.serving.trained import load_trained
 
@@ -39,7 +40,7 @@ def asked(trained_run, sample_survey, tmp_path):
             "run": str(run_directory), "data": f"{sample_survey}/images/{{field}}_{{band}}.fits", "workers": 1,
             "catalog": f"{sample_survey}/catalog.fits", "out": str(tmp_path / "p.ecsv"), "overwrite": True,
         }  # fmt: skip
-        predict(PredictConfig(**{**options, **changes}), lines.append)
+        predict(PredictConfig(**{**options, **changes}), lines.append, not_shown)
         return Table.read(tmp_path / "p.ecsv")
 
     run.lines = lines
@@ -171,7 +172,7 @@ def test_a_table_of_other_records_is_refused(trained_run, sample_records, tmp_pa
     parquet.write_table(table.take([*range(1, len(table)), 0]), objects)
     config = PredictConfig(run=str(trained_run), data=str(tmp_path / "records"), out=str(tmp_path / "p.csv"))
     with pytest.raises(AstrokerasError, match=r"objects.parquet .*convert the survey again"):
-        predict(config, print)
+        predict(config, print, not_shown)
 
 
 @pytest.mark.parametrize("odd", [{"size": None}, {"bands": "gri"}, {"zero_point": 5}, {"columns": [None]}])
