@@ -158,18 +158,29 @@ def test_a_run_repeats_itself(place, tmp_path):
     assert first[0]["test_auroc_mean"] == second[0]["test_auroc_mean"]
 
 
-@pytest.mark.parametrize("mode", ["full", "two-phase", "side"])
-def test_modes_that_train_everything(place, tmp_path, mode):
-    config = options(place, out=str(tmp_path / mode), init=(str(place / "magnitudes"),), repeats=1, mode=mode)
+def trained_from(place, out, mode):
+    config = options(place, out=str(out), init=(str(place / "magnitudes"),), repeats=1, mode=mode)
     finetune(config, silent)
-    before, after = load_model(place / "magnitudes" / "encoder.keras"), load_model(tmp_path / mode / "encoder.keras")
+    return out
+
+
+@pytest.fixture(scope="module")
+def full(place, tmp_path_factory):
+    """A comparison that trains everything, from the pre-trained weights."""
+    return trained_from(place, tmp_path_factory.mktemp("everything") / "full", "full")
+
+
+@pytest.mark.parametrize("mode", ["full", "two-phase", "side"])
+def test_modes_that_train_everything(place, full, tmp_path, mode):
+    out = full if mode == "full" else trained_from(place, tmp_path / mode, mode)
+    before, after = load_model(place / "magnitudes" / "encoder.keras"), load_model(out / "encoder.keras")
     kept = [layer for layer in after.layers if layer.name == "base"]
     assert len(kept) == (mode == "side")
     pairs = zip(before.get_weights(), (kept or [after])[0].get_weights(), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs) == (mode == "side")
     # Who goes on from the winner trains all of it.
     assert not [layer.name for layer in after._flatten_layers() if layer.weights and not layer.trainable]
-    scalars = EventAccumulator(str(tmp_path / mode / "tensorboard/magnitudes/budget-all/repeat-0")).Reload()
+    scalars = EventAccumulator(str(out / "tensorboard/magnitudes/budget-all/repeat-0")).Reload()
     assert "train/loss" in scalars.Tags()["tensors"]
 
 
@@ -350,11 +361,9 @@ def test_a_run_on_other_bands_is_no_start(place, tmp_path):
         finetune(config, silent)
 
 
-def test_a_fine_tuned_encoder_is_a_start_of_which_its_labels_are_told(place, tmp_path):
-    config = options(place, out=str(tmp_path / "full"), repeats=1, mode="full")
-    finetune(config, silent)
+def test_a_fine_tuned_encoder_is_a_start_of_which_its_labels_are_told(place, full, tmp_path):
     lines = []
-    again = options(place, out=str(tmp_path / "out"), init=(str(tmp_path / "full"),), repeats=1, mode="frozen")
+    again = options(place, out=str(tmp_path / "out"), init=(str(full),), repeats=1, mode="frozen")
     (row,) = finetune(again, lines.append)["rows"]
     assert row["arm"] == "full"
     assert any("was trained on labels; its arm has seen more of them" in line for line in lines)

@@ -22,7 +22,7 @@ def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
 def test_every_backbone_gives_feature_maps(name: str):
     model = build_backbone(name, (32, 32, 3), None)
     image = np.random.default_rng(0).uniform(0, 1, (2, 32, 32, 3)).astype(np.float32)
-    maps = model.predict(image, verbose=0)
+    maps = keras.ops.convert_to_numpy(model(image, training=False))
     assert maps.ndim == 4
     assert maps.shape[0] == 2
     assert np.isfinite(maps).all()

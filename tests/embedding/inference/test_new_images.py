@@ -29,6 +29,22 @@ def trained_run(sample_records, tmp_path_factory):
     return out
 
 
+def ask(run_directory, survey, out, report, **changes):
+    """Predict what the images of a survey show; return the table."""
+    options = {
+        "run": str(run_directory), "data": f"{survey}/images/{{field}}_{{band}}.fits", "workers": 1,
+        "catalog": f"{survey}/catalog.fits", "out": str(out), "overwrite": True,
+    }  # fmt: skip
+    predict(PredictConfig(**{**options, **changes}), report, not_shown)
+    return Table.read(out)
+
+
+@pytest.fixture(scope="module")
+def usual(trained_run, sample_survey, tmp_path_factory):
+    """What the run itself predicts of the sample survey's images, asked for nothing else."""
+    return ask(trained_run, sample_survey, tmp_path_factory.mktemp("usual") / "p.ecsv", print)
+
+
 @pytest.fixture
 def asked(trained_run, sample_survey, tmp_path):
     """A prediction of the sample survey's images, with the lines that are said."""
@@ -36,12 +52,7 @@ def asked(trained_run, sample_survey, tmp_path):
 
     def run(run_directory=trained_run, **changes):
         lines.clear()
-        options = {
-            "run": str(run_directory), "data": f"{sample_survey}/images/{{field}}_{{band}}.fits", "workers": 1,
-            "catalog": f"{sample_survey}/catalog.fits", "out": str(tmp_path / "p.ecsv"), "overwrite": True,
-        }  # fmt: skip
-        predict(PredictConfig(**{**options, **changes}), lines.append, not_shown)
-        return Table.read(tmp_path / "p.ecsv")
+        return ask(run_directory, sample_survey, tmp_path / "p.ecsv", lines.append, **changes)
 
     run.lines = lines
     return run
@@ -68,7 +79,7 @@ def test_every_option_of_convert_is_decided_upon():
     assert sorted(decided) == sorted(option_fields(ConvertConfig))
 
 
-def test_only_what_describes_the_stamps_is_taken_over(trained_run, tmp_path, asked):
+def test_only_what_describes_the_stamps_is_taken_over(trained_run, tmp_path, asked, usual):
     """No cluster is asked, no other table read, and no limit of the training ends the prediction."""
     others = {
         "scheduler": "tcp://127.0.0.1:1", "splits_from": "/nowhere", "where": "nothing > 3", "max_reject_fraction": 0.0,
@@ -83,7 +94,7 @@ def test_only_what_describes_the_stamps_is_taken_over(trained_run, tmp_path, ask
     options = conversion_for(before, PredictConfig(run="", data=data, out="x.csv"), data, lambda line: None)
     fields, values = option_fields(ConvertConfig), values_of(options)
     assert all(values[name] == fields[name].default for name in others if name in fields)
-    assert len(asked(run)) == len(asked(trained_run)) > 100
+    assert len(asked(run)) == len(usual) > 100
 
 
 def test_weights_are_given_anew_and_missed_in_a_line(trained_run, sample_survey, tmp_path, asked):
@@ -106,7 +117,7 @@ def test_weights_are_given_anew_and_missed_in_a_line(trained_run, sample_survey,
     assert len(set(masked["id"]) - set(half["id"])) > 20
 
 
-def test_zero_points_of_new_fields_are_given(trained_run, sample_survey, tmp_path, asked):
+def test_zero_points_of_new_fields_are_given(trained_run, sample_survey, tmp_path, asked, usual):
     images = sample_survey / "images"
     fields = sorted(file.name.removesuffix("_g.fits") for file in images.glob("*_g.fits"))
     values = {band: [_zero_point(images / f"{field}_{band}.fits") for field in fields] for band in "gri"}
@@ -117,36 +128,33 @@ def test_zero_points_of_new_fields_are_given(trained_run, sample_survey, tmp_pat
     assert any(f"fields that are not in {table} are rejected" in line for line in asked.lines)
     Table({"field": fields, **values}).write(tmp_path / "new.csv")
     new = asked(run, zero_point=str(tmp_path / "new.csv"))
-    by_header = asked(trained_run)
-    assert len(old) < len(new) == len(by_header)
-    np.testing.assert_allclose(new["p_star"], by_header["p_star"], atol=1e-5)
+    assert len(old) < len(new) == len(usual)
+    np.testing.assert_allclose(new["p_star"], usual["p_star"], atol=1e-5)
     brighter = asked(trained_run, zero_point="20")
-    assert np.abs(np.asarray(brighter["p_star"]) - np.asarray(by_header["p_star"])).max() > 1e-3
+    assert np.abs(np.asarray(brighter["p_star"]) - np.asarray(usual["p_star"])).max() > 1e-3
     table.unlink()
     with pytest.raises(UsageError, match=r"old.csv, which is not here; give those of the new images by --zero-point"):
         asked(run)
 
 
-def test_edges_may_be_padded(trained_run, asked):
-    inside, padded = asked(trained_run), asked(trained_run, edge="pad")
-    assert set(inside["id"]) < set(padded["id"])
+def test_edges_may_be_padded(asked, usual):
+    assert set(usual["id"]) < set(asked(edge="pad")["id"])
 
 
-def test_columns_that_a_new_catalogue_lacks_are_told(trained_run, sample_survey, tmp_path, asked):
+def test_columns_that_a_new_catalogue_lacks_are_told(trained_run, sample_survey, tmp_path, asked, usual):
     catalog = Table.read(sample_survey / "catalog.fits")
     run = changed_run(trained_run, tmp_path / "run", ra_column="ALPHA", dec_column="DEC", label="KIND")
     table = asked(run)
     assert any(line.startswith("--ra-column ALPHA of the records is not taken over") for line in asked.lines)
     assert any(line.startswith("--label KIND of the records is not taken over") for line in asked.lines)
     assert "label" not in table.colnames
-    labelled = asked(trained_run)
     truth = {str(name).strip(): str(kind).strip() for name, kind in catalog.iterrows("ID", "CLASS")}
-    masked = np.ma.getmaskarray(labelled["label"])
+    masked = np.ma.getmaskarray(usual["label"])
     assert not masked.all()
-    for row, hidden in zip(labelled, masked, strict=True):
+    for row, hidden in zip(usual, masked, strict=True):
         assert hidden or row["label"] == truth[row["id"]]
     carried = {str(name).strip(): value for name, value in catalog.iterrows("ID", "MAG_TRUE_r")}
-    assert [row["MAG_TRUE_r"] for row in labelled] == pytest.approx([carried[n] for n in labelled["id"]], nan_ok=True)
+    assert [row["MAG_TRUE_r"] for row in usual] == pytest.approx([carried[n] for n in usual["id"]], nan_ok=True)
 
 
 def test_integers_stay_integers_and_positions_stand_beside(trained_run, sample_survey, tmp_path, asked):
