@@ -8,6 +8,7 @@ import pytest
 
 from astrokeras.commands import commands
 from astrokeras.commands.click_command import click_command
+from astrokeras.config import option_fields
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.recipe import outcome, read_recipe, recipe_names, repeat
 
@@ -156,7 +157,7 @@ def test_our_recipes_use_options_that_exist(name):
     assert recipe.expect
     for command in recipe.stages.values():
         words = command.split()
-        known = {f"--{field.replace('_', '-')}" for field in commands()[words[0]].config.__dataclass_fields__}
+        known = {f"--{field.replace('_', '-')}" for field in option_fields(commands()[words[0]].config)}
         assert {word for word in words if word.startswith("--")} <= known
 
 
