@@ -41,8 +41,9 @@ class _Comparison:
     )
     init: tuple[str, ...] = option(
         ("scratch",),
-        "scratch, imagenet, an encoder that comes with the package (see encoders), or the directory of an earlier run; "
-        "once for each arm.",
+        "scratch, imagenet (three bands as they are, others mixed), imagenet:rgb (three bands chosen), "
+        "imagenet:inflate (all bands in the first convolution), imagenet:adapter (a mixture that is learned), an encoder "
+        "that comes with the package (see encoders), or the directory of an earlier run; once for each arm.",
         group="Comparison",
         repeated=True,
     )
@@ -74,9 +75,14 @@ class _Comparison:
         "Network of the scratch arm.  [default: that of the first run, else compact]",
         group="Comparison",
     )
-    imagenet_backbone: str = option("mobilenet_v2", "Network of the imagenet arm.", group="Comparison")
+    imagenet_backbone: str = option("mobilenet_v2", "Network of the imagenet arms.", group="Comparison")
     imagenet_weights: str | None = option(
-        None, "Weights file for the imagenet arm.  [default: Keras's own download]", group="Comparison"
+        None, "Weights file for the imagenet arms.  [default: Keras's own download]", group="Comparison"
+    )
+    imagenet_bands: tuple[str, ...] = option(
+        (),
+        "With --init imagenet:rgb: bands for red, green and blue, as in i,r,g.  [default: of each third the middle one]",
+        group="Comparison",
     )
 
 

@@ -14,12 +14,18 @@ class _Start:
     out: str = option(help="Run directory to make.", group="Input and output")
     init: str = option(
         "scratch",
-        "Weights to start from: scratch, imagenet, an encoder that comes with the package (see encoders), or the "
-        "directory of an earlier run.",
+        "Weights to start from: scratch, imagenet (three bands as they are, others mixed), imagenet:rgb, "
+        "imagenet:inflate, imagenet:adapter, an encoder that comes with the package (see encoders), or the directory of "
+        "an earlier run.",
         group="Network",
     )
     imagenet_weights: str | None = option(
         None, "With --init imagenet: file of the weights.  [default: Keras's own download]", group="Network"
+    )
+    imagenet_bands: tuple[str, ...] = option(
+        (),
+        "With --init imagenet:rgb: bands for red, green and blue, as in i,r,g.  [default: of each third the middle one]",
+        group="Network",
     )
     backbone: str | None = option(
         None,

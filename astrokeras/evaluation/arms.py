@@ -10,7 +10,8 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.words import plain_name
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.records.directory import Records
-from astrokeras.training.initial import WORDS, Asked, Start, ancestors, find_start, lineage
+from astrokeras.training.imagenet import WORDS, is_imagenet
+from astrokeras.training.initial import Asked, Start, ancestors, find_start, lineage
 
 # What arms have in common, or they would not see the same of a stamp.
 _SHARED = ("size", "resize", "stretch")
@@ -57,14 +58,18 @@ def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], 
         _warn_of_labels(init, start.record, report)
     asked |= _brought(runs)
     first = next(iter(runs.values()), None)
-    wanted = {
-        "scratch": Asked("scratch", config.backbone or (first and first.network["backbone"]), **asked),
-        "imagenet": Asked("imagenet", config.imagenet_backbone, imagenet_weights=config.imagenet_weights, **asked),
-    }
+
+    def wanted(init: str) -> Asked:
+        if not is_imagenet(init):
+            return Asked(init, config.backbone or (first and first.network["backbone"]), **asked)
+        bands = config.imagenet_bands if init == "imagenet:rgb" else ()
+        weights = config.imagenet_weights
+        return Asked(init, config.imagenet_backbone, imagenet_weights=weights, imagenet_bands=bands, **asked)
+
     arms: list[Arm] = []
     for init in config.init:
         try:
-            start = runs[init] if init in runs else find_start(wanted[init], records, report)
+            start = runs[init] if init in runs else find_start(wanted(init), records, report)
         except WeightsUnavailable as error:
             report(f"WARNING: the {init} arm is left out: {error}")
             continue
@@ -98,11 +103,11 @@ def _brought(runs: dict[str, Start]) -> dict[str, Any]:
 def _name(init: str, start: Start, taken: set[str]) -> str:
     """Return a name that no other arm has, and that no other directory of the run has either."""
     if init in WORDS:
-        return init
+        return plain_name(init)
     plain = name = plain_name("-from-".join(lineage(start.record)))
     number = 2
     # On some disks names that differ in capitals alone are one.
-    while name.casefold() in {other.casefold() for other in taken | WORDS | {"tensorboard"}}:
+    while name.casefold() in {other.casefold() for other in taken | {*map(plain_name, WORDS), "tensorboard"}}:
         name, number = f"{plain}-{number}", number + 1
     return name
 

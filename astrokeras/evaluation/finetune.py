@@ -33,7 +33,8 @@ from astrokeras.records.directory import Records
 from astrokeras.training.build import find_precision
 from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
 from astrokeras.training.engines.base import Engine, open_engine
-from astrokeras.training.initial import WORDS, check_same_start
+from astrokeras.training.imagenet import WORDS, is_imagenet
+from astrokeras.training.initial import check_same_start
 from astrokeras.training.leaks import check_leaks
 from astrokeras.training.optimizers.optimizer import check_optimizer
 from astrokeras.training.place import Place
@@ -143,7 +144,10 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
     default = {field.name: field.default for field in dataclasses.fields(FinetuneConfig)}
     idle = {
         "no imagenet arm (--init imagenet)": ("imagenet_backbone", "imagenet_weights")
-        if "imagenet" not in config.init
+        if not any(map(is_imagenet, config.init))
+        else (),
+        "no arm that chooses bands (--init imagenet:rgb)": ("imagenet_bands",)
+        if "imagenet:rgb" not in config.init
         else (),
         "no scratch arm (--init scratch)": ("backbone",) if "scratch" not in config.init else (),
         "nothing that trains for steps (--mode frozen)": _OF_STEPS if config.mode == "frozen" else (),
@@ -155,6 +159,11 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         for name in names:
             if getattr(config, name) != default[name]:
                 raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
+    if config.mode == "frozen" and "imagenet:adapter" in config.init:
+        raise UsageError(
+            "--init imagenet:adapter: with --mode frozen its adapter would learn nothing; take another mode, or "
+            "imagenet, which mixes the bands as it begins"
+        )
     if config.split_column and config.task:
         raise UsageError("--task: pretext tasks learn from the splits of the records, not those of --split-column")
     if config.tune:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 # They prepare pixels for the network: half precision would round faint ones off before it sees them.
-_ALWAYS_FLOAT32 = ("ImageNetPreprocessing", "Rescaling", "Normalization", "InputLayer")
+_ALWAYS_FLOAT32 = ("ImageNetPreprocessing", "BandScaling", "Rescaling", "Normalization", "InputLayer")
 
 
 def _set_policy(config: Any, policy: str) -> None:

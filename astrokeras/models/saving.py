@@ -8,13 +8,14 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
-from astrokeras.models import adapter, applications, outputs, side, stretch
+from astrokeras.models import adapter, applications, inflate, outputs, side, stretch
 from astrokeras.models.limits import check_network, read_config
 from astrokeras.models.normalization import SYNCHRONIZED
 
 # Keras finds a layer by its registered name, so its module must have been imported.
 LAYERS = (
-    adapter.BandOrder, adapter.ChannelAdapter, applications.ImageNetPreprocessing, stretch.Stretch,
+    adapter.BandOrder, adapter.ChannelAdapter, applications.ImageNetPreprocessing, inflate.BandScaling,
+    stretch.Stretch,
     outputs.GaussianOutput,
     outputs.CumulativeLogits, outputs.CumulativeProbabilities, outputs.TreeProbabilities, outputs.CosineLogits,
     outputs.FirstLogits, side.Blend,

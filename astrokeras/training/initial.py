@@ -19,9 +19,9 @@ from astrokeras.models.limits import check_weights_file
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.models.stretch import stretch_kind
 from astrokeras.records.directory import Records
+from astrokeras.training.imagenet import WORDS, channels_of, imagenet_name, imagenet_record, is_imagenet
 from astrokeras.training.run_directory import load_run
 
-WORDS = {"scratch", "imagenet"}
 # How much noisier or quieter than what an encoder was stretched for new records may be before it is worth a word.
 _FACTOR = 2.0
 # Runs can go on from each other for ever, and in circles.
@@ -33,12 +33,13 @@ class Asked:
     """What is asked of a start, by the names of the options; None where it may be as it comes.
 
     Attributes:
-        init: one of `WORDS`, the name of an encoder that comes with the package, or the directory of a run.
+        init: one of `imagenet.WORDS`, the name of an encoder that comes with the package, or the directory of a run.
         backbone: name of the network.
         size: side of the stamps after cropping.
         resize: side to which they are resampled.
         stretch: of the flux.
         imagenet_weights: file of them.
+        imagenet_bands: names of the bands for red, green and blue, with ``imagenet:rgb``.
         max_model_bytes: see `models.limits`.
     """
 
@@ -48,6 +49,7 @@ class Asked:
     resize: int | None = None
     stretch: str | None = None
     imagenet_weights: str | None = None
+    imagenet_bands: tuple[str, ...] = ()
     max_model_bytes: int = MAX_MODEL_BYTES
 
     @classmethod
@@ -68,7 +70,7 @@ class Start:
 
     Attributes:
         network: backbone, size, resize and stretch, by these names, what follows from the start filled in.
-        record: what it is, for ``run.json``: ``kind`` (one of `WORDS`, ``encoder`` or ``run``); of an encoder that
+        record: what it is, for ``run.json``: ``kind`` (``scratch``, ``imagenet``, ``encoder`` or ``run``); of an encoder that
             comes with the package its ``name`` and the ``sha256`` of its weights; of a run its ``path``, ``command``,
             ``task`` or ``mode``, ``records``, the encoder's ``sha256`` and, under ``init``, what it started from
             itself.
@@ -101,26 +103,45 @@ def find_start(asked: Asked, records: Records, report: Callable[[str], None]) ->
         WeightsUnavailable: there are no such weights of ImageNet.
         AstrokerasError: no such run, one for other bands, or weights that are not finite.
     """
-    if asked.imagenet_weights is not None and asked.init != "imagenet":
-        raise UsageError(f"--imagenet-weights was given, but --init is {asked.init}; say --init imagenet")
+    _refuse_ignored(asked)
     if is_shipped(asked.init):
         return _from_shipped(asked, records)
     if asked.init not in WORDS:
         return _from_run(asked, records, report)
-    imagenet = asked.init == "imagenet"
-    asked = dataclasses.replace(
-        asked, backbone=asked.backbone or (DEFAULT_IMAGENET_BACKBONE if imagenet else "compact")
-    )
-    options = asked.network
-    if not imagenet:
-        needs_three_channels(asked.backbone)  # raises where there is none of this name
-        return Start(options, {"kind": "scratch"}, lambda: build_encoder(records, **options))
+    if is_imagenet(asked.init):
+        return _from_imagenet(asked, records)
+    options = dataclasses.replace(asked, backbone=asked.backbone or "compact").network
+    needs_three_channels(options["backbone"])  # raises where there is none of this name
+    return Start(options, {"kind": "scratch"}, lambda: build_encoder(records, **options))
+
+
+def _refuse_ignored(asked: Asked) -> None:
+    """Refuse options that this start does not look at."""
+    for option, value, wanted, fits in (
+        ("--imagenet-weights", asked.imagenet_weights, "imagenet", is_imagenet(asked.init)),
+        ("--imagenet-bands", asked.imagenet_bands, "imagenet:rgb", asked.init == "imagenet:rgb"),
+    ):
+        if value and not fits:
+            raise UsageError(f"{option} was given, but --init is {asked.init}; say --init {wanted}")
+
+
+def _from_imagenet(asked: Asked, records: Records) -> Start:
+    """Return the start from weights of ImageNet, which are read before any other work is done."""
+    options = dataclasses.replace(asked, backbone=asked.backbone or DEFAULT_IMAGENET_BACKBONE).network
+    channels = channels_of(asked.init)
+    if channels and not needs_three_channels(options["backbone"]):
+        raise UsageError(
+            f"--init {asked.init}: backbone '{options['backbone']}' has no ImageNet weights; use one of "
+            "keras.applications, like mobilenet_v2"
+        )
     weights = asked.imagenet_weights or "imagenet"
     check_size_of(asked.imagenet_weights, asked.max_model_bytes)
-    # Weights that are of no use are told of before any work is done.
-    check_finite(build_encoder(records, weights=weights, **options), f"--imagenet-weights {weights}")
-    record = imagenet_record(asked.imagenet_weights, asked.backbone)
-    return Start(options, record, lambda: build_encoder(records, weights=weights, **options))
+
+    def build() -> keras.Model:
+        return build_encoder(records, weights=weights, channels=channels, three=asked.imagenet_bands, **options)
+
+    check_finite(build(), f"--imagenet-weights {weights}")
+    return Start(options, imagenet_record(asked.imagenet_weights, options["backbone"], channels), build)
 
 
 def _from_shipped(asked: Asked, records: Records) -> Start:
@@ -142,14 +163,13 @@ def _from_shipped(asked: Asked, records: Records) -> Start:
 def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
     if not Path(asked.init).is_dir():
         raise AstrokerasError(
-            f"--init {asked.init}: {asked.init} is not a run directory; expected scratch, imagenet, the directory of a "
+            f"--init {asked.init}: {asked.init} is not a run directory; expected {', '.join(WORDS)}, the directory of a "
             f"run, or an encoder that comes with the package ({', '.join(encoder_names())})"
         )
     run = load_run(asked.init, finished=True)
     if run["command"] not in ("pretrain", "finetune"):
         raise AstrokerasError(
-            f"--init {asked.init}: that is a {run['command']} run, expected scratch, imagenet, or a pretrain or "
-            "finetune run"
+            f"--init {asked.init}: that is a {run['command']} run, expected a pretrain or finetune run"
         )
     check_bands(asked.init, run, records)
     load = encoder_of(asked.init, records, asked.max_model_bytes)
@@ -274,14 +294,6 @@ def check_bands(init: str, run: dict[str, Any], records: Records) -> None:
             raise AstrokerasError(f"--init {init} was {how} on {what} {trained[what]}, these records have {value}")
 
 
-def imagenet_record(weights: str | None, backbone: str) -> dict[str, Any]:
-    """Return what stands in ``run.json`` of a start from ImageNet weights."""
-    record: dict[str, Any] = {"kind": "imagenet", "backbone": backbone, "weights": weights}
-    if weights is not None and Path(weights).is_file():
-        record["sha256"] = digest(Path(weights))
-    return record
-
-
 def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
     """Return what stands in ``run.json`` of a start from a run: with all that it started from itself."""
     file = Path(init) / "encoder.keras"
@@ -336,7 +348,7 @@ def lineage(record: dict[str, Any]) -> list[str]:
     names = []
     while record:
         if record["kind"] != "scratch":
-            names.append(Path(record.get("path") or record.get("name") or record["kind"]).name)
+            names.append(Path(record.get("path") or record.get("name") or imagenet_name(record)).name)
         record = record.get("init")
     return names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], "earlier"]
 

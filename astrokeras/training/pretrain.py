@@ -27,7 +27,8 @@ from astrokeras.training.build import ModelParts, find_precision
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.history import head, line, show_closer, show_epoch, summary, write_history
-from astrokeras.training.initial import WORDS, Asked, Start, check_same_start, find_start
+from astrokeras.training.imagenet import WORDS
+from astrokeras.training.initial import Asked, Start, check_same_start, find_start
 from astrokeras.training.leaks import check_leaks
 from astrokeras.training.nonfinite import NONFINITE, explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate, check_optimizer

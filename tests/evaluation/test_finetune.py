@@ -307,6 +307,8 @@ def test_without_imagenet_weights_that_arm_is_left_out_loudly_and_the_others_run
         ({"stretch": "square"}, UsageError, "stretch 'square' is unknown"),
         ({"augment": "swirl", "mode": "full"}, UsageError, "augmentation 'swirl' is unknown"),
         ({"imagenet_backbone": "resnet50"}, UsageError, "there is no imagenet arm"),
+        ({"imagenet_bands": ("i", "r", "g"), "init": ("imagenet",)}, UsageError, "no arm that chooses bands"),
+        ({"init": ("imagenet:adapter",)}, UsageError, "its adapter would learn nothing"),
         ({"learning_rate": 0.5}, UsageError, "nothing that trains for steps"),
         ({"trials": 3}, UsageError, r"there is no search \(--mode frozen\)"),
     ],

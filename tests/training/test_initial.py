@@ -78,6 +78,23 @@ def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
         found(records, imagenet_weights=str(file))
 
 
+def test_weights_of_imagenet_for_other_bands(records: Records, tmp_path: Path):
+    """How they get the bands stands in the start and in its name; what nothing looks at is refused."""
+    file = tmp_path / "mobilenet.weights.h5"
+    keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(file)
+    network = {"backbone": "mobilenet", "imagenet_weights": str(file), "resize": 32}
+    start = found(records, init="imagenet:rgb", imagenet_bands=("r", "i", "g"), **network)
+    assert start.record["channels"] == "rgb"
+    assert lineage(start.record) == ["imagenet:rgb"]
+    assert start.build().get_layer("band_order").order == [1, 2, 0]
+    with pytest.raises(UsageError, match="--imagenet-bands was given, but --init is imagenet:inflate; say"):
+        found(records, init="imagenet:inflate", imagenet_bands=("r", "i", "g"), **network)
+    with pytest.raises(UsageError, match="--init imagenet:inflate: backbone 'compact' has no ImageNet weights"):
+        found(records, init="imagenet:inflate", backbone="compact")
+    with pytest.raises(AstrokerasError, match=r"imagenet:x is not a run directory; expected scratch, imagenet, imagen"):
+        found(records, init="imagenet:x")
+
+
 def test_a_run_brings_its_network_and_what_it_goes_back_to(records: Records, runs: Path):
     start = found(records, init=str(runs / "classes"))
     assert start.network == {"backbone": "compact", "size": 16, "resize": 18, "stretch": "linear"}
