@@ -42,8 +42,9 @@ class _Comparison:
     init: tuple[str, ...] = option(
         ("scratch",),
         "scratch, imagenet (three bands as they are, others mixed), imagenet:rgb (three bands chosen), "
-        "imagenet:inflate (all bands in the first convolution), imagenet:adapter (a mixture that is learned), an encoder "
-        "that comes with the package (see encoders), or the directory of an earlier run; once for each arm.",
+        "imagenet:inflate (all bands in the first convolution), imagenet:adapter (a mixture that is learned), an "
+        "encoder that comes with the package (see encoders), or the directory of an earlier run; A+B for the mean of "
+        "two arms' predictions, 'A|B' for two encoders side by side; once for each arm.",
         group="Comparison",
         repeated=True,
     )
@@ -70,10 +71,17 @@ class _Comparison:
         "Further trials of every fit by Optuna: rate, decay, augmentation, layers that are trained.",
         group="Comparison",
     )
-    backbone: str | None = option(
-        None,
-        "Network of the scratch arm.  [default: that of the first run, else compact]",
+    turns: bool = option(
+        False,
+        "Embed each stamp as the mean over its eight flips and turns, in the saved model too (eight times the work).",
         group="Comparison",
+    )
+    backbone: tuple[str, ...] = option(
+        (),
+        "Network of the scratch arm; several for an arm of each, from scratch and ImageNet.  [default: that of the "
+        "first run, else compact]",
+        group="Comparison",
+        repeated=True,
     )
     imagenet_backbone: str = option("mobilenet_v2", "Network of the imagenet arms.", group="Comparison")
     imagenet_weights: str | None = option(
@@ -81,7 +89,7 @@ class _Comparison:
     )
     imagenet_bands: tuple[str, ...] = option(
         (),
-        "With --init imagenet:rgb: bands for red, green and blue, as in i,r,g.  [default: of each third the middle one]",
+        "With --init imagenet:rgb: bands for red, green and blue, as in i,r,g.  [default: the middle ones of thirds]",
         group="Comparison",
     )
 

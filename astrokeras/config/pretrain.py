@@ -15,8 +15,8 @@ class _Start:
     init: str = option(
         "scratch",
         "Weights to start from: scratch, imagenet (three bands as they are, others mixed), imagenet:rgb, "
-        "imagenet:inflate, imagenet:adapter, an encoder that comes with the package (see encoders), or the directory of "
-        "an earlier run.",
+        "imagenet:inflate, imagenet:adapter, an encoder that comes with the package (see encoders), or the directory "
+        "of an earlier run.",
         group="Network",
     )
     imagenet_weights: str | None = option(
@@ -24,7 +24,7 @@ class _Start:
     )
     imagenet_bands: tuple[str, ...] = option(
         (),
-        "With --init imagenet:rgb: bands for red, green and blue, as in i,r,g.  [default: of each third the middle one]",
+        "With --init imagenet:rgb: bands for red, green and blue, as in i,r,g.  [default: the middle ones of thirds]",
         group="Network",
     )
     backbone: str | None = option(

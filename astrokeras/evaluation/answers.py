@@ -1,6 +1,7 @@
 """What every fit answered for the test objects: kept beside each fit, and as one table of all of them."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ class Answers:
         for line in self.lines:
             found.setdefault(line["labels"], line["budget"])
         return dict(sorted(found.items()))
+
+    def noted(self, key: str, count: int) -> dict[str, list[float]]:
+        """Return the numbers that stand in the lines with so many labels under a name, by arm; NaN where none does."""
+        found: dict[str, list[float]] = {}
+        for line in self.lines:
+            if line["budget"] == self.budgets[count]:
+                found.setdefault(line["arm"], []).append(line.get(key, math.nan))
+        return found
 
     def of(self, target: str, count: int) -> dict[str, np.ndarray]:
         """Return the answers with so many labels by arm, [R, N, ...], of the arms for which all repeats are there.

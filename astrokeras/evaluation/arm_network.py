@@ -13,8 +13,11 @@ from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.budget import balanced_weights
 from astrokeras.evaluation.compare import WEIGHT, Comparison, Draw
 from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.temperature import set_temperatures
+from astrokeras.models.joined import encoders_of
 from astrokeras.models.recast import copy_variables, recast
 from astrokeras.models.side import BASE, SIDE, side_tuned
+from astrokeras.models.turns import turned
 from astrokeras.progress import not_shown
 from astrokeras.tasks.model import predictor
 from astrokeras.training.build import ModelParts
@@ -82,7 +85,10 @@ class ArmNetwork:
         model: what is trained.
         encoder: that of the model, in float32.
         served: from flux to the predictions of the targets, in float32; what is measured and saved, within `trained`.
-        features_of: from flux to the embedding of the encoder that the arm starts from.
+        looks: from flux to the embedding of the encoder that the arm starts from, as the heads are given it; one for
+            each encoder that it is joined from.
+        features_of: the same, together.
+        tells: the heads of the targets as they are served, by name.
     """
 
     def __init__(self, arm: Arm, comparison: Comparison, schedule: Schedule, precision: str = "float32") -> None:
@@ -94,9 +100,16 @@ class ArmNetwork:
             self.model = parts.build(precision, self.rate)
         self.model.weighed = comparison.config.class_weights != "none"
         self.encoder = self.model.encoder if precision == "float32" else recast(self.model.encoder, "float32")
-        self.served = predictor(self.model, self.encoder, list(comparison.targets))
+        seen = turned(self.encoder) if comparison.config.turns else self.encoder
+        self.served = predictor(self.model, seen, list(comparison.targets))
+        self.tells = {name: self.model.activated(name) for name in comparison.targets}
         flux = keras.Input(self.encoder.input_shape[1:], dtype="float32")
-        self.features_of = keras.Model(flux, _base(self.encoder)(flux))
+        self.looks = [
+            turned(part) if comparison.config.turns else keras.Model(flux, part(flux))
+            for part in encoders_of(_base(self.encoder))
+        ]
+        together = [look(flux) for look in self.looks]
+        self.features_of = keras.Model(flux, keras.ops.concatenate(together, axis=-1))
         self._meter = comparison.engine.meter(self.model) if schedule.trains else None
         self._fresh = take(self.model)
 
@@ -119,6 +132,7 @@ class ArmNetwork:
             for variable in self.model.variables:
                 if variable.name == "seed_generator_state":
                     variable.assign(np.array([seed, 0], dtype=variable.dtype))
+            set_temperatures(self.tells, {})
             rates = schedule.rates(self.model, self.config.learning_rate)
             plain(self.model.optimizer).set_rates(rates, schedule.weight_decay)
         self._copy_encoder()

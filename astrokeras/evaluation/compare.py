@@ -65,11 +65,13 @@ class Measure:
         scores: the names of all scores of a split, in the order of the targets.
         main: the one that decides.
         sign: 1 where more is better, -1 where less is.
+        calibration: the name of the calibration error, of the first target; empty if it has none.
     """
 
     scores: tuple[str, ...]
     main: str
     sign: int = 1
+    calibration: str = ""
 
     @classmethod
     def of(cls, targets: Targets, exam: EvaluationSet) -> Self:
@@ -78,7 +80,8 @@ class Measure:
         prefix = f"{name}_" if len(targets) > 1 else ""
         guess = {name: target.constant(exam.fields[name]) for name, target in targets.items()}
         shapes = {name: np.repeat(one, exam.count, axis=0) for name, one in guess.items()}
-        return cls(tuple(score(targets, exam, shapes)), prefix + first.main_score, -1 if first.errors else 1)
+        scores, sign = tuple(score(targets, exam, shapes)), -1 if first.errors else 1
+        return cls(scores, prefix + first.main_score, sign, f"{prefix}calibration_error" if first.tempered else "")
 
 
 def score(targets: Targets, exam: EvaluationSet, predictions: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -11,8 +11,9 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arm_network import Watch, parts_of
-from astrokeras.evaluation.arms import Arm, make_arms
+from astrokeras.evaluation.arms import Arm, make_arms, singles_of
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
+from astrokeras.evaluation.ensembles import EnsembleTrainer
 from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
 from astrokeras.evaluation.fitting import ArmTrainer
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
@@ -25,6 +26,7 @@ from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
 from astrokeras.evaluation.schedule import SEARCH
 from astrokeras.evaluation.schedule_search import FOLDS, mode_of, schedules_of, shortened
+from astrokeras.evaluation.shared_features import SharedFeatures
 from astrokeras.evaluation.simple_methods import baseline_rows
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
@@ -34,9 +36,9 @@ from astrokeras.training.build import find_precision
 from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.imagenet import WORDS, is_imagenet
-from astrokeras.training.initial import check_same_start
 from astrokeras.training.leaks import check_leaks
 from astrokeras.training.optimizers.optimizer import check_optimizer
+from astrokeras.training.origins import check_same_start
 from astrokeras.training.place import Place
 from astrokeras.training.run_directory import check_same, is_empty, load_run, write_run
 from astrokeras.training.signals import Signals
@@ -82,7 +84,7 @@ def _finetune(
 ) -> dict:  # fmt: skip
     arms = make_arms(config, records, report)
     comparison = prepare(config, records, engine, arms[0].start.network["size"], report)
-    starts = {arm.init: arm.start.record for arm in arms}
+    starts = {init: start.record for arm in arms for init, start in arm.singles.items()}
     sets = sets_of(records, comparison.table) if config.split_column else None
     check_leaks(records, starts, report, allow=config.allow_leaks, sets=sets)
     _check_steps(comparison)
@@ -90,7 +92,7 @@ def _finetune(
     for note in engine.notes:
         report(note)
     precision = _precision(arms, comparison, earlier, report)
-    inputs = [config.records, *(init for init in config.init if init not in WORDS and not is_shipped(init))]
+    inputs = [config.records, *(init for init in starts if init not in WORDS and not is_shipped(init))]
     inputs += [path for path in (config.imagenet_weights, config.labels) if path]
     out = place.path if earlier else place.begin(overwrite=config.overwrite, inputs=inputs)
     told.enter_context(place.telling(report))
@@ -142,14 +144,15 @@ def _finetune(
 def _refuse_ignored(config: FinetuneConfig) -> None:
     """Refuse options that nothing in this call would look at."""
     default = {field.name: field.default for field in dataclasses.fields(FinetuneConfig)}
+    inits = {one for init in config.init for one in singles_of(init)}
     idle = {
         "no imagenet arm (--init imagenet)": ("imagenet_backbone", "imagenet_weights")
-        if not any(map(is_imagenet, config.init))
+        if not any(map(is_imagenet, inits))
         else (),
-        "no arm that chooses bands (--init imagenet:rgb)": ("imagenet_bands",)
-        if "imagenet:rgb" not in config.init
-        else (),
-        "no scratch arm (--init scratch)": ("backbone",) if "scratch" not in config.init else (),
+        "no arm that chooses bands (--init imagenet:rgb)": ("imagenet_bands",) if "imagenet:rgb" not in inits else (),
+        "no scratch arm (--init scratch)": ()
+        if "scratch" in inits or (len(config.backbone) > 1 and any(map(is_imagenet, inits)))
+        else ("backbone",),
         "nothing that trains for steps (--mode frozen)": _OF_STEPS if config.mode == "frozen" else (),
         f"no search (--mode {config.mode})": ("trials",) if config.mode != SEARCH else (),
     }
@@ -159,7 +162,7 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         for name in names:
             if getattr(config, name) != default[name]:
                 raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
-    if config.mode == "frozen" and "imagenet:adapter" in config.init:
+    if config.mode == "frozen" and "imagenet:adapter" in inits:
         raise UsageError(
             "--init imagenet:adapter: with --mode frozen its adapter would learn nothing; take another mode, or "
             "imagenet, which mixes the bands as it begins"
@@ -226,6 +229,9 @@ class _Fits:
         progress: Progress,
     ) -> None:  # fmt: skip
         self.arms, self.comparison, self.precision = arms, comparison, precision
+        # What an arm takes the mean of is fitted before it, whether it is an arm of its own or not.
+        self.fitted = {one.name: one for arm in arms for one in (*_members(arm), arm)}
+        self.shared = SharedFeatures(self.fitted.values())
         self.out, self.report, self.progress = out, report, progress
         self.pace = Pace([])
 
@@ -239,22 +245,21 @@ class _Fits:
             Stopped: a signal came.
         """
         config = self.comparison.config
-        places = [place_of(arm, draw) for arm in self.arms for draw in self._draws(arm)]
+        fitted = self.fitted.values()
+        places = [place_of(arm, draw) for arm in fitted for draw in self._draws(arm)]
         done = finished_fits(self.out, places, config, self.comparison.records) if resume else {}
-        missing = {
-            arm.name: [draw for draw in self._draws(arm) if place_of(arm, draw) not in done] for arm in self.arms
-        }
-        self.pace = Pace([work for arm in self.arms for work in self._works(arm, missing[arm.name])])
+        missing = {arm.name: [draw for draw in self._draws(arm) if place_of(arm, draw) not in done] for arm in fitted}
+        self.pace = Pace([work for arm in fitted for work in self._works(arm, missing[arm.name])])
         self.report(
             f"{len(places)} fits: {len(self.arms)} arms ({', '.join(arm.name for arm in self.arms)}), "
             f"{len(dict.fromkeys(config.budget))} budgets, {config.repeats} repeats"
             + (f"; {len(done)} are there already" if resume else "")
         )
         with Signals() as signals:
-            for arm in self.arms:
+            for arm in fitted:
                 if missing[arm.name]:
                     done |= self._arm(arm, missing[arm.name], signals)
-        return [done[place] for place in places]
+        return [done[place_of(arm, draw)] for arm in self.arms for draw in self._draws(arm)]
 
     def _works(self, arm: Arm, draws: list[Draw]) -> list[float]:
         config, exams = self.comparison.config, self.comparison.exams
@@ -264,24 +269,32 @@ class _Fits:
         """Return the lines of the fits of an arm, by place."""
         lines, trainer = {}, None
         mode = mode_of(self.comparison.config, arm.random)
-        self.report(f"arm {arm.name}: {arm.backbone}, {mode}")
+        how = f"the mean of {' and '.join(member.name for member in arm.members)}" if arm.members else mode
+        self.report(f"arm {arm.name}: {arm.backbone}, {how}")
         for draw in draws:
             which, place = self.pace.current(), place_of(arm, draw)
             watch = Watch(signals, self._shown, f"{self.pace.done} of {len(self.pace.works)} fits")
             watch.stop_if_asked()
             try:
                 with _exhaustion_told(self.comparison.engine):
-                    trainer = trainer or ArmTrainer(arm, self.comparison, self.precision, self.out)
+                    trainer = trainer or self._trainer(arm)
                     lines[place] = self._fit(trainer, draw, watch, place, first=not lines)
             except (Stopped, CannotWrite):
                 raise
             except AstrokerasError as error:
-                lines[place] = failed(arm, draw, mode, self.comparison.exams, self.comparison.measure, str(error))
+                lines[place] = failed(arm, draw, mode, self.comparison, str(error))
             self.pace.advance()
             self.report(line_of(which, lines[place], self.comparison.measure, self.pace.left()))
         return lines
 
-    def _fit(self, trainer: ArmTrainer, draw: Draw, watch: Watch, place: str, *, first: bool) -> dict[str, Any]:
+    def _trainer(self, arm: Arm) -> ArmTrainer | EnsembleTrainer:
+        if arm.members:
+            return EnsembleTrainer(arm, self.comparison, self.out)
+        return ArmTrainer(arm, self.comparison, self.precision, self.out, self.shared)
+
+    def _fit(
+        self, trainer: ArmTrainer | EnsembleTrainer, draw: Draw, watch: Watch, place: str, *, first: bool
+    ) -> dict[str, Any]:
         directory = self.out / place
         directory.mkdir(parents=True, exist_ok=True)
         outcome = trainer.fit(draw, watch, directory)
@@ -290,6 +303,11 @@ class _Fits:
 
     def _shown(self, steps: int) -> contextlib.AbstractContextManager[Callable[[int], None]]:
         return self.progress(", ".join(filter(None, (self.pace.current(), self.pace.left()))), steps)
+
+
+def _members(arm: Arm) -> list[Arm]:
+    """Return what an arm takes the mean of, and what that takes the mean of, in the order of their fits."""
+    return [one for member in arm.members for one in (*_members(member), member)]
 
 
 @contextlib.contextmanager

@@ -108,7 +108,16 @@ def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MO
     if digest(shared) != expected:
         raise AstrokerasError(f"{shared} is not the encoder that the head in {directory} was fitted to; repeat the run")
     encoder = load_model(shared, ENCODER, max_bytes=max_bytes)
-    return _joined(encoder, load_model(directory / HEAD, max_bytes=max_bytes), names, directory / HEAD)
+    return _joined(encoder, load_heads(directory, max_bytes), names, directory / HEAD)
+
+
+def load_heads(directory: Path, max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:
+    """Return the heads in a directory that holds them alone: from the embedding, a layer for each target.
+
+    Raises:
+        AstrokerasError: the file is missing or damaged.
+    """
+    return load_model(directory / HEAD, max_bytes=max_bytes)
 
 
 def _joined(encoder: keras.Model, heads: keras.Model, names: list[str], file: Path) -> keras.Model:

@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.arm_network import ArmNetwork, Watch
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
+from astrokeras.evaluation.costs import Speed
 from astrokeras.evaluation.optuna_search import tune
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.refining import refined_labels
@@ -27,6 +29,8 @@ from astrokeras.evaluation.schedule_search import (
     steps_of_search,
     try_all,
 )
+from astrokeras.evaluation.shared_features import SharedFeatures
+from astrokeras.evaluation.temperature import calibrate
 from astrokeras.models.side import ALPHA
 from astrokeras.training.checkpoints.checkpoint import History
 
@@ -40,18 +44,22 @@ class FineTuneResult:
         schedule: how.
         trials: from which that was chosen.
         scores: by split.
+        calibration: see `temperature.calibration_figures`.
         answers: its predictions for the objects of each exam, by split and target.
         history: by epoch; empty in frozen mode.
         seconds: that it took.
+        images_per_second: that its network looks at; NaN if that is not known.
     """
 
     draw: Draw
     schedule: Schedule
     trials: list[Trial]
     scores: dict[str, dict[str, float]]
+    calibration: dict[str, float]
     answers: dict[str, Mapping[str, np.ndarray]]
     history: History
     seconds: float
+    images_per_second: float
 
 
 class ArmTrainer:
@@ -62,14 +70,19 @@ class ArmTrainer:
         comparison: what it shares with others.
         precision: in which its backbone computes.
         out: the run directory, in which studies are kept.
+        shared: features that several arms see.
 
     Attributes:
         schedules: from which every fit chooses.
         network: what was trained last.
     """
 
-    def __init__(self, arm: Arm, comparison: Comparison, precision: str = "float32", out: Path = Path()) -> None:
+    def __init__(
+        self, arm: Arm, comparison: Comparison, precision: str = "float32", out: Path = Path(),
+        shared: SharedFeatures | None = None,
+    ) -> None:  # fmt: skip
         self.arm, self.comparison, self.precision, self.out = arm, comparison, precision, out
+        self.shared = shared or SharedFeatures([arm])
         self.schedules = schedules_of(comparison.config, arm.random)
         self.draws = comparison.draws_for(comparison.config.mode, arm.random)
         self._networks: dict[tuple, ArmNetwork] = {}
@@ -77,6 +90,7 @@ class ArmTrainer:
         self._drawn: tuple[int, list[np.ndarray]] | None = None
         self._features: dict[str, dict[int, np.ndarray]] = {}
         self._features_from: int | None = None
+        self.images_per_second = math.nan
 
     def _network_for(self, schedule: Schedule) -> ArmNetwork:
         if not schedule.trains:  # any network has the encoder and the heads
@@ -124,10 +138,12 @@ class ArmTrainer:
             with refined_labels(self, draw, schedule, about):
                 history = self.train(draw, schedule, about)
         exams = self.comparison.exams
+        targets = self.comparison.targets
         answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}
-        scores = {exam.split: score(self.comparison.targets, exam, answers[exam.split]) for exam in exams}
+        answers, calibration = calibrate(targets, exams, answers, self.network.tells)
+        scores = {exam.split: score(targets, exam, answers[exam.split]) for exam in exams}
         seconds = time.perf_counter() - started
-        return FineTuneResult(draw, schedule, trials, scores, answers, history, seconds)
+        return FineTuneResult(draw, schedule, trials, scores, calibration, answers, history, seconds, self._speed())
 
     def train(self, draw: Draw, schedule: Schedule, about: About) -> History:
         """Train the network of a schedule on a draw, from the start.
@@ -179,8 +195,16 @@ class ArmTrainer:
                 features = self._features_for(draw, exam.split, exam.select, watch)
                 return {name: _output(self.network.model.activated(name), features) for name in names}
             source, batch = self.comparison.source, self.comparison.config.batch_size
-            found = predict(served, source, exam.split, batch, exam.select, watch.stop_if_asked)
+            speed = Speed(batch)
+            found = predict(served, source, exam.split, batch, exam.select, _each(watch, speed))
+            self.images_per_second = speed.images_per_second
             return found if len(names) > 1 else {names[0]: found}
+
+    def _speed(self) -> float:
+        """Return the images a second: of the whole network if it has looked, else of the encoders of its features."""
+        if not math.isnan(self.images_per_second):
+            return self.images_per_second
+        return self.shared.speed_of(self.arm)
 
     def _features_for(self, draw: Draw, split: str, select: np.ndarray, watch: Watch) -> np.ndarray:
         """Return the untouched encoder's features [N, D], computed once for all draws that share an encoder.
@@ -194,10 +218,29 @@ class ArmTrainer:
             mine = [other.select for other in self.draws if not self.arm.random or other.repeat == draw.repeat]
             every = np.logical_or.reduce(mine) if split == "train" else select
             source, batch = self.comparison.source, self.comparison.config.batch_size
-            features = predict(self.network.features_of, source, split, batch, every, watch.stop_if_asked)
-            self._features[split] = dict(zip(np.flatnonzero(every).tolist(), features, strict=True))
+
+            def compute(number: int | None) -> np.ndarray:
+                look = self.network.features_of if number is None else self.network.looks[number]
+                speed = Speed(batch)
+                found = predict(look, source, split, batch, every, _each(watch, speed))
+                self.shared.note_speed(self.arm, number, speed.images_per_second)
+                return found
+
+            places, count = np.flatnonzero(every), len(self.network.looks)
+            features = self.shared.of(self.arm, split, places, count, compute)
+            self._features[split] = dict(zip(places.tolist(), features, strict=True))
         rows = self._features[split]
         return np.stack([rows[row] for row in np.flatnonzero(select).tolist()])
+
+
+def _each(watch: Watch, speed: Speed) -> Callable[[], None]:
+    """Return what is called after each batch."""
+
+    def done() -> None:
+        speed.batch_done()
+        watch.stop_if_asked()
+
+    return done
 
 
 def _output(head: keras.Model, features: np.ndarray) -> Any:

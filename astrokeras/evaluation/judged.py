@@ -17,7 +17,7 @@ from sklearn.metrics import (
 
 from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.bootstrap import SAMPLES, Resampled, resample
-from astrokeras.evaluation.calibration import at_temperature, brier_score, expected_calibration_error, fit_temperature
+from astrokeras.evaluation.calibration import brier_score, expected_calibration_error
 from astrokeras.tasks.target import Encoded, Target
 
 _SLOW_SAMPLES = 200  # of scores that take their time
@@ -98,23 +98,6 @@ def _sum_to_one(probabilities: np.ndarray) -> np.ndarray:
     """Return the probabilities in double precision, in which their sum is one."""
     exact = probabilities.astype(np.float64)
     return exact / exact.sum(axis=1, keepdims=True)
-
-
-def calibrated(
-    fit_on: tuple[np.ndarray, np.ndarray] | None, labels: np.ndarray, probabilities: np.ndarray
-) -> dict[str, float]:
-    """Return the calibration error after temperature scaling, and the temperature.
-
-    Args:
-        fit_on: labels [M] and probabilities [M, C] of validation objects; nothing is returned without.
-        labels: [N], of test objects.
-        probabilities: [N, C].
-    """
-    if fit_on is None:
-        return {}
-    temperature = fit_temperature(*fit_on)
-    error = expected_calibration_error(labels, at_temperature(probabilities, temperature))
-    return {"temperature": temperature, "calibration_error_scaled": error}
 
 
 def mean_figures(each: list[Mapping[str, float]]) -> dict[str, float]:

@@ -10,17 +10,18 @@ import numpy as np
 
 from astrokeras.evaluation.answers import save_answers
 from astrokeras.evaluation.arms import Arm
-from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, Measure
+from astrokeras.evaluation.compare import Comparison, Draw, Measure
 from astrokeras.evaluation.fits import DONE, save_fit
 from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.hparams import write_trial
 from astrokeras.evaluation.report import write_csv
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.evaluation.schedule_search import Trial
+from astrokeras.evaluation.temperature import calibration_names
 from astrokeras.evaluation.words import score_title
 from astrokeras.training.board import Board
 from astrokeras.training.history import write_history
-from astrokeras.training.initial import lineage
+from astrokeras.training.origins import lineage
 from astrokeras.training.run_directory import load_run, write_run
 
 TRIALS = "trials.csv"
@@ -36,7 +37,8 @@ def _line(arm: Arm, draw: Draw, mode: str, seconds: float, status: str, reason: 
     return {
         "arm": arm.name, "init": arm.init, "started_from": ", ".join(lineage(arm.start.record)[1:]),
         "backbone": arm.backbone, "mode": mode, "budget": draw.budget, "repeat": draw.repeat, "labels": draw.count,
-        "directory": place_of(arm, draw), "seconds": round(seconds, 2), "status": status, "reason": reason,
+        "directory": place_of(arm, draw), "seconds": round(seconds, 2), "images_per_second": math.nan, "parameters": "",
+        "status": status, "reason": reason,
     }  # fmt: skip
 
 
@@ -45,7 +47,9 @@ _NOTHING_CHOSEN = dict.fromkeys(_CHOICES, "")
 
 
 def _chosen(outcome: FineTuneResult) -> dict[str, Any]:
-    """Return how a fit was trained, and by how many labels that was chosen."""
+    """Return how a fit was trained, and by how many labels that was chosen; nothing of one that was not trained."""
+    if not outcome.trials:
+        return _NOTHING_CHOSEN
     trial = next(one for one in outcome.trials if one.chosen)
     return _about(trial.schedule) | {"chosen_by": trial.held}
 
@@ -63,12 +67,12 @@ def _trial(trial: Trial, measure: Measure) -> dict[str, Any]:
     return about | {"reason": trial.reason} | told
 
 
-def failed(
-    arm: Arm, draw: Draw, mode: str, exams: list[EvaluationSet], measure: Measure, reason: str
-) -> dict[str, Any]:
+def failed(arm: Arm, draw: Draw, mode: str, comparison: Comparison, reason: str) -> dict[str, Any]:
     """Return the line of a fit that came to nothing, for this reason; its scores are NaN."""
-    scores = {f"{exam.split}_{name}": math.nan for exam in exams for name in measure.scores}
-    return _line(arm, draw, mode, math.nan, "failed", reason) | _NOTHING_CHOSEN | scores
+    scores = [f"{exam.split}_{name}" for exam in comparison.exams for name in comparison.measure.scores]
+    others = [key for keys in calibration_names(comparison.targets).values() for key in keys]
+    none = dict.fromkeys([*scores, *others], math.nan)
+    return _line(arm, draw, mode, math.nan, "failed", reason) | _NOTHING_CHOSEN | none
 
 
 def keep(
@@ -87,6 +91,8 @@ def keep(
     if len(outcome.trials) > 1:
         write_csv(directory / TRIALS, [_trial(trial, comparison.measure) for trial in outcome.trials])
     result |= {f"{split}_{name}": v for split, scores in outcome.scores.items() for name, v in scores.items()}
+    result |= outcome.calibration
+    result |= {"images_per_second": round(outcome.images_per_second, 1), "parameters": model.count_params()}
     save_answers(directory, outcome.answers)
     if outcome.history:
         write_history(directory / "history.csv", outcome.history)

@@ -14,12 +14,12 @@ from PIL import Image
 
 from astrokeras import __version__
 from astrokeras.config import as_command
-from astrokeras.evaluation import figures
+from astrokeras.evaluation import costs, figures
 from astrokeras.evaluation.answers import PREDICTIONS, Answers, write_predictions
 from astrokeras.evaluation.bootstrap import Interval, Resampled
 from astrokeras.evaluation.calibration import reliability
 from astrokeras.evaluation.compare import Comparison
-from astrokeras.evaluation.judged import calibrated, class_figures, confusion, judge, mean_figures, mistakes
+from astrokeras.evaluation.judged import class_figures, confusion, judge, mean_figures, mistakes
 from astrokeras.evaluation.page_markup import Section, code, figure, page, stamps, table
 from astrokeras.evaluation.report import footnote, head_of, lines_of, write_csv
 from astrokeras.evaluation.verdict import curves, needed, ranking, verdict
@@ -55,6 +55,7 @@ class Page:
         self.errors = self.target.errors
         self.order = ranking(judged, errors=self.errors)
         self.drawn: dict[str, Any] = {}
+        self.costs: list[list[str]] = []
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -73,6 +74,7 @@ class Page:
         sections = [
             self._scores(),
             Section("All scores", table(head, rows), footnote),
+            *([Section("What it costs", table(costs.HEAD, self.costs), costs.NOTE)] if self.costs else []),
             self._differences(),
             *([self._labels_needed()] if len(self.judged) > 1 and len(self.order) > 1 else []),
             *(self._of_classes() if self.classes and self.order else []),
@@ -158,15 +160,14 @@ class Page:
 
     def _figures(self, labels: np.ndarray, answers: Mapping[str, np.ndarray]) -> str:
         many = max(self.judged)
-        validation = {} if self.validation is None else self.validation.of(self.name, many)
+        prefix = f"{self.name}_" if len(self.comparison.targets) > 1 else ""
+        before = f"{prefix}calibration_error_before"
+        noted = {"temperature": f"{prefix}temperature", "calibration_error_before": f"test_{before}"}
+        beside = {key: self.answers.noted(column, many) for key, column in noted.items()}
         rows = {}
         for arm, values in answers.items():
             each = [class_figures(labels, one, self.classes) for one in values]
-            if arm in validation:
-                truth = next(iter(self.validation.exam.fields[self.name].values()))
-                for found, given, before in zip(each, values, validation[arm], strict=False):
-                    found.update(calibrated((truth, before), labels, given))
-            rows[arm] = mean_figures(each)
+            rows[arm] = mean_figures(each) | {key: float(np.mean(values[arm])) for key, values in beside.items()}
         names = [name for name in next(iter(rows.values())) if not name.startswith(("precision ", "recall "))]
         names += [f"{kind} {name}" for name in self.classes[:_MOST_CLASSES] for kind in ("precision", "recall")]
         body = [[score_title(name), *(_value(row.get(name)) for row in rows.values())] for name in names]
@@ -243,6 +244,7 @@ def write_pages(out: Path, rows: list[dict[str, Any]], results: list[dict[str, A
     test, *others = (answers.labelled(name, target) for answers in every)
     judged = judge(target, name, test, comparison.config.seed)
     shown = Page(comparison, test, others[0] if others else None, judged)
+    shown.costs = costs.cost_lines(rows)
     first, measure = rows[0]["arm"], comparison.measure
     text = shown.html(lines_of(rows, comparison), head_of(first, measure), footnote(rows, comparison, shortened))
     write_atomically(out / "comparison.html", lambda path: path.write_text(text, encoding="utf-8"))

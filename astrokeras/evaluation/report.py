@@ -10,6 +10,7 @@ import numpy as np
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import Comparison, Measure
+from astrokeras.evaluation.costs import COSTS, cost_table
 from astrokeras.evaluation.fits import DONE
 from astrokeras.evaluation.schedule import SEARCH
 from astrokeras.evaluation.words import in_markdown, listed, score_title
@@ -28,7 +29,7 @@ def summarise(results: list[dict], measure: Measure) -> list[dict]:
     the main score to the first arm, positive where it is better: the same draws of labels, so that what they share
     cancels. Fits that failed count in ``failed`` alone.
     """
-    names = [key for key in results[0] if key.startswith(("test_", "val_"))]
+    names = [key for key in results[0] if key.startswith(("test_", "val_")) or key.endswith("temperature")]
     key, done = f"test_{measure.main}", [r for r in results if r["status"] == DONE]
     baseline = {(r["budget"], r["repeat"]): r[key] for r in done if r["arm"] == results[0]["arm"]}
     rows = []
@@ -36,6 +37,9 @@ def summarise(results: list[dict], measure: Measure) -> list[dict]:
         every = [r for r in results if (r["arm"], r["budget"]) == (arm, budget)]
         mine = [r for r in every if r["status"] == DONE]
         row = {key: every[0][key] for key in _SHARED} | {"mode": modes_of(mine or every), "repeats": len(mine)}
+        row["parameters"] = mine[0].get("parameters", "") if mine else ""
+        for name in COSTS:
+            row |= mean_and_spread(name, [r.get(name, math.nan) for r in mine])
         for name in names:
             row |= mean_and_spread(name, [r[name] for r in mine])
         pairs = [(r[key], _partner(baseline, r)) for r in mine]
@@ -77,8 +81,18 @@ def cells_of(row: dict, first_arm: str, measure: Measure) -> list[str]:
     gain = "–" if row["arm"] == first_arm else _pm(row, "gain", sign="+")
     return [
         row["arm"], row["backbone"] or "–", row["mode"], str(row["budget"]), str(row["labels"]),
-        *(_pm(row, f"test_{name}") for name in measure.scores), gain,
+        *(_pm(row, f"test_{name}") for name in measure.scores), *_calibration(row, measure), gain,
     ]  # fmt: skip
+
+
+def _calibration(row: dict, measure: Measure) -> list[str]:
+    """Return the calibration error, and in brackets that before temperature scaling; of what has none a dash."""
+    if not measure.calibration:
+        return []
+    names = (f"test_{measure.calibration}", f"test_{measure.calibration}_before_mean")
+    if f"{names[0]}_mean" not in row or math.isnan(row[names[1]]):
+        return ["–"]
+    return [f"{_pm(row, names[0])} ({row[names[1]]:.3f})"]
 
 
 def _pm(row: dict, name: str, sign: str = "") -> str:
@@ -92,7 +106,7 @@ def head_of(first_arm: str, measure: Measure) -> list[str]:
     """Return the head of the table."""
     return [
         "arm", "backbone", "mode", "budget", "labels", *(score_title(name) for name in measure.scores),
-        f"gain over {first_arm}",
+        *([f"{score_title(measure.calibration)} (before)"] if measure.calibration else []), f"gain over {first_arm}",
     ]  # fmt: skip
 
 
@@ -105,6 +119,11 @@ def footnote(rows: list[dict], comparison: Comparison, say: Callable[[str, int],
         f"{score_title(measure.main)}.",
         *_chance(rows, comparison),
     ]
+    if measure.calibration:
+        sentences.append(
+            "Calibration error: how far probabilities are from the share of right answers, of the models as they are "
+            "saved, and in brackets before temperature scaling, which was fitted on validation objects."
+        )
     if len({row["backbone"] for row in rows}) > 1:
         sentences.append("Arms differ in their network too (backbone), not only in where it starts from.")
     sentences += how_trained(comparison.config)
@@ -191,7 +210,7 @@ def write_reports(out: Path, rows: list[dict], results: list[dict], comparison: 
         f"Records {in_markdown(config.records, 200)} ({records.fingerprint[:12]}), {in_markdown(about, 2000)}, "
         f"seed {config.seed}.\n\n"
     )
-    text += comparison_table(rows, comparison) + "\n"
+    text += f"{comparison_table(rows, comparison)}\n\n{cost_table(rows)}\n"
     write_atomically(out / "comparison.md", lambda path: path.write_text(text, encoding="utf-8"))
     first = rows[0]["arm"]
     latex = in_latex(head_of(first, measure), lines_of(rows, comparison))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from astrokeras.config import FinetuneConfig
+from astrokeras.models.joined import encoders_of
 
 SEARCH = "search"
 """The mode in which each fit chooses one of the others."""
@@ -119,13 +120,11 @@ class Schedule:
             model: has an ``encoder``; what else it has counts as head.
             base: what they are multiplied by.
         """
-        own = [layer for layer in _leaves(model.encoder) if layer.trainable_variables]
-        places = {id(variable): n for n, layer in enumerate(own) for variable in layer.trainable_variables}
-        above = max(1, len(own))
-        factors = [
-            self._part(places[id(variable)] / above) if id(variable) in places else 1.0
-            for variable in model.trainable_variables
-        ]
+        places = {}
+        for part in encoders_of(model.encoder):
+            own = [layer for layer in _leaves(part) if layer.trainable_variables]
+            places |= {id(v): n / len(own) for n, layer in enumerate(own) for v in layer.trainable_variables}
+        factors = [self._part(places[id(v)]) if id(v) in places else 1.0 for v in model.trainable_variables]
         return np.float32(factors) * np.float32(self.learning_rate / base if base else 1.0)
 
     def _part(self, place: float) -> float:

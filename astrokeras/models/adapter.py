@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from astrokeras.models.colours import Colours
+from astrokeras.models.rgb_bands import Colours
 from astrokeras.survey.bands import band_thirds
 
 _CHANNELS = 3

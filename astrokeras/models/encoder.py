@@ -5,8 +5,8 @@ from keras import KerasTensor
 
 from astrokeras.models.adapter import BandOrder, ChannelAdapter
 from astrokeras.models.backbone import build_backbone, needs_three_channels
-from astrokeras.models.colours import Colours, colours_of, three_bands
 from astrokeras.models.inflate import inflated
+from astrokeras.models.rgb_bands import Colours, colours_of, three_bands
 from astrokeras.models.stretch import stretch_for
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.records.directory import Records
@@ -29,7 +29,6 @@ def build_encoder(
     weights: str | None = None,
     order: tuple[int, ...] | None = None,
     channels: str | None = None,
-    three: tuple[str, ...] = (),
 ) -> keras.Model:
     """Stretch, resizing, channel adapter, backbone and mean over the pixels.
 
@@ -40,9 +39,9 @@ def build_encoder(
         resize: side to which the stretched stamps are resampled (bilinear); None leaves them.
         stretch: ``auto``, ``asinh`` or ``linear``.
         weights: None for random ones, ``imagenet``, or a file.
-        order: which band of the stamps the backbone gets as its first, second and so on; None leaves them.
+        order: which band of the stamps the backbone gets as its first, second and so on; None leaves them (with
+            ``rgb``, takes those of `rgb_bands.three_bands`).
         channels: how a backbone of three channels gets the bands: one of `CHANNELS`, or None for `ChannelAdapter`.
-        three: names of the bands for red, green and blue with ``rgb``; those of `colours.three_bands` if empty.
 
     Shapes:
         flux [N, size, size, B] float32 -> embedding [N, D] float32
@@ -57,8 +56,8 @@ def build_encoder(
     side, n_bands = check_size(records, size), len(records.bands)
     flux = keras.Input((side, side, n_bands), dtype="float32", name="flux")
     x = stretch_for(records, stretch)(flux)
-    if channels == "rgb":
-        order = three_bands(records, three)
+    if channels == "rgb" and order is None:
+        order = three_bands(records)
     if order is not None:
         x = BandOrder(order, name="band_order")(x)
     if resize is not None and resize != side:

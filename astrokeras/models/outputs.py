@@ -10,6 +10,7 @@ from keras import KerasTensor, ops
 MOST_NODES = 2000
 """Of a tree: the file of a model may claim any number, and the paths take its square."""
 
+_SMALLEST_PROBABILITY = 1e-12  # whose logarithm is taken
 _LARGEST_LOG = 7.0  # of a standard deviation: beyond it a likelihood overflows in float32
 
 
@@ -192,6 +193,57 @@ class TreeProbabilities(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "parents": self.parents}
+
+
+@keras.saving.register_keras_serializable(package="astrokeras")
+class Temperature(keras.layers.Layer):
+    """Logits divided by a temperature, which no training changes: 1 until it is set.
+
+    Source: Guo et al. 2017 (arXiv 1706.04599), equation 9.
+
+    Shapes:
+        [N, C] -> [N, C]
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**_float32(options))
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the temperature."""
+        self.temperature = self.add_weight(shape=(), initializer="ones", name="temperature", trainable=False)
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Return the logits at this temperature."""
+        return inputs / self.temperature
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the input."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="astrokeras")
+class TemperedMean(keras.layers.Layer):
+    """The mean of probabilities, at a temperature, which no training changes: 1 until it is set.
+
+    Shapes:
+        several [N, C] -> [N, C]
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**_float32(options))
+
+    def build(self, input_shape: Sequence[tuple[int | None, ...]]) -> None:
+        """Make the temperature."""
+        self.temperature = self.add_weight(shape=(), initializer="ones", name="temperature", trainable=False)
+
+    def call(self, inputs: Sequence[KerasTensor]) -> KerasTensor:
+        """Return the probabilities."""
+        mean = ops.mean(ops.stack(inputs), axis=0)
+        return ops.softmax(ops.log(ops.maximum(mean, _SMALLEST_PROBABILITY)) / self.temperature, axis=-1)
+
+    def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """Return the shape of one of the inputs."""
+        return tuple(input_shape[0])
 
 
 @keras.saving.register_keras_serializable(package="astrokeras")

@@ -8,17 +8,17 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
-from astrokeras.models import adapter, applications, inflate, outputs, side, stretch
+from astrokeras.models import adapter, applications, inflate, joined, outputs, side, stretch, turns
 from astrokeras.models.limits import check_network, read_config
 from astrokeras.models.normalization import SYNCHRONIZED
 
 # Keras finds a layer by its registered name, so its module must have been imported.
 LAYERS = (
     adapter.BandOrder, adapter.ChannelAdapter, applications.ImageNetPreprocessing, inflate.BandScaling,
-    stretch.Stretch,
+    stretch.Stretch, turns.EightTurns, turns.MeanOfTurns, joined.Features, joined.MixtureMoments,
     outputs.GaussianOutput,
     outputs.CumulativeLogits, outputs.CumulativeProbabilities, outputs.TreeProbabilities, outputs.CosineLogits,
-    outputs.FirstLogits, side.Blend,
+    outputs.FirstLogits, outputs.Temperature, outputs.TemperedMean, side.Blend,
 )  # fmt: skip
 # By which layers an encoder is known.
 ENCODER = {"stretch": stretch.Stretch}
@@ -76,8 +76,10 @@ def _check(model: keras.Model, layers: Mapping[str, type]) -> None:
     if len(shape) != 4 or not all(isinstance(side, int) for side in shape[1:]) or shape[1] != shape[2]:
         raise ValueError(f"it takes inputs of shape {shape}, expected [N, size, size, bands]")
     for name, kind in layers.items():
-        if not isinstance(model.get_layer(name), kind):
-            raise ValueError(f"its layer {name!r} is a {type(model.get_layer(name)).__name__}")
+        # An encoder that is joined from several has the layers of one in each of them.
+        for part in joined.encoders_of(model) if layers is ENCODER else [model]:
+            if not isinstance(part.get_layer(name), kind):
+                raise ValueError(f"its layer {name!r} is a {type(part.get_layer(name)).__name__}")
 
 
 def _desynchronize(config: Any) -> None:

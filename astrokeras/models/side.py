@@ -7,6 +7,7 @@ learned; Zingaro, Lisanti & Gabbrielli 2020, ICPR (arXiv 2301.07502) use it with
 import keras
 from keras import KerasTensor, layers, ops
 
+from astrokeras.models.joined import encoders_of
 from astrokeras.models.normalization import batch_normalization
 
 ALPHA = 0.5
@@ -91,7 +92,7 @@ def side_tuned(encoder: keras.Model) -> keras.Model:
     """
     base = keras.Model(encoder.input, encoder.output, name=BASE)
     base.trainable = False
-    stretch = encoder.get_layer("stretch")
+    stretch = encoders_of(encoder)[0].get_layer("stretch")
     flux = keras.Input(encoder.input_shape[1:], dtype="float32", name="flux")
     stretched = type(stretch).from_config(stretch.get_config())(flux)
     side = side_network(stretched.shape[1:], encoder.output_shape[-1])

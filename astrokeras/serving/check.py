@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.models.joined import encoders_of
 from astrokeras.serving import run_exported
 from astrokeras.serving.served import DEFAULT, EMBED
 from astrokeras.serving.trained import Trained
@@ -44,7 +45,7 @@ def check_export(directory: Path, trained: Trained) -> None:
 
 def _draw_stamps(trained: Trained) -> np.ndarray:
     """Return noise about the sky with a round object in each stamp, and a missing pixel, ``[N, side, side, B]``."""
-    stretch = trained.model.get_layer("encoder").get_layer("stretch")
+    stretch = encoders_of(trained.model.get_layer("encoder"))[0].get_layer("stretch")
     sky, noise = (100.0, 10.0) if stretch.kind == "display" else (np.array(stretch.sky), np.array(stretch.noise))
     rng, side = np.random.default_rng(0), trained.side
     y, x = np.mgrid[:side, :side] - (side - 1) / 2

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+import keras
 import numpy as np
 from keras import KerasTensor, ops
 
@@ -114,6 +115,7 @@ class Target(Task):
         photometric_name: what `photometric` is called there; "" where there is no such method.
         rounds: how often labels are refined before training, see `refined`.
         training_fields: those of `derived_fields` that the loss and the probe alone look at.
+        tempered: whether its heads have a layer ``temperature`` for probabilities that mean what they say.
         balanced: whether `probe` lets all classes count alike; it is set from outside.
     """
 
@@ -126,6 +128,7 @@ class Target(Task):
     photometric_name: ClassVar[str] = ""
     rounds: int = 0
     training_fields: tuple[str, ...] = ()
+    tempered: bool = False
     balanced: bool = False
 
     @classmethod
@@ -248,6 +251,10 @@ class Target(Task):
             others: the same of the objects to predict, [M, F].
         """
         raise NotImplementedError
+
+    def mean(self, predictions: list[KerasTensor]) -> KerasTensor:
+        """Return the mean of what several networks predict, by a layer of Keras."""
+        return keras.layers.Average(dtype="float32", name="mean")(predictions)
 
 
 TARGETS: Registry[type[Target]] = Registry("target", "astrokeras.tasks.targets")

@@ -1,7 +1,7 @@
 """Where an encoder starts from: random weights, ImageNet's, those of an earlier run, or of an encoder that ships."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,17 +15,19 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
 from astrokeras.models.backbone import needs_three_channels
 from astrokeras.models.encoder import build_encoder
+from astrokeras.models.joined import encoders_of
 from astrokeras.models.limits import check_weights_file
+from astrokeras.models.rgb_bands import three_bands
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.models.stretch import stretch_kind
+from astrokeras.models.turns import without_turns
 from astrokeras.records.directory import Records
-from astrokeras.training.imagenet import WORDS, channels_of, imagenet_name, imagenet_record, is_imagenet
+from astrokeras.training.imagenet import WORDS, channels_of, imagenet_record, is_imagenet
+from astrokeras.training.origins import is_random, shortened
 from astrokeras.training.run_directory import load_run
 
 # How much noisier or quieter than what an encoder was stretched for new records may be before it is worth a word.
 _FACTOR = 2.0
-# Runs can go on from each other for ever, and in circles.
-_MOST_ANCESTORS, _MOST_NAMES = 100, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +72,10 @@ class Start:
 
     Attributes:
         network: backbone, size, resize and stretch, by these names, what follows from the start filled in.
-        record: what it is, for ``run.json``: ``kind`` (``scratch``, ``imagenet``, ``encoder`` or ``run``); of an encoder that
-            comes with the package its ``name`` and the ``sha256`` of its weights; of a run its ``path``, ``command``,
-            ``task`` or ``mode``, ``records``, the encoder's ``sha256`` and, under ``init``, what it started from
-            itself.
+        record: what it is, for ``run.json``: ``kind`` (``scratch``, ``imagenet``, ``encoder``, ``run`` or ``joined``);
+            of an encoder that comes with the package its ``name`` and the ``sha256`` of its weights; of a run its
+            ``path``, ``command``, ``task`` or ``mode``, ``records``, the encoder's ``sha256`` and, under ``init``, what
+            it started from itself; of several joined their ``parts``.
         build: gives the encoder; of random weights those of Keras's seed.
     """
 
@@ -83,8 +85,8 @@ class Start:
 
     @property
     def random(self) -> bool:
-        """Whether the weights are random."""
-        return self.record["kind"] == "scratch"
+        """Whether the weights, or those of a part, are random."""
+        return is_random(self.record)
 
 
 def find_start(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
@@ -135,10 +137,11 @@ def _from_imagenet(asked: Asked, records: Records) -> Start:
             "keras.applications, like mobilenet_v2"
         )
     weights = asked.imagenet_weights or "imagenet"
+    order = three_bands(records, asked.imagenet_bands) if channels == "rgb" else None
     check_size_of(asked.imagenet_weights, asked.max_model_bytes)
 
     def build() -> keras.Model:
-        return build_encoder(records, weights=weights, channels=channels, three=asked.imagenet_bands, **options)
+        return build_encoder(records, weights=weights, channels=channels, order=order, **options)
 
     check_finite(build(), f"--imagenet-weights {weights}")
     return Start(options, imagenet_record(asked.imagenet_weights, options["backbone"], channels), build)
@@ -163,8 +166,8 @@ def _from_shipped(asked: Asked, records: Records) -> Start:
 def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
     if not Path(asked.init).is_dir():
         raise AstrokerasError(
-            f"--init {asked.init}: {asked.init} is not a run directory; expected {', '.join(WORDS)}, the directory of a "
-            f"run, or an encoder that comes with the package ({', '.join(encoder_names())})"
+            f"--init {asked.init}: {asked.init} is not a run directory; expected {', '.join(WORDS)}, the directory of "
+            f"a run, or an encoder that comes with the package ({', '.join(encoder_names())})"
         )
     run = load_run(asked.init, finished=True)
     if run["command"] not in ("pretrain", "finetune"):
@@ -206,13 +209,13 @@ def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], kera
     """
 
     def load() -> keras.Model:
-        encoder = load_model(Path(init) / "encoder.keras", ENCODER, max_bytes=max_bytes)
+        encoder = without_turns(load_model(Path(init) / "encoder.keras", ENCODER, max_bytes=max_bytes))
         if encoder.input_shape[-1] != len(records.bands):
             raise AstrokerasError(
                 f"--init {init}: its encoder takes {encoder.input_shape[-1]} bands, its run says {len(records.bands)}; "
                 "one of the two files is another's"
             )
-        if len(encoder.get_layer("stretch").sky) != len(records.bands):
+        if any(len(part.get_layer("stretch").sky) != len(records.bands) for part in encoders_of(encoder)):
             raise AstrokerasError(f"--init {init}: its encoder is not stretched for {len(records.bands)} bands")
         return encoder
 
@@ -251,7 +254,7 @@ def _options_of(encoder: keras.Model, run: dict[str, Any]) -> dict[str, Any]:
         "backbone": _backbone_of(run),
         "size": encoder.input_shape[1],
         "resize": layers["resize"].height if "resize" in layers else None,
-        "stretch": encoder.get_layer("stretch").kind,
+        "stretch": layers["stretch"].kind,
     }
 
 
@@ -268,7 +271,7 @@ def _backbone_of(run: dict[str, Any]) -> str:
 
 
 def _warn_of_other_sky(encoder: keras.Model, init: str, records: Records, report: Callable[[str], None]) -> None:
-    stretch = encoder.get_layer("stretch")
+    stretch = encoders_of(encoder)[0].get_layer("stretch")
     if stretch.kind == "display":
         return
     for band, sky, noise, old_sky, old_noise in zip(
@@ -311,7 +314,7 @@ def run_record(init: str | Path, run: dict[str, Any]) -> dict[str, Any]:
         "split_column": run["options"].get("split_column"),
         "records": {name: run["records"][name] for name in ("path", "name", "fingerprint")},
         "sha256": digest(file) if file.is_file() else None,
-        "init": _shortened(before),
+        "init": shortened(before),
     }
 
 
@@ -319,47 +322,3 @@ def _mode_of(run: dict[str, Any]) -> str | None:
     """Return in which mode the encoder of a fine-tuning run was trained, which its fits may have chosen themselves."""
     chosen = run["result"]["winner"].get("mode") if run["command"] == "finetune" and run["result"] else None
     return chosen if isinstance(chosen, str) else run["options"].get("mode")
-
-
-def _shortened(start: dict[str, Any]) -> dict[str, Any]:
-    """Return a start with at most `_MOST_ANCESTORS` runs that it goes back to; what lies before them is ``earlier``."""
-    chain = []
-    while start.get("init") and len(chain) < _MOST_ANCESTORS:
-        chain.append(start)
-        start = start["init"]
-    short = {"kind": "earlier"} if start.get("init") else start
-    for one in reversed(chain):
-        short = {**one, "init": short}
-    return short
-
-
-def ancestors(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Return the runs that a start goes back to, the last one first."""
-    while record and record["kind"] == "run":
-        yield record
-        record = record.get("init")
-
-
-def lineage(record: dict[str, Any]) -> list[str]:
-    """Return a start in words, the last one first: names of runs, and ``imagenet`` if that was the first.
-
-    The names of a few: ``earlier`` stands for more.
-    """
-    names = []
-    while record:
-        if record["kind"] != "scratch":
-            names.append(Path(record.get("path") or record.get("name") or imagenet_name(record)).name)
-        record = record.get("init")
-    return names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], "earlier"]
-
-
-def check_same_start(path: Path, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
-    """Make sure that a run to be resumed starts from the same weights still.
-
-    Raises:
-        AstrokerasError: they have changed.
-    """
-    before = (old or {}).get("sha256")
-    if before != new.get("sha256"):
-        what = new.get("path") or new.get("weights")
-        raise AstrokerasError(f"cannot resume {path}: {what} has changed since it was started; use --overwrite")

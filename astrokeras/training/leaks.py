@@ -10,7 +10,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
 from astrokeras.records.shared_objects import Whereabouts, shared_by_id, shared_by_place
 from astrokeras.text import printable
-from astrokeras.training.initial import ancestors
+from astrokeras.training.origins import ancestors, firsts
 
 TRAIN = "train"
 JUDGING = {"test": "test", "val": "validation"}
@@ -75,12 +75,12 @@ def _of_start(
     init: str, start: dict[str, Any], records: Records, sets: Sets, report: Callable[[str], None]
 ) -> Iterator[str]:
     """Yield what the runs have seen that a start goes back to."""
-    first = [start, *(run.get("init") or {} for run in ancestors(start))][-1]
-    if first.get("kind") == "encoder":
-        report(
-            f"WARNING: what the shipped encoder {first['name']} was trained on is not here to be compared; its card "
-            f"(astrokeras encoders {first['name']}) says what it has seen"
-        )
+    for first in firsts(start):
+        if first["kind"] == "encoder":
+            report(
+                f"WARNING: what the shipped encoder {first['name']} was trained on is not here to be compared; its "
+                f"card (astrokeras encoders {first['name']}) says what it has seen"
+            )
     for run in ancestors(start):
         who = init if run is start else f"{run['path']}, which {init} started from,"
         who = printable(who, keep="")[:200]

@@ -13,6 +13,7 @@ from astrokeras.config import PretrainConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import CannotWrite, write_atomically
+from astrokeras.models.joined import encoders_of
 from astrokeras.models.recast import recast
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.damage import named_if_damaged
@@ -28,10 +29,11 @@ from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Mom
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.history import head, line, show_closer, show_epoch, summary, write_history
 from astrokeras.training.imagenet import WORDS
-from astrokeras.training.initial import Asked, Start, check_same_start, find_start
+from astrokeras.training.initial import Asked, Start, find_start
 from astrokeras.training.leaks import check_leaks
 from astrokeras.training.nonfinite import NONFINITE, explain_nonfinite
 from astrokeras.training.optimizers.optimizer import Rate, check_optimizer
+from astrokeras.training.origins import check_same_start
 from astrokeras.training.place import Place
 from astrokeras.training.precision_trial import check_precision
 from astrokeras.training.run_directory import check_same, is_empty, write_run
@@ -116,7 +118,7 @@ def _resolved(parts: ModelParts, model: TaskModel, precision: dict[str, Any]) ->
     return {
         "augment": str(parts.augment) if parts.augment else "none",
         "size": parts.source.size,
-        "stretch": model.encoder.get_layer("stretch").kind,
+        "stretch": encoders_of(model.encoder)[0].get_layer("stretch").kind,
         "replicas": parts.engine.replicas.count,
         "steps_per_epoch": parts.source.steps(parts.config.batch_size),
         "steps_per_execution": model.steps_per_execution,

@@ -30,6 +30,7 @@ _START = {
     "scratch": {},
     "earlier": {},
     "imagenet": {},
+    "joined": {"how": str, "parts": [dict], "backbone": str},
     "encoder": {"name": str, "backbone": str, "sha256": str},
     "run": {
         "path": str, "command": str, "backbone": str, "task": list[str] | None, "mode": str | None,
@@ -55,12 +56,20 @@ def read_run(file: Path) -> dict[str, Any]:
     _check(run, _RUN, "")
     kind = _OPTIONS.get(run["command"])
     if kind is not None:
+        _renew(run["options"], kind)
         _check_options(run["options"], kind, "options")
         defaults = {f.name: f.default for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING}
         run["options"] = {**_as_json(defaults), **run["options"]}
     _check_options(run["records"]["conversion"], ConvertConfig, "records.conversion")
     _check_what_came_of_it(run)
     return run
+
+
+def _renew(options: dict[str, Any], kind: type) -> None:
+    """Write the backbone of an older comparison, which had one at most, as a list."""
+    backbone = options.get("backbone", [])
+    if kind is FinetuneConfig and (backbone is None or isinstance(backbone, str)):
+        options["backbone"] = [] if backbone is None else [backbone]
 
 
 def _check_what_came_of_it(run: dict[str, Any]) -> None:
@@ -95,6 +104,8 @@ def _check_start(start: Any, where: str) -> None:
         if start["kind"] not in _START:
             raise ValueError(f"{where}.kind is {start['kind'][:40]!r}, expected {', '.join(_START)}")
         _check(start, _START[start["kind"]], where)
+        for number, part in enumerate(start["parts"] if start["kind"] == "joined" else ()):
+            _check_start(part, f"{where}.parts[{number}]"[-200:])
         start, where = start.get("init"), f"{where}.init"[-200:]
 
 

@@ -1,7 +1,9 @@
+import dataclasses
 import json
 import re
 import shutil
 
+import keras
 import pytest
 
 from astrokeras.config import PretrainConfig
@@ -78,3 +80,19 @@ def test_names_of_arms_are_plain_and_bounded(place, tmp_path):
         (arm,) = make_arms(options(place, init=(str(copy),)), Records.load(place / "records"), silent)
         assert re.fullmatch(r"pre-trained-from[\w-]*", arm.name)
         assert len(arm.name) <= 80
+
+
+def test_backbones_are_compared_from_scratch_and_from_imagenet_where_it_has_weights(place, tmp_path):
+    file = tmp_path / "mobilenet.weights.h5"
+    keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(file)
+    config = options(
+        place, init=("scratch", "imagenet"), backbone=("compact", "mobilenet"), imagenet_weights=str(file), resize=32
+    )
+    lines = []
+    arms = make_arms(config, Records.load(place / "records"), lines.append)
+    assert [arm.name for arm in arms] == ["scratch-compact", "scratch-mobilenet", "imagenet-mobilenet"]
+    assert [arm.backbone for arm in arms] == ["compact", "mobilenet", "mobilenet"]
+    assert [arm.random for arm in arms] == [True, True, False]
+    assert lines == ["WARNING: the imagenet arm of compact is left out: it has no ImageNet weights"]
+    with pytest.raises(UsageError, match="several --backbone name the networks"):
+        make_arms(dataclasses.replace(config, imagenet_backbone="vgg16"), Records.load(place / "records"), silent)

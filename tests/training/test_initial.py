@@ -13,12 +13,10 @@ from astrokeras.records.directory import Records
 from astrokeras.training.initial import (
     Asked,
     Start,
-    ancestors,
-    check_same_start,
     find_start,
-    lineage,
     run_record,
 )
+from astrokeras.training.origins import ancestors, check_same_start, lineage
 from astrokeras.training.run_directory import load_run, write_run
 from tests.synthetic import write_records
 

@@ -8,7 +8,8 @@ import pytest
 from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
-from astrokeras.training.initial import ancestors, lineage, run_record
+from astrokeras.training.initial import run_record
+from astrokeras.training.origins import ancestors, lineage
 from astrokeras.training.run_directory import RUN_FILE, load_run, write_run
 from tests.synthetic import write_records
 

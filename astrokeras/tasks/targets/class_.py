@@ -26,7 +26,7 @@ from sklearn.preprocessing import normalize
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.normalization import batch_normalization
-from astrokeras.models.outputs import CosineLogits, FirstLogits, most_probable
+from astrokeras.models.outputs import CosineLogits, FirstLogits, Temperature, TemperedMean, most_probable
 from astrokeras.records.directory import Records
 from astrokeras.spec import ColumnNames, File, Flag, Number, Parameter
 from astrokeras.tasks.class_groups import ClassGroup, read_groups
@@ -163,6 +163,11 @@ class Class(Target):
         return len(self.sources) > 1
 
     @property
+    def tempered(self) -> bool:
+        """Whether labels are single classes, by which a temperature can be fitted."""
+        return not self.soft
+
+    @property
     def derived_fields(self) -> tuple[str, ...]:
         """``class:COLUMN``, and ``class:COLUMN:refined`` if it is asked for."""
         return (f"class:{','.join(self.sources)}", *self.training_fields)
@@ -227,7 +232,13 @@ class Class(Target):
         """Return the probabilities [N, C]."""
         if self.groups:
             prediction = FirstLogits(len(self.names), name="classes")(prediction)
+        if self.tempered:
+            prediction = Temperature(name="temperature")(prediction)
         return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(prediction)
+
+    def mean(self, predictions: list[KerasTensor]) -> KerasTensor:
+        """Return the mean of the probabilities [N, C], which has a temperature of its own."""
+        return TemperedMean(name="temperature")(predictions) if self.tempered else super().mean(predictions)
 
     def _truth(self, target: Any, place: int = 0) -> tuple[KerasTensor, KerasTensor]:
         """Return labels as shares [N, C], 0 where missing, and where they are known, [N]; of several fields one."""

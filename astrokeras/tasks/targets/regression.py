@@ -16,6 +16,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.models.joined import MixtureMoments
 from astrokeras.models.outputs import GaussianOutput, clipped_log
 from astrokeras.records.directory import Records
 from astrokeras.spec import ColumnNames, Flag, Number, Parameter, Text, Word
@@ -198,6 +199,12 @@ class Regression(Target):
         if self.uncertainty:
             return GaussianOutput(scale, offset, name="numbers")(prediction)
         return keras.layers.Rescaling(scale, offset, dtype="float32", name="numbers")(prediction)
+
+    def mean(self, predictions: list[KerasTensor]) -> KerasTensor:
+        """Return the mean; with uncertainties the moments of the mixture, see `MixtureMoments`."""
+        if not self.uncertainty:
+            return super().mean(predictions)
+        return MixtureMoments(dtype="float32", name="mean")(predictions)
 
     def _standardised(self, target: Any) -> tuple[KerasTensor, KerasTensor, KerasTensor | None]:
         """Return labels, where they are known, and errors (the typical one where missing), all [N, C]."""
