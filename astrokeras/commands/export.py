@@ -15,7 +15,7 @@ def _run(config: ExportConfig, _: Console) -> dict[str, Any]:
 
 EXPORT = Command(
     "export",
-    "Export a fine-tuned classifier for TensorFlow Serving.",
+    "Export what a run has trained for TensorFlow Serving.",
     ExportConfig,
     _run,
     text=lambda _, result: f"{result['path']}: signatures {', '.join(result['signatures'])}",

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.serving import run_exported
+from astrokeras.serving.pretrained import Pretrained
 from astrokeras.serving.served import DEFAULT, EMBED
 from astrokeras.serving.trained import Trained
 from astrokeras.tasks.targets.class_ import Class
@@ -20,7 +21,7 @@ _STAMPS = 4
 _BRIGHT = 100.0  # peak of the objects drawn, in units of the sky noise
 
 
-def check_export(directory: Path, trained: Trained) -> None:
+def check_export(directory: Path, trained: Trained | Pretrained) -> None:
     """Load an export in a fresh process, without Keras, and compare what it answers for a few stamps and for none.
 
     Both sides compute on the CPU, as GPUs round convolutions.
@@ -42,7 +43,7 @@ def check_export(directory: Path, trained: Trained) -> None:
                     )
 
 
-def _draw_stamps(trained: Trained) -> np.ndarray:
+def _draw_stamps(trained: Trained | Pretrained) -> np.ndarray:
     """Return noise about the sky with a round object in each stamp, and a missing pixel, ``[N, side, side, B]``."""
     stretch = trained.model.get_layer("encoder").get_layer("stretch")
     sky, noise = (100.0, 10.0) if stretch.kind == "display" else (np.array(stretch.sky), np.array(stretch.noise))
@@ -56,12 +57,17 @@ def _draw_stamps(trained: Trained) -> np.ndarray:
     return flux
 
 
-def _expected(trained: Trained, flux: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+def _expected(trained: Trained | Pretrained, flux: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
     """Return what each signature has to give."""
     with tf.device("CPU:0"):
         embedding = trained.model.get_layer("encoder")(flux, training=False).numpy()
         predicted = tf.nest.map_structure(lambda value: value.numpy(), trained.model(flux, training=False))
     outputs = {"embedding": embedding}
+    if isinstance(trained, Pretrained):
+        for name in trained.tasks:
+            own = predicted[name] if isinstance(predicted, dict) else predicted
+            outputs |= {told.name: told.values for told in trained.told(name, own)}
+        return {DEFAULT: outputs, EMBED: {"embedding": embedding}}
     for name, target in trained.targets.items():
         prefix, prediction = (f"{name}_", predicted[name]) if len(trained.targets) > 1 else ("", predicted)
         if isinstance(target, Class):

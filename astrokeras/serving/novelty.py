@@ -15,17 +15,22 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
 from astrokeras.records.objects import Column
 
+_PARTS = 5
+_MANY = 100  # objects a direction, at which one more or less changes nothing
+
 
 @dataclasses.dataclass(frozen=True)
 class Novelty:
     """A Gaussian around known objects, with their own distances from its middle.
 
     ``novelty`` is the Mahalanobis distance; ``novelty_rank`` is the share of the known objects that lie nearer: 0.5 is
-    usual, 1 is farther out than all of them.
+    usual, 1 is farther out than all of them. Their own distances are each from a Gaussian that was fitted without them
+    (in five parts, unless there are very many): where there are few objects and many directions, one that was fitted
+    with them lies nearer to them than to any other object like them.
 
     Attributes:
         gaussian: fitted to the known objects, with shrunk covariance.
-        distances: [K] of the known objects, sorted.
+        distances: [K] of the known objects, sorted, see above.
         sha256: of the file of their embeddings.
 
     Source: Lee et al. 2018, arXiv 1807.03888, with one Gaussian; Rippel et al. 2020, arXiv 2005.14140.
@@ -54,13 +59,13 @@ class Novelty:
         chosen = np.ones(len(known), dtype=bool)
         for of_them in (known.split == "train", known.label != None):  # noqa: E711 - an array of objects
             chosen &= of_them if np.any(chosen & of_them) else True
-        blocks = among(file.blocks, chosen)
         try:
-            gaussian = Gaussian.fit(blocks, file.width)
+            gaussian = Gaussian.fit(among(file.blocks, chosen), file.width)
+            many = chosen.sum() > _MANY * file.width
+            distances = _distances(gaussian, file, chosen) if many else held_out_distances(file, chosen)
         except AstrokerasError as error:
             raise AstrokerasError(f"--novelty {path}: {error}") from None
-        distances = np.sort(np.concatenate([gaussian.distances(block) for _, block in blocks()]))
-        return cls(gaussian, distances, digest(Path(path)))
+        return cls(gaussian, np.sort(distances), digest(Path(path)))
 
     @property
     def kinds(self) -> dict[str, Column]:
@@ -76,3 +81,25 @@ class Novelty:
         found = self.gaussian.distances(vectors)
         rank = np.searchsorted(self.distances, found) / len(self.distances)
         return {"novelty": found.astype(np.float32), "novelty_rank": rank.astype(np.float32)}
+
+
+def held_out_distances(file: EmbeddingsFile, chosen: np.ndarray) -> np.ndarray:
+    """Return the distance of each chosen object from a Gaussian fitted to the chosen objects of four other fifths.
+
+    Shapes:
+        chosen [N] bool -> [K] float64
+
+    Raises:
+        AstrokerasError: there are too few objects, or all are equal.
+    """
+    part = np.full(len(chosen), -1)
+    part[chosen] = np.arange(chosen.sum()) % _PARTS
+    found = []
+    for number in range(min(_PARTS, int(chosen.sum()))):
+        others = Gaussian.fit(among(file.blocks, chosen & (part != number)), file.width)
+        found.append(_distances(others, file, part == number))
+    return np.concatenate(found)
+
+
+def _distances(gaussian: Gaussian, file: EmbeddingsFile, chosen: np.ndarray) -> np.ndarray:
+    return np.concatenate([gaussian.distances(block) for _, block in among(file.blocks, chosen)()])

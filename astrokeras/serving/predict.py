@@ -60,6 +60,11 @@ def predict(
     novelty = Novelty.of(config.novelty, config.run, config.max_model_bytes) if config.novelty else None
     predictor = find_predictor(config.run, config.max_model_bytes)
     check_round_trip(out, list(predictor.kinds(())), predictor.texts)
+    if predictor.classes and not novelty:
+        report(
+            "probabilities are shares among these classes, whatever is looked at, noise too; --novelty says how far "
+            "each object lies from those that were learned"
+        )
     with TableWorkspace.opened(out) as workspace:
         subject = find_subject(predictor, config, config.data, report)
         about = describe_work("predictions", config, predictor.about, subject)

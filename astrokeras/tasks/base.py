@@ -161,9 +161,10 @@ class Task(abc.ABC):
     def told(cls, name: str, prediction: np.ndarray, bands: Sequence[str]) -> list[Told]:
         """Return the columns of what the head of a task of one view predicts, [N, K] as the head gives it.
 
-        Here: numbered after the task's name, without a unit.
+        Here: numbered after the task's name, without a unit. What is served computes them too, so that they are made
+        by slices and arithmetic, of NumPy's arrays as of TensorFlow's.
         """
-        return [Told(f"{name}_{number}", values) for number, values in enumerate(prediction.T)]
+        return [Told(f"{name}_{number}", prediction[:, number]) for number in range(prediction.shape[1])]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
         """Return what simple methods reach on the same examples: by method, the names of `metrics`."""

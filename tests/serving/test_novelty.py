@@ -4,13 +4,16 @@ from astropy.table import Table
 
 from astrokeras.config import EmbedConfig, PredictConfig
 from astrokeras.embedding.embed import embed
+from astrokeras.embedding.file import EmbeddingsFile
+from astrokeras.embedding.gaussian import Gaussian, among
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.progress import not_shown
 from astrokeras.records.directory import Records
-from astrokeras.serving.novelty import Novelty
+from astrokeras.serving.novelty import Novelty, held_out_distances
 from astrokeras.serving.predict import predict
+from tests.embedding.samples import sample, write
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,19 @@ def test_the_distance_is_that_to_the_labelled_training_objects(served, embedding
     inside, outside = novelty.of_vectors(known), novelty.of_vectors(known + 100)
     assert outside["novelty"].min() > inside["novelty"].max()
     assert set(outside["novelty_rank"].tolist()) == {1.0}
-    assert 0.3 < np.median(inside["novelty_rank"]) < 0.7
+
+
+def test_what_is_like_the_known_objects_is_not_called_new(tmp_path):
+    """With as many directions as objects, a Gaussian lies nearer to what it was fitted to than to anything else."""
+    vectors = (np.random.default_rng(0).normal(size=(600, 64)) * np.geomspace(1, 1000, 64)).astype(np.float32)
+    file = EmbeddingsFile.open(write(tmp_path / "e.parquet", vectors))
+    chosen = np.arange(600) % 6 == 0
+    novelty = Novelty(Gaussian.fit(among(file.blocks, chosen), 64), np.sort(held_out_distances(file, chosen)), "")
+    rank = novelty.of_vectors(vectors[~chosen])["novelty_rank"]
+    assert 0.4 < np.median(rank) < 0.6
+    assert 0.02 < (rank > 0.95).mean() < 0.1
+    fitted, others = (novelty.gaussian.distances(vectors[which]) for which in (chosen, ~chosen))
+    assert (others > np.quantile(fitted, 0.95)).mean() > 0.3, "else it is for nothing"
 
 
 def test_predictions_carry_it(served, embeddings, tmp_path):
@@ -54,6 +69,4 @@ def test_other_embeddings_are_refused(served, embeddings, embedded_elsewhere, tm
 
 @pytest.fixture
 def embedded_elsewhere(embeddings, tmp_path):
-    from tests.embedding.samples import sample  # noqa: PLC0415
-
     return sample(tmp_path / "other.parquet")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -255,3 +256,45 @@ def test_tensorflow_lite_gives_the_same(exported):
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     interpreter = tf.lite.Interpreter(model_content=converter.convert())
     assert_as_predicted(interpreter.get_signature_runner(CLASSIFY)(flux=flux), predicted)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """Records, and runs of a pre-training on them: one that tells magnitudes and more, one that tells nothing."""
+    path = tmp_path_factory.mktemp("pretrained")
+    records = write_records(path / "records", counts={"train": 24, "val": 8, "test": 10})
+    for name, task in {"told": ("magnitudes", "rotation", "photometry"), "untold": ("vicreg",)}.items():
+        options = {"task": task, "epochs": 1, "batch_size": 8, "augment": "none"}
+        pretrain(PretrainConfig(records=str(records.path), out=str(path / name), **options), print)
+    return path
+
+
+def test_a_pre_training_is_served_as_it_is_predicted(pretrained, tmp_path):
+    """By name and unit; the C interface is the loader of TensorFlow Serving."""
+    path, flux, predicted = _export(pretrained / "records", pretrained / "told", tmp_path / "models")
+    full, none, cut = ask(path, CLASSIFY, [flux, flux[:0], flux[:, 1:]])
+    names = [name for name in predicted.colnames if name.startswith(("predicted_", "photometry_"))]
+    assert {"predicted_g", "predicted_i", "photometry_0"} <= set(names)
+    assert set(full) == {*names, "embedding"}
+    for name in names:
+        np.testing.assert_allclose(full[name], predicted[name], rtol=1e-5, atol=1e-5)
+        assert none[name].shape == (0,)
+    assert np.ptp(full["predicted_g"]) > 1e-3, "else every model would do"
+    assert cut[0] == INVALID_ARGUMENT
+    (embedded,) = ask(path, "embed", [flux])
+    np.testing.assert_array_equal(embedded["embedding"], full["embedding"])
+    described = json.loads((Path(path) / "assets.extra/astrokeras.json").read_text())
+    units = {output["name"]: output["unit"] for output in described["outputs"]}
+    assert list(units) == names and units["predicted_r"] == "mag" == str(predicted["predicted_r"].unit)
+    assert described["bands"] == ["g", "r", "i"] and described["unit"] == "nJy"
+
+
+def test_a_pre_training_that_tells_nothing_is_served_by_its_embeddings(pretrained, tmp_path):
+    result = export(ExportConfig(run=str(pretrained / "untold"), out=str(tmp_path / "models"), check=True))
+    assert result["checked"] and result["classes"] == []
+    flux = load_arrays(Records.load(pretrained / "records"), "test")[0]
+    expected = keras.saving.load_model(pretrained / "untold/encoder.keras").predict(flux, verbose=0)
+    for signature in (CLASSIFY, "embed"):
+        (answer,) = ask(result["path"], signature, [flux])
+        assert set(answer) == {"embedding"}
+        np.testing.assert_allclose(answer["embedding"], expected, rtol=1e-4, atol=1e-5)

@@ -196,8 +196,8 @@ class Magnitudes(Task):
     def told(cls, name: str, prediction: np.ndarray, bands: Sequence[str]) -> list[Told]:
         """``predicted_BAND``, in mag."""
         return [
-            Told(f"predicted_{band}", values, "mag", f"magnitude_{band}")
-            for band, values in zip(bands, prediction.T, strict=True)
+            Told(f"predicted_{band}", prediction[:, number], "mag", f"magnitude_{band}")
+            for number, band in enumerate(bands)
         ]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:

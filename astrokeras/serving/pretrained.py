@@ -1,0 +1,107 @@
+"""What a pre-training has left: its encoder, and the heads of those tasks that predict numbers of a stamp alone."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from astrokeras.config import MAX_MODEL_BYTES
+from astrokeras.errors import AstrokerasError
+from astrokeras.evaluation.fits import MODEL
+from astrokeras.models.saving import ENCODER, load_model
+from astrokeras.tasks.base import Told
+from astrokeras.tasks.registry import get_task
+from astrokeras.training.run_directory import RUN_FILE, load_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """The networks of a pre-training run.
+
+    Attributes:
+        path: the run directory.
+        model: flux ``[N, side, side, B]`` to the predictions, with the layers ``encoder`` and one of the name of each
+            task; of a run without such tasks to the embedding alone.
+        tasks: names of those that predict numbers of a stamp alone.
+        bands: names of the B bands.
+        unit: of the flux.
+        run: all of ``run.json``.
+    """
+
+    path: Path
+    model: keras.Model
+    tasks: tuple[str, ...]
+    bands: tuple[str, ...]
+    unit: str
+    run: dict[str, Any]
+
+    @property
+    def side(self) -> int:
+        """Side of the stamps that the networks take, in pixels."""
+        return self.model.input_shape[1]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """None: no task knows classes."""
+        return ()
+
+    def told(self, name: str, prediction: tf.Tensor) -> list[Told]:
+        """Return the columns of what the head of a task predicts, as `predict` calls them."""
+        return get_task(name).told(name, prediction, self.bands)
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """Units of all that is predicted, by its name."""
+        return {
+            told.name: told.unit
+            for name in self.tasks
+            for told in self.told(name, tf.zeros((0, self.model.get_layer(name).output_shape[-1])))
+        }
+
+
+def load_pretrained(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES) -> Pretrained:
+    """Return the networks of a pre-training run.
+
+    Args:
+        run_directory: where it is.
+        max_bytes: see `models.limits`.
+
+    Raises:
+        AstrokerasError: it is no finished run, or a file in it is damaged.
+    """
+    path = Path(run_directory)
+    run = load_run(path, finished=True)
+    records = run.get("records")
+    bands, unit = (records.get("bands"), records.get("unit")) if isinstance(records, dict) else (None, None)
+    if not (isinstance(bands, list) and all(isinstance(band, str) for band in bands) and isinstance(unit, str)):
+        raise AstrokerasError(f"{path / RUN_FILE} is damaged: it does not say what records it was trained on")
+    if (path / MODEL).is_file():
+        model = load_model(path / MODEL, {"encoder": keras.Model}, max_bytes=max_bytes)
+        tasks = tasks_of(path, run, model)
+    else:
+        encoder = load_model(path / "encoder.keras", ENCODER, max_bytes=max_bytes)
+        flux = keras.Input(encoder.input_shape[1:], dtype="float32", name="flux")
+        model, tasks = keras.Model(flux, encoder(flux)), ()
+    if model.input_shape[3] != len(bands):
+        raise AstrokerasError(f"{path}: its model takes {model.input_shape[3]} bands, {RUN_FILE} names {len(bands)}")
+    return Pretrained(path, model, tasks, tuple(bands), unit, run)
+
+
+def tasks_of(path: Path, run: dict[str, Any], model: keras.Model) -> tuple[str, ...]:
+    """Return the names of the tasks whose predictions are numbers, by the layers of the model.
+
+    Raises:
+        AstrokerasError: the run's file does not name the task.
+    """
+    if isinstance(model.output, dict):
+        return tuple(name for name, value in model.output.items() if len(value.shape) == 2)
+    if len(model.output.shape) != 2:
+        return ()
+    asked = [str(spec).partition("(")[0] for spec in run["options"].get("task") or ()]
+    layers = {layer.name for layer in model.layers}
+    single = tuple(name for name in asked if name in layers and get_task(name).n_views == 1)
+    if len(single) != 1:
+        raise AstrokerasError(f"{path / RUN_FILE} is damaged: it does not name the task of its model")
+    return single
