@@ -7,8 +7,11 @@ from astrokeras.config import SearchConfig
 
 
 def _run(config: SearchConfig, console: Console) -> dict[str, Any]:
+    from astrokeras.commands.backend import import_keras  # noqa: PLC0415
     from astrokeras.embedding.search import search  # noqa: PLC0415
 
+    if config.image:
+        import_keras(tensorflow=False)
     return search(config, console.report)
 
 
@@ -26,7 +29,7 @@ def _opened(config: SearchConfig, _: dict[str, Any]) -> Any:
 
 SEARCH = Command(
     "search",
-    "Find the objects that are most like some, by their embeddings.",
+    "Find the objects that are most like some, or like an image, by their embeddings.",
     SearchConfig,
     _run,
     text=_text,

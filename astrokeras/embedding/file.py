@@ -125,6 +125,11 @@ class EmbeddingsFile:
         return _word(self.metadata.get("encoder"), "sha256")
 
     @property
+    def encoder_name(self) -> str | None:
+        """Name of the encoder of the package that made the embeddings; None of any other."""
+        return _word(self.metadata.get("encoder"), "name")
+
+    @property
     def records_path(self) -> str | None:
         """The records that were embedded; None where the file does not say."""
         return _word(self.metadata.get("records"), "path")

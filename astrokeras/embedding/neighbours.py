@@ -32,17 +32,17 @@ def nearest(
         >>> rows
         array([[1, 0]])
     """
-    prepared = _prepared(queries, metric)
+    prepared = prepare(queries, metric)
     best = [(np.empty(0, np.int64), np.empty(0)) for _ in queries]
     for start, block in blocks:
         rows = start + np.arange(len(block))
-        distances = _distances(prepared, _prepared(block, metric), metric)
-        for query, far in enumerate(distances):
-            best[query] = _closest(best[query], (rows, far), count)
+        for query, far in enumerate(distances(prepared, prepare(block, metric), metric)):
+            best[query] = closest(best[query], (rows, far), count)
     return np.stack([rows for rows, _ in best]), np.stack([far for _, far in best])
 
 
-def _prepared(vectors: np.ndarray, metric: str) -> np.ndarray:
+def prepare(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Return vectors in float64; of length 1, where angles are compared."""
     vectors = vectors.astype(np.float64)
     if metric == "euclidean":
         return vectors
@@ -50,7 +50,12 @@ def _prepared(vectors: np.ndarray, metric: str) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1.0)
 
 
-def _distances(queries: np.ndarray, block: np.ndarray, metric: str) -> np.ndarray:
+def distances(queries: np.ndarray, block: np.ndarray, metric: str) -> np.ndarray:
+    """Return how far each query is from each vector of a block, both from `prepare`.
+
+    Shapes:
+        queries [Q, D], block [M, D] -> [Q, M]
+    """
     products = queries @ block.T
     if metric == "cosine":
         return np.maximum(1.0 - products, 0.0)
@@ -58,7 +63,7 @@ def _distances(queries: np.ndarray, block: np.ndarray, metric: str) -> np.ndarra
     return np.sqrt(np.maximum(squares, 0.0))
 
 
-def _closest(one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
+def closest(one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the `count` nearest of both, in order."""
     rows, far = other
     if len(one[0]) == count:  # most blocks have nothing nearer

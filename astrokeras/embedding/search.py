@@ -1,34 +1,39 @@
 """Find the objects that are most like some."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
 
 from astrokeras.config import SearchConfig
+from astrokeras.embedding.faiss_neighbours import nearest_by_faiss
 from astrokeras.embedding.file import EmbeddingsFile, check_same_space
 from astrokeras.embedding.neighbours import nearest
 from astrokeras.embedding.result_table import check_result, result_table, write_result
 from astrokeras.embedding.sheet import check_sheet, write_rows
-from astrokeras.embedding.stamp_pictures import StampPictures, pictures_of
+from astrokeras.embedding.stamp_pictures import StampPictures, pictures_of, records_like
 from astrokeras.embedding.table import Objects
 from astrokeras.errors import AstrokerasError, UsageError, unknown_name
 from astrokeras.records.picture import COLUMNS
 
+if TYPE_CHECKING:
+    from astrokeras.embedding.image_query import ImageQuery
+
 _BLOCK_BYTES = 64 << 20  # of float64, in memory at once
 _ON_SHEET = 40  # rows of a sheet
-_MOST_QUERIES = 10_000
+_MOST_QUERIES, _MOST_IMAGES = 10_000, 100
 _FEW = 20_000
 _SAID = 10  # neighbours that are printed
 
 
 def search(config: SearchConfig, report: Callable[[str], None]) -> dict[str, Any]:
-    """Write the table of the nearest neighbours of some objects, and a contact sheet of them if asked for.
+    """Write the table of the nearest neighbours of some objects or images, and a contact sheet of them if asked for.
 
-    A row is a neighbour: ``id``, ``ra``, ``dec``, ``query`` (whose neighbour), ``rank`` (1 is the nearest),
-    ``distance`` and, where known, ``label`` and ``split``. The queries themselves are left out.
+    A row is a neighbour: ``id``, ``ra``, ``dec``, ``query`` (whose neighbour; of an image the name of its file),
+    ``rank`` (1 is the nearest), ``distance`` and, where known, ``label`` and ``split``. Objects that are asked for are
+    left out.
 
     Returns:
         ``out``, ``queries``, ``rows`` (objects searched) and ``neighbours``, a list of the nearest few.
@@ -40,29 +45,65 @@ def search(config: SearchConfig, report: Callable[[str], None]) -> dict[str, Any
     Source: Allegretti et al. 2020, arXiv 2008.12959, who search by the cosine of embeddings.
     """
     out = check_result(config.out, overwrite=config.overwrite)
-    sheet = check_sheet(config.sheet, config.records, overwrite=config.overwrite)
+    sheet = check_sheet(config.sheet, None if config.image else config.records, overwrite=config.overwrite)
     file = EmbeddingsFile.open(config.embeddings)
     objects = Objects.load(file, ())
     source, asked = (file, objects) if config.queries is None else _others(file, config.queries)
+    find = nearest_by_faiss if config.engine == "faiss" else nearest
     rows = _queries(asked, config)
     names, vectors = [str(name) for name in asked.ids[rows]], _vectors(source, rows)
     left_out = [{name} for name in names]
+    images = _images(file, config, report)
+    if images:
+        vectors = np.concatenate([vectors, np.stack([image.vector for image in images])])
+        names, left_out = [*names, *(image.name for image in images)], [*left_out, *(set() for _ in images)]
+    shown = list(names)
     if config.together:
-        names, vectors, left_out = [" ".join(names)], _mean(vectors, config.metric), [set(names)]
+        names, vectors, left_out = [" ".join(names)], _mean(vectors, config.metric), [set().union(*left_out)]
     block = max(64, _BLOCK_BYTES // (8 * file.width))
     # The queries are found as well, and are left out afterwards.
-    found, far = nearest(vectors, file.blocks(block), config.count + len(left_out[0]), config.metric)
+    found, far = find(vectors, file.blocks(block), config.count + max(map(len, left_out)), config.metric)
     lists = []
     for near, distances, queries in zip(found, far, left_out, strict=True):
         others = ~np.isin(objects.ids[near], list(queries))
         lists.append((near[others][: config.count], distances[others][: config.count]))
     table = _table(objects, names, lists)
     if sheet is not None and (stamps := pictures_of(file, config.records, report)):
-        _write_sheet(sheet, stamps, asked.ids[rows], names, lists, objects)
+        _write_sheet(sheet, stamps, shown, names, lists, objects, {image.name: image.flux for image in images})
         report(f"contact sheet in {sheet}")
     write_result(table, out)
     first = [{"query": str(r["query"]), "id": str(r["id"]), "distance": float(r["distance"])} for r in table[:_SAID]]
-    return {"out": str(out), "queries": len(rows), "rows": file.rows, "neighbours": first}
+    return {"out": str(out), "queries": len(shown), "rows": file.rows, "neighbours": first}
+
+
+def _images(file: EmbeddingsFile, config: SearchConfig, report: Callable[[str], None]) -> "list[ImageQuery]":
+    """Return what the encoder of the embeddings says of the images that are asked for, each once.
+
+    Raises:
+        UsageError: there are too many, or options that go with images alone.
+        AstrokerasError: as `image_query.encoder_for` and `embed_image`.
+    """
+    if not config.image:
+        if config.encoder:
+            raise UsageError("--encoder goes with --image, which it embeds")
+        return []
+    from astrokeras.embedding.image_query import embed_image, encoder_for  # noqa: PLC0415 - Keras is slow to import
+
+    if len(config.image) > _MOST_IMAGES:
+        raise UsageError(
+            f"--image: {len(config.image)} images, at most {_MOST_IMAGES} can be looked for one by one; make a file of "
+            "them by astrokeras embed, and name it by --queries"
+        )
+    encoder = encoder_for(file, config.encoder, config.max_model_bytes)
+    like = config.records or records_like(file)
+    said: set[str] = set()
+
+    def once(line: str) -> None:  # what holds for all of them
+        if line not in said:
+            said.add(line)
+            report(line)
+
+    return [embed_image(encoder, image, like, once, config.max_model_bytes) for image in dict.fromkeys(config.image)]
 
 
 def _others(file: EmbeddingsFile, path: str) -> tuple[EmbeddingsFile, Objects]:
@@ -74,8 +115,10 @@ def _others(file: EmbeddingsFile, path: str) -> tuple[EmbeddingsFile, Objects]:
 def _queries(objects: Objects, config: SearchConfig) -> np.ndarray:
     """Return the rows of the objects that are asked for, each once, in the order in which they are named."""
     if not (config.id or config.position):
+        if config.queries is None and config.image:
+            return np.empty(0, np.int64)
         if config.queries is None:
-            raise UsageError("what is to be found? Name an object by --id, or by --position RA,DEC")
+            raise UsageError("what is to be found? Name an object by --id or --position RA,DEC, or an --image")
         if len(objects) > _MOST_QUERIES:
             raise UsageError(
                 f"{config.queries} has {len(objects):,} objects, at most {_MOST_QUERIES:,} can be looked for at once; "
@@ -160,20 +203,21 @@ def _table(objects: Objects, names: Sequence[str], lists: Sequence[tuple[np.ndar
 def _write_sheet(
     path: Path,
     stamps: StampPictures,
-    queries: np.ndarray,
+    queries: Sequence[str],
     names: Sequence[str],
     lists: Sequence[tuple[np.ndarray, np.ndarray]],
     objects: Objects,
+    images: Mapping[str, np.ndarray],
 ) -> None:
     """Draw a row for each query, with it before its neighbours; of one list the rest in further rows."""
     rows: list[list[tuple[str, str]]] = []
     for name, (near, far) in list(zip(names, lists, strict=True))[:_ON_SHEET]:
-        asked = queries.tolist() if len(names) == 1 else [name]
+        asked = list(queries) if len(names) == 1 else [name]
         cells = [("query", one) for one in asked]
         cells += [(_caption(objects.label[row], apart), objects.ids[row]) for row, apart in zip(near, far, strict=True)]
         most = COLUMNS * (_ON_SHEET if len(lists) == 1 else 1)
         rows += [cells[start : start + COLUMNS] for start in range(0, min(len(cells), most), COLUMNS)]
-    write_rows(path, stamps, rows)
+    write_rows(path, stamps, rows, images)
 
 
 def _caption(label: str | None, distance: float) -> str:

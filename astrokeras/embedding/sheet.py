@@ -1,6 +1,6 @@
 """Contact sheets of objects, in an order that is not the records' own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,19 @@ def check_sheet(sheet: str | None, records: str | None, *, overwrite: bool) -> P
     return check_free(sheet, overwrite=overwrite)
 
 
-def write_rows(path: Path, pictures: StampPictures, rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+def write_rows(
+    path: Path,
+    pictures: StampPictures,
+    rows: Sequence[Sequence[tuple[str, str]]],
+    further: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Write a sheet of rows of objects, each with a caption before its id; an object without a stamp is grey.
+
+    Args:
+        path: of the sheet.
+        pictures: the stamps.
+        rows: captions and ids.
+        further: stamps ``[S, S, B]`` that are not in the records, by what stands for their ids.
 
     Raises:
         AstrokerasError: it cannot be written, or a shard is damaged.
@@ -36,6 +47,8 @@ def write_rows(path: Path, pictures: StampPictures, rows: Sequence[Sequence[tupl
     wanted = list(dict.fromkeys(identifier for row in rows for _, identifier in row))
     there = [identifier for identifier, known in zip(wanted, pictures.known(wanted), strict=True) if known]
     shown = dict(zip(there, pictures.pictures(there), strict=True))
+    for name, flux in (further or {}).items():
+        shown[name] = pictures.others(flux[None], there)[0]
     blank = np.full((1, 1, 3), 128, np.uint8)
     cells = [[Cell(shown.get(name, blank), text, name, faint=name not in shown) for text, name in row] for row in rows]
     save_sheet(pictures.records, path, cells)

@@ -9,7 +9,7 @@ from PIL import Image
 from astrokeras.embedding.file import EmbeddingsFile
 from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import Records
-from astrokeras.records.picture import rgb, upright
+from astrokeras.records.picture import rgb, upright, white_balance
 from astrokeras.records.stamp_reader import StampReader
 
 _AT_ONCE = 64  # stamps in memory in full size
@@ -60,6 +60,19 @@ class StampPictures:
             return shown
         return np.stack([np.asarray(Image.fromarray(one).resize((side, side))) for one in shown])
 
+    def others(self, flux: np.ndarray, beside: Sequence[str]) -> np.ndarray:
+        """Return the pictures of stamps that are not in the records, with the colours of objects that are.
+
+        Args:
+            flux: in the records' bands and unit.
+            beside: ids of objects with a stamp.
+
+        Shapes:
+            ``[N, S, S, B]`` → ``[N, S, S, 3]`` uint8
+        """
+        known = self._flux(beside, 1) if len(beside) and self.records.unit != "display" else flux
+        return upright(rgb(flux, self.records, white_balance(known, self.records)), self.records)
+
     def _flux(self, ids: Sequence[str], factor: int) -> np.ndarray:
         side, bands = self.records.size // factor, len(self.records.bands)
         flux = np.empty((len(ids), side, side, bands), np.float32)
@@ -84,17 +97,32 @@ def pictures_of(file: EmbeddingsFile, records: str | None, report: Callable[[str
     """
     if records is not None:
         return StampPictures(Records.load(records))
-    named = file.records_path
-    if named is None:
-        report(f"{file.path} names no records, so no stamps are shown; name them with --records")
-        return None
     try:
-        found = Records.load(Path(named))
+        return StampPictures(_embedded(file))
     except (AstrokerasError, OSError, ValueError) as error:
         report(f"no stamps are shown: {error}; name the records with --records")
         return None
+
+
+def records_like(file: EmbeddingsFile) -> str | None:
+    """Return the records that were embedded, where they are still there."""
+    try:
+        return str(_embedded(file).path)
+    except (AstrokerasError, OSError, ValueError):
+        return None
+
+
+def _embedded(file: EmbeddingsFile) -> Records:
+    """Return the records that were embedded.
+
+    Raises:
+        AstrokerasError: the file names none, they are not there, or they have changed.
+    """
+    named = file.records_path
+    if named is None:
+        raise AstrokerasError(f"{file.path} names no records")
+    found = Records.load(Path(named))
     embedded = (file.metadata.get("records") or {}).get("fingerprint")
     if embedded not in (None, found.fingerprint):
-        report(f"no stamps are shown: the records in {named} are others than those that were embedded")
-        return None
-    return StampPictures(found)
+        raise AstrokerasError(f"the records in {named} are others than those that were embedded")
+    return found

@@ -74,12 +74,10 @@ def _describe(trained: Trained | Pretrained, directory: Path) -> None:
         "unit": trained.unit,
         "size": trained.side,
         "classes": list(trained.classes),
-        "outputs": {name: [output.record for output in target.outputs()] for name, target in trained.targets.items()},
+        "outputs": trained.outputs,
         "fingerprint": trained.run["records"].get("fingerprint"),
         "versions": trained.run.get("versions"),
     }
-    if isinstance(trained, Pretrained):
-        known["outputs"] = [{"name": name, "unit": unit} for name, unit in trained.columns.items()]
-    else:
+    if isinstance(trained, Trained):
         known["winner"] = trained.run["result"].get("winner")
     write_json(extra / "astrokeras.json", known)

@@ -52,12 +52,12 @@ class Pretrained:
         return get_task(name).told(name, prediction, self.bands)
 
     @property
-    def columns(self) -> dict[str, str | None]:
-        """Units of all that is predicted, by its name."""
+    def outputs(self) -> dict[str, list[dict[str, Any]]]:
+        """Name and unit of what each task tells, ready for JSON."""
+        nothing = {name: tf.zeros((0, self.model.get_layer(name).output_shape[-1])) for name in self.tasks}
         return {
-            told.name: told.unit
-            for name in self.tasks
-            for told in self.told(name, tf.zeros((0, self.model.get_layer(name).output_shape[-1])))
+            name: [{"name": told.name, "unit": told.unit} for told in self.told(name, values)]
+            for name, values in nothing.items()
         }
 
 

@@ -53,6 +53,11 @@ class Trained:
         return tuple(value for output in outputs for value in output.values if isinstance(value, str))
 
     @property
+    def outputs(self) -> dict[str, list[dict[str, Any]]]:
+        """Name, unit and description of what each target tells, ready for JSON."""
+        return {name: [output.record for output in target.outputs()] for name, target in self.targets.items()}
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of what it predicts; of several targets each begins with its target's."""
         several = len(self.targets) > 1

@@ -284,7 +284,7 @@ def test_a_pre_training_is_served_as_it_is_predicted(pretrained, tmp_path):
     (embedded,) = ask(path, "embed", [flux])
     np.testing.assert_array_equal(embedded["embedding"], full["embedding"])
     described = json.loads((Path(path) / "assets.extra/astrokeras.json").read_text())
-    units = {output["name"]: output["unit"] for output in described["outputs"]}
+    units = {output["name"]: output["unit"] for task in described["outputs"].values() for output in task}
     assert list(units) == names and units["predicted_r"] == "mag" == str(predicted["predicted_r"].unit)
     assert described["bands"] == ["g", "r", "i"] and described["unit"] == "nJy"
 

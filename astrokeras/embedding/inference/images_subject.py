@@ -135,7 +135,7 @@ def _before(takes: Takes, config: OverObjectsConfig) -> Before:
     if config.like:
         records = Records.load(config.like)
         return Before(records.path / CONVERT_JSON, records.unit, records.conversion)
-    if not takes.records:
+    if not (takes.records and (takes.records.get("conversion") or (Path(takes.name) / RUN_FILE).is_file())):
         raise UsageError(
             f"{takes.name} does not say how its stamps were cut; name records that were cut so (--like RECORDS)"
         )
