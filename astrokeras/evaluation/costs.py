@@ -4,7 +4,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from astrokeras.evaluation.words import in_markdown
 from astrokeras.survey.tables import markdown
+
+_MOST = 120  # characters of a cell
 
 COSTS = ("seconds", "images_per_second")
 HEAD = ("arm", "backbone", "parameters", "seconds a fit", "images a second")
@@ -73,7 +76,7 @@ def cost_lines(rows: Sequence[dict]) -> list[list[str]]:
 
 def cost_table(rows: Sequence[dict]) -> str:
     """Return `cost_lines` in Markdown."""
-    return markdown(list(HEAD), cost_lines(rows))
+    return markdown(list(HEAD), [[in_markdown(cell, _MOST) for cell in line] for line in cost_lines(rows)])
 
 
 def _number(value: float) -> str:
