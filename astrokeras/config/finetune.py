@@ -69,6 +69,14 @@ class _Comparison:
         "Further trials of every fit by Optuna: rate, decay, augmentation, layers that are trained.",
         group="Comparison",
     )
+    slice_by: tuple[str, ...] = option(
+        (),
+        "Column by whose quantiles scores are told too: a carried one, or a band for its magnitude; once for each.  "
+        "[default: a magnitude and a radius, where there are any]",
+        group="Comparison",
+        repeated=True,
+        metavar="COLUMN",
+    )
     backbone: str | None = option(
         None,
         "Network of the scratch arm.  [default: that of the first run, else compact]",

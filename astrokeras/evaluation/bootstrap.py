@@ -109,6 +109,37 @@ def resample(
     )
 
 
+def resample_recalls(
+    hits: Mapping[str, np.ndarray], strata: np.ndarray, *, samples: int = SAMPLES, seed: int = 0
+) -> Resampled:
+    """Return the mean over the strata of their shares of hits: `resample` with that score, from the same draws, faster.
+
+    Args:
+        hits: by arm, whether each repeat is right for each object, [R, N]; the same R for every arm.
+        strata: the class of each object, [N], within which objects are drawn.
+        samples: how many bootstrap samples to draw.
+        seed: of the draws.
+
+    Example:
+        >>> arms = {"a": np.array([[1, 1, 1, 0]]), "b": np.array([[1, 0, 1, 0]])}
+        >>> resample_recalls(arms, np.array([0, 0, 0, 1]), samples=200).values["a"]
+        0.5
+    """
+    kinds, place, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    weight = 1.0 / (len(kinds) * counts[place])
+    every = np.stack([np.asarray(right, np.float64) for right in hits.values()])  # [A, R, N]
+    drawn = np.array(
+        [
+            (every @ (np.bincount(rows, minlength=len(strata)) * weight))[:, repeats].mean(axis=1)
+            for repeats, rows in _draws(every.shape[1], strata, samples, seed)
+        ]
+    )
+    whole = (every @ weight).mean(axis=1)
+    return Resampled(
+        {arm: float(value) for arm, value in zip(hits, whole, strict=True)}, dict(zip(hits, drawn.T, strict=True))
+    )
+
+
 def _draws(n_repeats: int, strata: np.ndarray, samples: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Repeats [R] and objects [N] of each sample."""
     rng = np.random.default_rng(seed)

@@ -26,6 +26,7 @@ _STYLE = {
         for name in ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
     },
 }
+_LEAST = 0.55  # of its width, below which a figure scrolls in its box on a phone: smaller, its words cannot be read
 _MOST_NAME = 28  # characters of an arm's or a class's name
 
 Curves = Mapping[str, Mapping[int, Interval]]
@@ -38,13 +39,21 @@ def in_page(figure: Figure, alt: str) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{_escaped(alt)}"', 1)
+    least = round(_LEAST * 96 * figure.get_figwidth())  # pixels, of which an inch has 96 in a browser
+    return svg.replace("<svg", f'<svg role="img" aria-label="{_escaped(alt)}" style="min-width: {least}px"', 1)
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure by the suffix of the path, on white."""
     with rc_context(_STYLE):
         figure.savefig(path, facecolor="white", metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """Return a figure on white, [H, W, 3] of bytes."""
+    with rc_context(_STYLE):
+        figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def _escaped(text: str) -> str:
@@ -87,13 +96,7 @@ def score_by_budget(curves: Curves, title: str) -> Figure:
     counts = sorted({count for curve in curves.values() for count in curve})
     for number, (arm, curve) in enumerate(curves.items()):
         x = np.array(sorted(curve), float) * 1.015 ** (number - (len(curves) - 1) / 2)  # side by side, not hidden
-        values = [curve[count] for count in sorted(curve)]
-        middle = np.array([value.value for value in values])
-        ends = np.abs(np.array([[value.low, value.high] for value in values]).T - middle)
-        axes.errorbar(
-            x, middle, np.nan_to_num(ends), marker="o", markersize=4, capsize=3, label=_plain(arm),
-            color=_COLOURS[number % len(_COLOURS)], linestyle=("-", "--", ":")[number // len(_COLOURS) % 3],
-        )  # fmt: skip
+        _with_intervals(axes, x, [curve[count] for count in sorted(curve)], arm, number)
     axes.set(xscale="log", xlabel="labelled training objects", ylabel=title)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
@@ -160,16 +163,35 @@ def confusion_matrices(found: Mapping[str, np.ndarray], classes: Sequence[str]) 
 
 
 @_styled
-def score_by_slice(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], column: str, title: str) -> Figure:
-    """Draw a score in bins of a column, a line for each arm: the middle of each bin and the score in it."""
+def score_by_slice(curves: Mapping[str, Sequence[tuple[float, Interval]]], column: str, title: str) -> Figure:
+    """Draw a score in slices of a column, with intervals, a line for each arm.
+
+    Args:
+        curves: by arm, of each slice the middle of the column and the score.
+        column: its name.
+        title: of the score.
+    """
     figure = _figure(6.4, 3.6)
     axes = figure.subplots()
-    for number, (arm, (middles, scores)) in enumerate(curves.items()):
-        axes.plot(middles, scores, marker="o", markersize=4, label=_plain(arm), color=_COLOURS[number % len(_COLOURS)])
+    places = [middle for curve in curves.values() for middle, _ in curve if np.isfinite(middle)]
+    step = 0.006 * (max(places) - min(places)) if places else 0.0
+    for number, (arm, curve) in enumerate(curves.items()):
+        shift = step * (number - (len(curves) - 1) / 2)  # side by side, not hidden
+        _with_intervals(axes, [place + shift for place, _ in curve], [score for _, score in curve], arm, number)
     axes.set(xlabel=_plain(column), ylabel=title)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def _with_intervals(axes: Axes, x: Sequence[float], values: Sequence[Interval], arm: str, number: int) -> None:
+    """Draw the line of an arm, which is the one of that number, with the intervals of its points."""
+    middle = np.array([value.value for value in values])
+    ends = np.abs(np.array([[value.low, value.high] for value in values]).reshape(-1, 2).T - middle)
+    axes.errorbar(
+        x, middle, np.nan_to_num(ends), marker="o", markersize=4, capsize=3, label=_plain(arm),
+        color=_COLOURS[number % len(_COLOURS)], linestyle=("-", "--", ":")[number // len(_COLOURS) % 3],
+    )  # fmt: skip
 
 
 def _panels(found: Mapping[str, object], draw: Callable[[Axes, object], None], side: float) -> Figure:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from astrokeras.config import FinetuneConfig
 from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
@@ -26,6 +28,7 @@ from astrokeras.evaluation.report import comparison_table, summarise, write_repo
 from astrokeras.evaluation.schedule import SEARCH
 from astrokeras.evaluation.schedule_search import FOLDS, mode_of, schedules_of, shortened
 from astrokeras.evaluation.simple_methods import baseline_rows
+from astrokeras.evaluation.slices import slice_columns
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.progress import Progress, not_shown
@@ -67,6 +70,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], progress: Pr
     _refuse_ignored(config)
     engine = open_engine(config)  # before anything starts TensorFlow's devices
     records = Records.load(config.records)
+    slice_columns(records, config.slice_by)  # refuse what there is not before anything is trained
     damage = named_if_damaged(records, engine.input_errors, "--resume goes on")
     try:
         with Place(config.out).held() as place, damage, contextlib.ExitStack() as told:
@@ -116,23 +120,12 @@ def _finetune(
             "WARNING: the validation split lacks labels of several classes, so the winner was chosen on the test "
             "split: its test metrics are too good"
         )
-    _copy_winner(out, winner, config.max_model_bytes)
+    encoder = _copy_winner(out, winner, config.max_model_bytes)
     write_reports(out, rows, results, comparison)
-    write_pages(out, rows, results, comparison)
-    write_run(
-        out,
-        "finetune",
-        config,
-        records,
-        {"rows": rows, "winner": winner, "baselines": list(comparison.baselines)},
-        **further,
-    )
-    result = {
-        "rows": rows,
-        "winner": winner,
-        "baselines": list(comparison.baselines),
-        "table": comparison_table(rows, comparison),
-    }
+    seen = write_pages(out, rows, results, comparison, winner, encoder, report)
+    result = {"rows": rows, "winner": winner, "baselines": list(comparison.baselines), **seen}
+    write_run(out, "finetune", config, records, result, **further)
+    result["table"] = comparison_table(rows, comparison)
     place.publish()
     report(f"comparison in {config.out}/comparison.html; watch it with tensorboard --logdir {config.out}/tensorboard")
     return result
@@ -313,10 +306,13 @@ def _winner(results: list[dict], rows: list[dict], measure: Measure) -> dict:
     return {name: best[name] for name in ("arm", "budget", "repeat", "mode", "directory")} | {"chosen_on": split}
 
 
-def _copy_winner(out: Path, winner: dict, max_bytes: int) -> None:
+def _copy_winner(out: Path, winner: dict, max_bytes: int) -> keras.Model:
+    """Write the network of the winner into the run directory; returns its encoder."""
     directory = out / winner["directory"]
     model = load_fit(directory, load_run(directory), max_bytes)
     # Who goes on from it decides anew what is trained.
     model.trainable = True
     write_atomically(out / "model.keras", model.save)
-    write_atomically(out / "encoder.keras", model.get_layer("encoder").save)
+    encoder = model.get_layer("encoder")
+    write_atomically(out / "encoder.keras", encoder.save)
+    return encoder

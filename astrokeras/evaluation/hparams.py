@@ -17,6 +17,7 @@ def write_trial(board: Board, place: str, arm: Arm, outcome: FineTuneResult) -> 
         "arm": arm.name,
         "backbone": arm.backbone,
         "budget": outcome.draw.budget,
+        "labels": outcome.draw.count,  # a number, by which budgets are in order
         "repeat": outcome.draw.repeat,
         "mode": outcome.schedule.mode,
         "learning_rate": outcome.schedule.learning_rate if outcome.schedule.trains else 0.0,

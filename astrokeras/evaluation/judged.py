@@ -3,7 +3,6 @@
 import functools
 import math
 import warnings
-from collections.abc import Mapping
 
 import numpy as np
 from sklearn.metrics import (
@@ -16,47 +15,53 @@ from sklearn.metrics import (
 )
 
 from astrokeras.evaluation.answers import Answers
-from astrokeras.evaluation.bootstrap import SAMPLES, Resampled, resample
+from astrokeras.evaluation.bootstrap import Resampled, resample, resample_recalls
 from astrokeras.evaluation.calibration import at_temperature, brier_score, expected_calibration_error, fit_temperature
 from astrokeras.tasks.target import Encoded, Target
 
 _SLOW_SAMPLES = 200  # of scores that take their time
 
 
-def judge(target: Target, name: str, answers: Answers, seed: int) -> dict[int, Resampled]:
+def judge(
+    target: Target, name: str, answers: Answers, seed: int, rows: np.ndarray | None = None
+) -> dict[int, Resampled]:
     """Return the main score of a target by number of labels.
 
     Only arms whose repeats are all there are judged, on the objects that have a label of this target; the bootstrap
     draws objects within `Target.strata`.
+
+    Args:
+        target: by whose main score to judge.
+        name: of the target.
+        answers: of all fits.
+        seed: of the bootstrap.
+        rows: places, among the objects of the answers, of those that count; all of them if None. What has no label is
+            left out.
     """
-    answers = answers.labelled(name, target)
     fields = answers.exam.fields[name]
-    fast = target.of_classes and target.main_score == "balanced_accuracy"
-    strata = target.strata(fields)
-    score = _balanced_accuracy if fast else functools.partial(_by_rows, target, fields)
-    truth = strata if fast else np.arange(answers.exam.count)
-    found = {}
+    known = np.flatnonzero(target.known(fields))
+    rows = known if rows is None else np.intersect1d(rows, known)
+    if not len(rows):
+        return {}
+    fields = {field: values[rows] for field, values in fields.items()}
+    strata, found = target.strata(fields), {}
     for count in answers.budgets:
-        predictions = answers.of(name, count)
-        if fast:
-            predictions = {arm: values.argmax(axis=-1) for arm, values in predictions.items()}
-        if predictions:
-            samples = SAMPLES if fast else _SLOW_SAMPLES
-            found[count] = resample(predictions, truth, score, strata=strata, samples=samples, seed=seed)
+        predictions = {arm: values[:, rows] for arm, values in answers.of(name, count).items()}
+        if not predictions:
+            continue
+        if target.of_classes and target.main_score == "balanced_accuracy":
+            hits = {arm: values.argmax(axis=-1) == strata for arm, values in predictions.items()}
+            found[count] = resample_recalls(hits, strata, seed=seed)
+        else:
+            score = functools.partial(_by_rows, target, fields)
+            places = np.arange(len(rows))
+            found[count] = resample(predictions, places, score, strata=strata, samples=_SLOW_SAMPLES, seed=seed)
     return found
 
 
 def _by_rows(target: Target, fields: Encoded, rows: np.ndarray, prediction: np.ndarray) -> float:
     chosen = {field: values[rows] for field, values in fields.items()}
     return float(target.scores(chosen, prediction)[target.main_score])
-
-
-def _balanced_accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the mean recall of the classes that occur."""
-    counts = np.bincount(labels)
-    right = np.bincount(labels, labels == predicted, len(counts))
-    there = counts > 0
-    return float(np.mean(right[there] / counts[there]))
 
 
 def class_figures(labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
@@ -114,14 +119,7 @@ def calibrated(
         return {}
     temperature = fit_temperature(*fit_on)
     error = expected_calibration_error(labels, at_temperature(probabilities, temperature))
-    return {"temperature": temperature, "calibration_error_scaled": error}
-
-
-def mean_figures(each: list[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each figure over the repeats, NaN where it is undefined in all of them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        return {name: float(np.nanmean([one[name] for one in each])) for name in each[0]}
+    return {"calibration_error_scaled": error, "temperature": temperature}
 
 
 def confusion(labels: np.ndarray, answers: np.ndarray, n_classes: int) -> np.ndarray:

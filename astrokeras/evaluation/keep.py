@@ -93,6 +93,8 @@ def keep(
     board = comparison.engine.board(out / "tensorboard")
     try:
         _show(board, place, outcome, model, comparison, first=first)
+        costs = {"cost/seconds": outcome.seconds, "cost/parameters": float(model.count_params())}
+        board.scalars(place, costs, len(outcome.history))
         write_trial(board, place, arm, outcome)
     finally:
         board.close()

@@ -22,6 +22,7 @@ p { margin: .5rem 0; overflow-wrap: anywhere }
 .verdict { font-size: 1.3rem; line-height: 1.45; margin: 0 0 1rem }
 .note { color: var(--faint); font-size: .9rem }
 .wide { overflow-x: auto; max-width: 100% }
+.figure { overflow-x: auto; max-width: 100% }
 .figure svg { max-width: 100%; height: auto; display: block }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }

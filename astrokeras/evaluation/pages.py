@@ -4,7 +4,7 @@ import base64
 import io
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,22 @@ from astrokeras.evaluation import figures
 from astrokeras.evaluation.answers import PREDICTIONS, Answers, write_predictions
 from astrokeras.evaluation.bootstrap import Interval, Resampled
 from astrokeras.evaluation.calibration import reliability
+from astrokeras.evaluation.class_scores import CLASS_SCORES, class_scores, in_lines
 from astrokeras.evaluation.compare import Comparison
-from astrokeras.evaluation.judged import calibrated, class_figures, confusion, judge, mean_figures, mistakes
+from astrokeras.evaluation.judged import confusion, judge
+from astrokeras.evaluation.mistakes import most_confident_mistakes
+from astrokeras.evaluation.overview import remove_overview, show_comparison, show_embeddings
 from astrokeras.evaluation.page_markup import Section, code, figure, page, stamps, table
 from astrokeras.evaluation.report import footnote, head_of, lines_of, write_csv
+from astrokeras.evaluation.slice_sections import slice_section
+from astrokeras.evaluation.slices import SLICES, Sliced, slice_columns, sliced, write_slices
+from astrokeras.evaluation.unlabelled import measure_distance
 from astrokeras.evaluation.verdict import curves, needed, ranking, verdict
 from astrokeras.evaluation.words import score_title
 from astrokeras.files import write_atomically
-from astrokeras.records.picture import rgb, upright
+from astrokeras.tasks.classification import SCORES
 from astrokeras.text import shortened
 
-_MISTAKES = 12
 _MOST_CLASSES = 12  # in tables and figures with a line for each class
 
 
@@ -40,6 +45,9 @@ class Page:
         answers: for the test objects.
         validation: for the validation objects; None if none of them has a label.
         judged: the main score by number of labels, see `judged.judge`.
+        slices: scores by magnitude and the like.
+        further: what stands on the page too, before how it was made: sections.
+        winner: of the networks, see `finetune`; None if that is not known.
     """
 
     def __init__(
@@ -48,13 +56,18 @@ class Page:
         answers: Answers,
         validation: Answers | None,
         judged: Mapping[int, Resampled],
+        slices: Sequence[Sliced] = (),
+        further: Sequence[Section] = (),
+        winner: Mapping[str, Any] | None = None,
     ) -> None:
         self.comparison, self.answers, self.validation, self.judged = comparison, answers, validation, judged
+        self.slices, self.further, self.winner = slices, further, winner
         self.name, self.target = next(iter(comparison.targets.items()))
         self.title = score_title(self.target.main_score)
         self.errors = self.target.errors
         self.order = ranking(judged, errors=self.errors)
         self.drawn: dict[str, Any] = {}
+        self.scores = class_scores(self.target, self.name, answers, validation) if self.classes else {}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,8 +88,10 @@ class Page:
             Section("All scores", table(head, rows), footnote),
             self._differences(),
             *([self._labels_needed()] if len(self.judged) > 1 and len(self.order) > 1 else []),
+            *self._sliced(),
             *(self._of_classes() if self.classes and self.order else []),
-            Section("How it was made", code(as_command("finetune", config)) + self._made()),
+            *self.further,
+            Section("How it was made", code(as_command("finetune", config)) + self._made(), self._kept()),
         ]
         title = f"{self.comparison.records.name}: was pre-training worth it?"
         return page(title, self.verdict, sections)
@@ -87,6 +102,17 @@ class Page:
             f"records {self.comparison.records.path} ({self.comparison.records.fingerprint[:12]})\n"
             f"astrokeras {__version__}, Keras {keras.__version__} ({keras.backend.backend()}), NumPy {np.__version__}, "
             f"Python {sys.version.split()[0]}; {time.strftime('%Y-%m-%d %H:%M %Z')}"
+        )
+
+    def _kept(self) -> str:
+        """Return which network is the winner's."""
+        if self.winner is None:
+            return ""
+        chosen = {"val": "the validation objects", "test": "the test objects, for want of others"}
+        return (
+            f"model.keras and encoder.keras, which predict, embed and export take, are those of {self.winner['arm']} "
+            f"with {self.winner['budget']} labels, repeat {self.winner['repeat']}: the best of the largest budget by "
+            f"{chosen[self.winner['chosen_on']]}."
         )
 
     def _scores(self) -> Section:
@@ -128,6 +154,15 @@ class Page:
         note = f"For what each arm reaches with {many} labels; interpolated in the logarithm of the number of labels."
         return Section("Labels needed", table(head, rows), note)
 
+    def _sliced(self) -> list[Section]:
+        found = []
+        for number, one in enumerate(self.slices):
+            prefix = f"{shortened(one.target, 40)}: " if len(self.comparison.targets) > 1 else ""
+            if shown := slice_section(one, prefix=prefix):
+                section, self.drawn[f"slices-{number + 1}"] = shown
+                found.append(section)
+        return found
+
     def _of_classes(self) -> list[Section]:
         labels = next(iter(self.answers.exam.fields[self.name].values()))
         many, best = max(self.judged), self.order[0]
@@ -137,8 +172,9 @@ class Page:
         counts = {arm: confusion(labels, values, len(self.classes)) for arm, values in answers.items()}
         self.drawn["confusion"] = confused = figures.confusion_matrices(counts, self.classes)
         with_many = f"with {many} labels"
+        note = f"Mean ± standard deviation over the repeats; with fewer labels in {CLASS_SCORES}."
         return [
-            Section(f"Further figures {with_many}", self._figures(labels, answers), "Means over the repeats."),
+            Section(f"Further figures {with_many}", self._figures(many), note),
             Section(
                 f"Are the probabilities honest? ({with_many})",
                 figure(figures.in_page(reliable, "Share of right answers against the probability said, for each arm")),
@@ -156,43 +192,19 @@ class Page:
             ),
         ]
 
-    def _figures(self, labels: np.ndarray, answers: Mapping[str, np.ndarray]) -> str:
-        many = max(self.judged)
-        validation = {} if self.validation is None else self.validation.of(self.name, many)
-        rows = {}
-        for arm, values in answers.items():
-            each = [class_figures(labels, one, self.classes) for one in values]
-            if arm in validation:
-                truth = next(iter(self.validation.exam.fields[self.name].values()))
-                for found, given, before in zip(each, values, validation[arm], strict=False):
-                    found.update(calibrated((truth, before), labels, given))
-            rows[arm] = mean_figures(each)
-        names = [name for name in next(iter(rows.values())) if not name.startswith(("precision ", "recall "))]
+    def _figures(self, many: int) -> str:
+        columns = {arm: found for arm, found in self.scores[many].items() if arm in self.order}
+        there = next(iter(columns.values()))
+        names = [name for name in there if name not in SCORES and not name.startswith(("precision ", "recall "))]
         names += [f"{kind} {name}" for name in self.classes[:_MOST_CLASSES] for kind in ("precision", "recall")]
-        body = [[score_title(name), *(_value(row.get(name)) for row in rows.values())] for name in names]
-        return table(["", *rows], body)
+        body = [[score_title(name), *(_value(found[name]) for found in columns.values())] for name in names]
+        return table(["", *columns], body)
 
     def _mistakes(self, labels: np.ndarray, probabilities: np.ndarray) -> str:
-        places = mistakes(labels, probabilities, _MISTAKES)
-        if not len(places):
+        found = most_confident_mistakes(labels, probabilities, self.classes, self.answers.exam, self.comparison)
+        if not found:
             return "<p>There are none.</p>"
-        exam, records = self.answers.exam, self.comparison.records
-        rows = np.flatnonzero(exam.select)[places]
-        select = np.zeros(len(exam.select), bool)
-        select[rows] = True
-        flux = np.concatenate([part for part, _ in self.comparison.source.stamps(exam.split, 64, (), select)])
-        pictures = upright(rgb(flux, records), records)
-        ids = records.objects(exam.split)["id"]
-        shown = []
-        for place, row in zip(places, rows, strict=True):
-            picture = pictures[int(np.searchsorted(np.sort(rows), row))]
-            said = int(probabilities[place].argmax())
-            caption = (
-                f"{ids[row]}: {self.classes[labels[place]]}, taken for {self.classes[said]} "
-                f"({probabilities[place, said]:.2f})"
-            )
-            shown.append((_png(picture), shortened(caption, 160)))
-        return stamps(shown)
+        return stamps([(_png(one.picture), shortened(one.caption, 160)) for one in found])
 
     def save_figures(self, directory: Path) -> None:
         """Write the figures of the page as SVG and PDF."""
@@ -213,8 +225,9 @@ def _count(number: float) -> str:
     return "more" if np.isnan(number) else f"{number:.0f}"
 
 
-def _value(number: float | None) -> str:
-    return "–" if number is None or np.isnan(number) else f"{number:.3f}"
+def _value(figure: tuple[float, float]) -> str:
+    mean, spread = figure
+    return "–" if np.isnan(mean) else f"{mean:.3f}" + ("" if np.isnan(spread) else f" ± {spread:.3f}")
 
 
 def differences(judged: Mapping[int, Resampled]) -> list[dict[str, Any]]:
@@ -226,26 +239,55 @@ def differences(judged: Mapping[int, Resampled]) -> list[dict[str, Any]]:
     ]
 
 
-def write_pages(out: Path, rows: list[dict[str, Any]], results: list[dict[str, Any]], comparison: Comparison) -> None:
+def write_pages(
+    out: Path,
+    rows: list[dict[str, Any]],
+    results: list[dict[str, Any]],
+    comparison: Comparison,
+    winner: Mapping[str, Any],
+    encoder: keras.Model,
+    report: Callable[[str], None],
+) -> dict[str, Any]:
     """Write what follows from the answers of all fits.
 
-    That is ``predictions.parquet``, the page ``comparison.html`` with its ``figures/``, and ``differences.csv``.
+    That is ``predictions.parquet``, the page ``comparison.html`` with its ``figures/``, ``differences.csv``,
+    ``slices.csv`` and ``class_scores.csv``.
 
     Args:
         out: the run directory.
         rows: means of each arm and budget, see `report.summarise`.
         results: the line of each fit.
         comparison: what was compared.
+        winner: which network was chosen.
+        encoder: of the winner.
+        report: gets a warning where the unlabelled objects are unlike the labelled ones.
+
+    Returns:
+        What belongs into ``run.json``: ``unlabelled``, see `unlabelled.Distance`.
     """
     name, target = next(iter(comparison.targets.items()))
     every = [Answers.read(out, results, comparison, exam) for exam in comparison.exams]
     write_predictions(out / PREDICTIONS, every[0], comparison)
     test, *others = (answers.labelled(name, target) for answers in every)
     judged = judge(target, name, test, comparison.config.seed)
-    shown = Page(comparison, test, others[0] if others else None, judged)
+    slices = sliced(comparison, every[0], slice_columns(comparison.records, comparison.config.slice_by))
+    write_slices(out / SLICES, slices, every[0])
+    distance, samples = measure_distance(encoder, comparison, report)
+    further = [distance.section()] if distance else []
+    shown = Page(comparison, test, others[0] if others else None, judged, slices, further, winner)
     first, measure = rows[0]["arm"], comparison.measure
     text = shown.html(lines_of(rows, comparison), head_of(first, measure), footnote(rows, comparison, shortened))
     write_atomically(out / "comparison.html", lambda path: path.write_text(text, encoding="utf-8"))
     shown.save_figures(out / "figures")
     if found := differences(judged):
         write_csv(out / "differences.csv", found)
+    if shown.scores:
+        write_csv(out / CLASS_SCORES, in_lines(shown.scores, test))
+    remove_overview(out / "tensorboard")
+    board = comparison.engine.board(out / "tensorboard")
+    try:
+        show_comparison(board, comparison, test, judged, rows)
+        show_embeddings(board, winner["arm"], comparison, samples)
+    finally:
+        board.close()
+    return {"unlabelled": distance.content if distance else None}

@@ -9,7 +9,12 @@ from astrokeras.text import shortened
 # What Markdown takes for more than itself, in a table too; `_` only at the edge of a word.
 _MARKS = re.compile(r"[\\`*\[\]<>|~&$#]|(?<![^\W_])_|_(?![^\W_])")
 # Scores whose names are not written as words.
-_TITLES = {"macro_f1": "macro F1", "auroc": "AUROC", "mae": "MAE", "nmad": "NMAD", "r2": "R²"}
+_TITLES = {
+    "macro_f1": "macro F1", "auroc": "AUROC", "mae": "MAE", "nmad": "NMAD", "r2": "R²",
+    "kappa": "Cohen's kappa", "matthews": "Matthews' coefficient", "brier": "Brier score",
+    "calibration_error": "expected calibration error",
+    "calibration_error_scaled": "the same after temperature scaling",
+}  # fmt: skip
 _MOST_BYTES = 80
 _MOST_LISTED = 30
 

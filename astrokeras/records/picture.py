@@ -112,6 +112,16 @@ def save_sheet(records: Records, path: Path, rows: Sequence[Sequence[Cell]]) -> 
     Raises:
         AstrokerasError: it cannot be written.
     """
+    sheet = draw_sheet(records, rows)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, sheet.save)
+    except OSError as error:
+        raise AstrokerasError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def draw_sheet(records: Records, rows: Sequence[Sequence[Cell]]) -> Image.Image:
+    """Return a sheet of rows of at most `COLUMNS` stamps, below a line that says what they are."""
     sheet = Image.new("RGB", (COLUMNS * (CELL + 4), HEAD + len(rows) * (CELL + CAPTION)), "white")
     pen = ImageDraw.Draw(sheet)
     # Pillow's own font has few letters.
@@ -126,11 +136,7 @@ def save_sheet(records: Records, path: Path, rows: Sequence[Sequence[Cell]]) -> 
             )
             below = (left + 2, top + CELL + CAPTION // 2 - 1)
             pen.text(below, _fitting(pen, cell.second, CELL - 2, end=True), fill="dimgray")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, sheet.save)
-    except OSError as error:
-        raise AstrokerasError(f"cannot write {path}: {error.strerror or error}") from None
+    return sheet
 
 
 def describe_colours(records: Records) -> str:

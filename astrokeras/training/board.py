@@ -1,12 +1,43 @@
 """What shows how a training goes; this one shows nothing, see `tensorboard.py`."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from astrokeras.records.directory import Records
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """A chart of some curves, which are those of one tag or several in every run that is shown.
+
+    Attributes:
+        title: above it.
+        tags: of the curves.
+        limits: the tags of the lower and the upper limit of the only curve, if it has such.
+    """
+
+    title: str
+    tags: tuple[str, ...]
+    limits: tuple[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+    """Embeddings of objects with what is known of them.
+
+    Attributes:
+        vectors: [N, D].
+        columns: by name the texts of every object, [N] each.
+        pictures: [N, S, S, 3] of bytes.
+    """
+
+    vectors: np.ndarray
+    columns: Mapping[str, Sequence[str]]
+    pictures: np.ndarray
 
 
 class Board:
@@ -26,6 +57,18 @@ class Board:
 
     def trial(self, run: str, values: Mapping[str, Any]) -> None:
         """Say of which trial the scalars of a run are, by the values of its options."""
+
+    def charts(self, run: str, categories: Mapping[str, Sequence[Chart]]) -> None:
+        """Say which charts people shall see first, by the heading under which they stand."""
+
+    def picture(self, run: str, tag: str, picture: np.ndarray, step: int) -> None:
+        """Show a picture, [H, W, 3] of bytes."""
+
+    def precision_recall(self, run: str, tag: str, hits: np.ndarray, scores: np.ndarray, step: int) -> None:
+        """Show how precision goes with recall: [N] bool, and [N] from 0 to 1."""
+
+    def embeddings(self, run: str, shown: Embedded) -> None:
+        """Show embeddings in the projector."""
 
     def flush(self) -> None:
         """Write what is pending."""

@@ -20,7 +20,7 @@ from astrokeras.training.recorded import read_run
 
 RUN_FILE = "run.json"
 LOCK = ".lock"
-# They say where and whether, not what: a resumed run may differ in them.
+# They say where and whether, or what is told of it, not what is trained: a resumed run may differ in them.
 _NOT_COMPARED = (
     "out",
     "records",
@@ -30,6 +30,7 @@ _NOT_COMPARED = (
     "worker_timeout",
     "checkpoint_every",
     "max_model_bytes",
+    "slice_by",
     "allow_leaks",
 )
 

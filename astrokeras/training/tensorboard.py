@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from astrokeras.files import CannotWrite
 from astrokeras.jsonable import finite
 from astrokeras.records.directory import Records
 from astrokeras.records.picture import rgb
-from astrokeras.training.board import Board
+from astrokeras.training import tensorboard_plugins as plugins
+from astrokeras.training.board import Board, Chart, Embedded
 
 
 class TensorBoard(Board):
@@ -68,6 +69,27 @@ class TensorBoard(Board):
         """Say of which trial the scalars of a run are; it is called by its place below the log directory."""
         with self._writing(), self.writer(run).as_default():
             api.hparams(dict(values), trial_id="")
+
+    def charts(self, run: str, categories: Mapping[str, Sequence[Chart]]) -> None:
+        """Say which custom scalars there are, by the heading under which they stand."""
+        with self._writing(), self.writer(run).as_default(0):
+            tf.summary.experimental.write_raw_pb(plugins.layout(categories), 0)
+
+    def picture(self, run: str, tag: str, picture: np.ndarray, step: int) -> None:
+        """Show a picture, [H, W, 3] of bytes."""
+        with self._writing(), self.writer(run).as_default(step):
+            tf.summary.image(tag, picture[None])
+
+    def precision_recall(self, run: str, tag: str, hits: np.ndarray, scores: np.ndarray, step: int) -> None:
+        """Show how precision goes with recall: [N] bool, and [N] from 0 to 1."""
+        with self._writing(), self.writer(run).as_default(step):
+            tf.summary.experimental.write_raw_pb(plugins.precision_recall(tag, hits, scores), step)
+
+    def embeddings(self, run: str, shown: Embedded) -> None:
+        """Show embeddings in the projector, beside the run's events."""
+        self.writer(run)
+        with self._writing():
+            plugins.write_projector(self.directory / run, shown)
 
     def flush(self) -> None:
         """Write what is pending."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from astrokeras.evaluation.bootstrap import Interval, resample
+from astrokeras.evaluation.bootstrap import Interval, resample, resample_recalls
 
 
 def accuracy(labels, predictions):
@@ -64,7 +64,7 @@ def test_intervals_cover_the_truth():
         rng = np.random.default_rng(seed)
         labels = np.zeros(200, int)
         one, other = (rng.random((1, 200)) >= share for share in (0.7, 0.8))
-        found = resample({"a": one.astype(int), "b": other.astype(int)}, labels, accuracy, samples=150, seed=seed)
+        found = resample_recalls({"a": ~one, "b": ~other}, labels, samples=150, seed=seed)
         gain = found.difference("b", "a")
         inside += gain.low <= 0.1 <= gain.high
     assert 0.88 <= inside / 100 <= 0.99
@@ -78,3 +78,15 @@ def test_arms_must_answer_for_the_same():
 def test_undefined_samples_are_left_out():
     found = resample({"a": np.zeros((1, 4))}, np.zeros(4, int), lambda truth, given: math.nan, samples=5)
     assert math.isnan(found.interval("a").low)
+
+
+def test_recalls_are_what_the_general_bootstrap_gives():
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 3, 90)
+    arms = {name: rng.integers(0, 3, (2, 90)) for name in ("one", "other")}
+    expected = resample(arms, labels, balanced_accuracy_score, strata=labels, samples=20, seed=3)
+    hits = {arm: values == labels for arm, values in arms.items()}
+    found = resample_recalls(hits, labels, samples=20, seed=3)
+    assert found.values == pytest.approx(expected.values)
+    for arm in arms:
+        np.testing.assert_allclose(found.samples[arm], expected.samples[arm])

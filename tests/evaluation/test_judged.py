@@ -8,7 +8,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.compare import EvaluationSet
-from astrokeras.evaluation.judged import class_figures, confusion, judge, mean_figures, mistakes
+from astrokeras.evaluation.judged import class_figures, confusion, judge, mistakes
 from astrokeras.tasks.targets.class_ import Class
 
 NAMES = ("a", "b", "c")
@@ -61,11 +61,6 @@ def test_confusion_and_mistakes():
     np.testing.assert_array_equal(confusion(LABELS, twice, 3), [[2, 2, 0], [0, 4, 0], [0, 0, 0]])
     assert mistakes(LABELS, PROBABILITIES, 5).tolist() == [1]
     assert mistakes(np.array([2, 2, 2, 2]), PROBABILITIES, 2).tolist() == [2, 0]
-
-
-def test_means_leave_out_what_is_undefined():
-    assert mean_figures([{"x": 1.0, "y": math.nan}, {"x": 2.0, "y": 4.0}]) == {"x": 1.5, "y": 4.0}
-    assert math.isnan(mean_figures([{"x": math.nan}])["x"])
 
 
 def test_objects_that_only_another_target_has_labels_of_are_not_judged():

@@ -10,6 +10,7 @@ from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.judged import judge
 from astrokeras.evaluation.pages import Page, differences
+from astrokeras.evaluation.slices import sliced
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.records.directory import Records
 from astrokeras.tasks.targets.class_ import Class
@@ -41,7 +42,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Page:
     config = FinetuneConfig(str(records.path), "out", init=("scratch", "<i>ours"), repeats=REPEATS)
     source = Arrays.load(records, ("test",), (), 12)
     comparison = Comparison(config, records, None, source, {"class": target}, {}, {}, None, [], [exam])
-    return Page(comparison, answers, None, judge(target, "class", answers, 0))
+    slices = sliced(comparison, answers, ("magnitude_r",))
+    return Page(comparison, answers, None, judge(target, "class", answers, 0), slices)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def test_every_arm_is_compared_with_every_other(shown: Page):
 
 def test_figures_are_files_too(shown: Page, text: str, tmp_path: Path):
     shown.save_figures(tmp_path / "figures")
-    names = {"score", "differences", "reliability", "confusion"}
+    names = {"score", "differences", "slices-1", "reliability", "confusion"}
     assert {file.name for file in (tmp_path / "figures").iterdir()} == {
         f"{n}.{k}" for n in names for k in ("svg", "pdf")
     }
@@ -80,7 +82,8 @@ def test_the_page_in_a_browser(text: str, tmp_path: Path):
         for width, dark in ((390, False), (1200, True)):
             page.open((tmp_path / "page.html").as_uri(), width=width, dark=dark)
             assert page.ask("document.documentElement.scrollWidth <= innerWidth")
-            assert page.ask("document.querySelectorAll('.figure svg').length") == 4
+            assert page.ask("document.querySelectorAll('.figure svg').length") == 5
+            assert page.ask("[...document.querySelectorAll('.figure svg')].every(s => s.ariaLabel.length > 20)")
             assert page.ask("[...document.querySelectorAll('.figure svg')].every(s => s.getBBox().width > 100)")
             assert page.ask("[...document.images].every(i => i.naturalWidth == 12)")
             # Ink and paper are those of the scheme, in the figures too.
