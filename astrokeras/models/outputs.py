@@ -196,34 +196,13 @@ class TreeProbabilities(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="astrokeras")
-class Temperature(keras.layers.Layer):
-    """Logits divided by a temperature, which no training changes: 1 until it is set.
+class TemperedMean(keras.layers.Layer):
+    """The mean of probabilities, or of one network's, at a temperature, which no training changes: 1 until it is set.
+
+    Like `evaluation.calibration.at_temperature` it looks at probabilities and not at logits, and below 1e-12 they count
+    as that, so that a network answers what its table says.
 
     Source: Guo et al. 2017 (arXiv 1706.04599), equation 9.
-
-    Shapes:
-        [N, C] -> [N, C]
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**_float32(options))
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the temperature."""
-        self.temperature = self.add_weight(shape=(), initializer="ones", name="temperature", trainable=False)
-
-    def call(self, inputs: KerasTensor) -> KerasTensor:
-        """Return the logits at this temperature."""
-        return inputs / self.temperature
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of the input."""
-        return input_shape
-
-
-@keras.saving.register_keras_serializable(package="astrokeras")
-class TemperedMean(keras.layers.Layer):
-    """The mean of probabilities, at a temperature, which no training changes: 1 until it is set.
 
     Shapes:
         several [N, C] -> [N, C]

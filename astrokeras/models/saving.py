@@ -18,7 +18,7 @@ LAYERS = (
     stretch.Stretch, turns.EightTurns, turns.MeanOfTurns, joined.Features, joined.MixtureMoments,
     outputs.GaussianOutput,
     outputs.CumulativeLogits, outputs.CumulativeProbabilities, outputs.TreeProbabilities, outputs.CosineLogits,
-    outputs.FirstLogits, outputs.Temperature, outputs.TemperedMean, side.Blend,
+    outputs.FirstLogits, outputs.TemperedMean, side.Blend,
 )  # fmt: skip
 # By which layers an encoder is known.
 ENCODER = {"stretch": stretch.Stretch}

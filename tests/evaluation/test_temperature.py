@@ -6,7 +6,7 @@ import pytest
 
 from astrokeras.evaluation.calibration import at_temperature, expected_calibration_error, fit_temperature
 from astrokeras.evaluation.compare import EvaluationSet
-from astrokeras.evaluation.temperature import calibrate, calibration_names
+from astrokeras.evaluation.temperature import calibrate, calibration_names, set_temperatures
 from astrokeras.tasks.targets.class_ import Class
 from tests.models.test_inflate import computed
 
@@ -31,6 +31,11 @@ def fitted():
     return {"class": target}, head, features, exams, raw, after, figures
 
 
+def reset(head):
+    set_temperatures({"class": head}, {})
+    return head
+
+
 def test_the_temperature_is_that_of_the_validation_objects(fitted):
     _, head, _, exams, raw, _, figures = fitted
     known = exams[1].fields["class"]["class:label"] >= 0
@@ -45,6 +50,18 @@ def test_the_model_answers_at_it_and_changes_no_class(fitted):
     told = computed(head, [features["test"]])
     np.testing.assert_allclose(after["test"]["class"], told, atol=1e-6)
     np.testing.assert_array_equal(told.argmax(axis=1), raw["test"]["class"].argmax(axis=1))
+
+
+def test_a_network_that_is_far_too_sure_answers_what_its_table_says(fitted):
+    """Probabilities that float32 rounds to nothing are the same to both."""
+    targets, head, features, exams, *_ = fitted
+    sure = {split: 300.0 * values for split, values in features.items()}
+    answers, figures = calibrate(
+        targets, exams, {split: {"class": computed(reset(head), [values])} for split, values in sure.items()},
+        {"class": head},
+    )  # fmt: skip
+    assert figures["temperature"] > 10
+    np.testing.assert_allclose(answers["test"]["class"], computed(head, [sure["test"]]), atol=1e-6)
 
 
 def test_errors_before_and_after_are_those_of_the_test_objects(fitted):

@@ -26,7 +26,7 @@ from sklearn.preprocessing import normalize
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.normalization import batch_normalization
-from astrokeras.models.outputs import CosineLogits, FirstLogits, Temperature, TemperedMean, most_probable
+from astrokeras.models.outputs import CosineLogits, FirstLogits, TemperedMean, most_probable
 from astrokeras.records.directory import Records
 from astrokeras.spec import ColumnNames, File, Flag, Number, Parameter
 from astrokeras.tasks.class_groups import ClassGroup, read_groups
@@ -232,9 +232,8 @@ class Class(Target):
         """Return the probabilities [N, C]."""
         if self.groups:
             prediction = FirstLogits(len(self.names), name="classes")(prediction)
-        if self.tempered:
-            prediction = Temperature(name="temperature")(prediction)
-        return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(prediction)
+        probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(prediction)
+        return TemperedMean(name="temperature")([probabilities]) if self.tempered else probabilities
 
     def mean(self, predictions: list[KerasTensor]) -> KerasTensor:
         """Return the mean of the probabilities [N, C], which has a temperature of its own."""
