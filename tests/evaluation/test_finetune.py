@@ -117,8 +117,9 @@ def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_pa
 def test_table_and_page_show_every_row(place):
     text = (place / "classes" / "comparison.md").read_text()
     page = (place / "classes" / "comparison.html").read_text()
-    assert text.count("| scratch ") == text.count("| magnitudes ") == 2
-    assert page.count("<td>scratch</td><td>compact") == 2
+    # Once for each budget, and in the table of costs.
+    assert text.count("| scratch ") == text.count("| magnitudes ") == 3
+    assert page.count("<td>scratch</td><td>compact") == 3
     assert "same " in page and "data:image/png;base64,iVBOR" in page
 
 
@@ -365,7 +366,7 @@ def test_a_fine_tuned_encoder_is_a_start_of_which_its_labels_are_told(place, ful
     lines = []
     again = options(place, out=str(tmp_path / "out"), init=(str(full),), repeats=1, mode="frozen")
     (row,) = finetune(again, lines.append)["rows"]
-    assert row["arm"] == "full"
+    assert row["arm"] == "full-from-magnitudes"
     assert any("was trained on labels; its arm has seen more of them" in line for line in lines)
 
 

@@ -109,11 +109,11 @@ def test_a_cluster_that_is_not_there_is_one_clear_line(monkeypatch: pytest.Monke
         DaskCluster(closed)
 
 
-def test_a_cluster_that_loses_all_its_workers_is_not_waited_for_for_ever():
+def test_a_cluster_that_loses_all_its_workers_is_not_waited_for_for_ever(tmp_path: Path):
     with local_cluster(1) as local:
         cluster = DaskCluster(local.scheduler_address)
         cluster.seconds = 0.1
-        results = cluster.map(works.double, range(100))
+        results = cluster.map(works.only_first, [(number, str(tmp_path / "never")) for number in range(100)])
         assert next(results) == 0
         local.scale(0)
         with pytest.raises(AstrokerasError, match="had no worker for 1 s"):
