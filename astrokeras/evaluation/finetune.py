@@ -337,7 +337,7 @@ def _copy_winner(out: Path, winner: dict, max_bytes: int) -> keras.Model:
     """Write the network of the winner into the run directory; returns its encoder."""
     directory = out / winner["directory"]
     model = load_fit(directory, load_run(directory), max_bytes)
-    # Who goes on from it decides anew what is trained. Keras asks layers one by one: a model does not tell those within.
+    # Who goes on from it decides anew what is trained. A model does not tell the models within it.
     for layer in model._flatten_layers():
         layer.trainable = True
     write_atomically(out / "model.keras", model.save)
