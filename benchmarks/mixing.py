@@ -19,12 +19,12 @@ from astrokeras.config import ConvertConfig, configure
 from astrokeras.pipeline import dataset
 from astrokeras.records.conversion import plan
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 SIDE, SIZE, STAMP_BYTES, BATCHES = 256, 4, 64 * 64 * 5 * 4, 500
 
 
-def make_records(directory: Path, fields: int, objects: int) -> Records:
+def make_records(directory: Path, fields: int, objects: int) -> RecordsDirectory:
     """Noise fields, each with the same number of objects, whose number is carried."""
     rng = np.random.default_rng(0)
     for field in range(fields):
@@ -43,10 +43,10 @@ def make_records(directory: Path, fields: int, objects: int) -> Records:
         ),
         report=lambda line: None,
     )
-    return Records.load(directory / "records")
+    return RecordsDirectory.load(directory / "records")
 
 
-def fields_in_batches(records: Records, batch: int, shards: int) -> np.ndarray:
+def fields_in_batches(records: RecordsDirectory, batch: int, shards: int) -> np.ndarray:
     """Return number of different fields in each of the first batches of an epoch."""
     dataset._PARALLEL_SHARDS = shards
     dataset._BUFFER_BYTES = 256 * 2**20 * SIZE**2 * 4 // STAMP_BYTES

@@ -34,7 +34,7 @@ import numpy as np
 from astrokeras.config import PretrainConfig
 from astrokeras.files import write_json
 from astrokeras.records import example, metadata, tfrecord
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 SIDE, BANDS, SHARDS = 64, ("u", "g", "r", "i", "z"), 4
 BATCH = PretrainConfig.batch_size
@@ -45,7 +45,7 @@ AUGMENTS = (
 )  # fmt: skip
 
 
-def make_records(path: Path, count: int) -> Records:
+def make_records(path: Path, count: int) -> RecordsDirectory:
     """Noise, and magnitudes."""
     path.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -61,7 +61,7 @@ def make_records(path: Path, count: int) -> Records:
         "splits": {"train": {"count": count, "labels": {}, "unlabelled": count, "magnitudes": {}, "shards": shards}},
     }  # fmt: skip
     write_json(path / metadata.CONVERT_JSON, content)
-    return Records.load(path)
+    return RecordsDirectory.load(path)
 
 
 def _record(rng: np.random.Generator, number: int) -> bytes:
@@ -72,7 +72,7 @@ def _record(rng: np.random.Generator, number: int) -> bytes:
     return example.encode({"id": b"%d" % number, "image": image.tobytes(), "magnitudes": magnitudes})
 
 
-def reference(records: Records) -> Iterable:
+def reference(records: RecordsDirectory) -> Iterable:
     """Raw records, parsed a batch at a time; without the tuner, for which an epoch may wait at its end."""
     import tensorflow as tf  # noqa: PLC0415 - the process that starts others needs none
 
@@ -92,7 +92,7 @@ def reference(records: Records) -> Iterable:
     return untuned(raw.map(parse, num_parallel_calls=PARALLEL_CALLS).prefetch(2))
 
 
-def ours(records: Records, augment: str, size: int | None) -> Callable[[], Iterable]:
+def ours(records: RecordsDirectory, augment: str, size: int | None) -> Callable[[], Iterable]:
     """Return what gives the batches of an epoch, as the trainer gets them."""
     from astrokeras.pipeline.augment import SurveyInfo, augmentation  # noqa: PLC0415
     from astrokeras.pipeline.stream import Stream  # noqa: PLC0415
@@ -109,7 +109,7 @@ def seconds(make: Callable[[], Iterable]) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - used
 
 
-def compare(records: Records, augments: list[str], size: int | None, runs: int) -> dict[str, dict[str, float]]:
+def compare(records: RecordsDirectory, augments: list[str], size: int | None, runs: int) -> dict[str, dict[str, float]]:
     """For each augmentation the median ratios, and the rates."""
     stamps = records.count("train") // BATCH * BATCH
     seconds(lambda: reference(records))
@@ -133,7 +133,7 @@ def compare(records: Records, augments: list[str], size: int | None, runs: int) 
     return table
 
 
-def epochs(records: Records, augment: str, count: int) -> None:
+def epochs(records: RecordsDirectory, augment: str, count: int) -> None:
     """Seconds and resident memory of epoch after epoch, as `pretrain` asks for them; the first reads the shards."""
     from astrokeras.pipeline.augment import SurveyInfo, augmentation  # noqa: PLC0415
     from astrokeras.pipeline.held import hold  # noqa: PLC0415
@@ -163,7 +163,7 @@ def resident() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def framing(records: Records) -> None:
+def framing(records: RecordsDirectory) -> None:
     """Seconds for the walk through the shards against those for reading them with TensorFlow."""
     import tensorflow as tf  # noqa: PLC0415
 
@@ -184,7 +184,7 @@ def peak(records: Path, augment: str) -> None:
     import tensorflow  # noqa: F401, PLC0415
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds(ours(Records.load(records), augment, None))
+    seconds(ours(RecordsDirectory.load(records), augment, None))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, before / 1e3)
 
 

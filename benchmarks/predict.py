@@ -32,7 +32,7 @@ from astrokeras.files import write_json
 from astrokeras.models.encoder import build_encoder
 from astrokeras.progress import not_shown
 from astrokeras.records import example, metadata, tfrecord
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.objects import OBJECTS, Column, write_objects
 
 BANDS, SIZE, A_SHARD = ("g", "r", "i"), 16, 1000
@@ -72,7 +72,7 @@ def measure_speed(count: int, turns: int, batch_size: int) -> None:
             )
 
 
-def _flux(records: Records, split: str) -> np.ndarray:
+def _flux(records: RecordsDirectory, split: str) -> np.ndarray:
     from astrokeras.pipeline.dataset import load_arrays  # noqa: PLC0415
 
     return load_arrays(records, split)[0]
@@ -84,7 +84,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def make_many(path: Path, count: int) -> Records:
+def make_many(path: Path, count: int) -> RecordsDirectory:
     """Return records of so many objects whose shards are all the same file."""
     path.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -110,7 +110,7 @@ def make_many(path: Path, count: int) -> Records:
     write_json(path / metadata.CONVERT_JSON, content)
     text, number = Column("str", length=8), Column("float64", "deg")
     write_objects(path / OBJECTS, {"id": text, "split": text, "ra": number, "dec": number}, _rows(len(shards)))
-    return Records.load(path)
+    return RecordsDirectory.load(path)
 
 
 def _rows(shards: int) -> Iterator[dict[str, np.ndarray]]:

@@ -13,7 +13,7 @@ from PIL import Image
 from pretext_scores import CLASSES
 
 from astrokeras.pipeline.arrays import Arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 BANDS = ("i", "r", "g")
 CROP = 80
@@ -88,7 +88,7 @@ def decode(archive: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
     return stamps
 
 
-def survey(stamps: np.ndarray, validation: int = VALIDATION) -> Records:
+def survey(stamps: np.ndarray, validation: int = VALIDATION) -> RecordsDirectory:
     """Return the facts of a survey of colour stamps, as `astrokeras convert` would find them."""
     edge = stamps.shape[1] // 8
     inner = np.ones(stamps.shape[1:3], bool)
@@ -105,4 +105,4 @@ def survey(stamps: np.ndarray, validation: int = VALIDATION) -> Records:
         "noise": np.maximum(np.median(noise, axis=0), 0.5).tolist(),
         "splits": {"train": {"count": len(stamps) - validation}, "val": {"count": validation}},
     }
-    return Records(Path("sdss"), content)
+    return RecordsDirectory(Path("sdss"), content)

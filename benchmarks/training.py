@@ -27,14 +27,14 @@ import numpy as np
 from astrokeras.config import PretrainConfig
 from astrokeras.files import write_json
 from astrokeras.records import example, metadata, tfrecord
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training import pretrain as module
 
 SIZE, BANDS = 64, ("u", "g", "r", "i", "z")
 _A_SHARD = 1000
 
 
-def make_records(path: Path, count: int) -> Records:
+def make_records(path: Path, count: int) -> RecordsDirectory:
     """Noise with a blob, four fifths to train on; written shard by shard, so that making it takes no memory."""
     path.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -70,7 +70,7 @@ def make_records(path: Path, count: int) -> Records:
         "options": {},
     }  # fmt: skip
     write_json(path / metadata.CONVERT_JSON, content)
-    return Records.load(path)
+    return RecordsDirectory.load(path)
 
 
 class Turns:
@@ -146,7 +146,7 @@ def plain(config: PretrainConfig) -> Callable[[Clock], None]:
     """Return what trains the same network by `fit` on what the batches of `pretrain` hold, in memory."""
     engine = module.open_engine(config)
     keras.utils.set_random_seed(config.seed)
-    records = Records.load(config.records)
+    records = RecordsDirectory.load(config.records)
     start = module.find_start(module.Asked.of(config), records, lambda _: None)
     parts = module._parts(config, start, engine, records, lambda _: None)
     source, model = parts.source, parts.build("float32", module.Rate(config))

@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from astrokeras.config import ConvertConfig, configure
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import read
 
@@ -74,14 +74,14 @@ def config_for(directory: Path, **options) -> ConvertConfig:
     return configure(ConvertConfig, **{**defaults, **options})
 
 
-def run(config: ConvertConfig) -> tuple[Records, dict[str, dict], dict[str, str]]:
+def run(config: ConvertConfig) -> tuple[RecordsDirectory, dict[str, dict], dict[str, str]]:
     """Convert; return the records, every example by id (with its split), and every reject's reason by id."""
     convert(config, report=lambda line: None)
-    records = Records.load(config.running.out)
+    records = RecordsDirectory.load(config.running.out)
     return records, examples_of(records), rejects_of(records)
 
 
-def examples_of(records: Records) -> dict[str, dict]:
+def examples_of(records: RecordsDirectory) -> dict[str, dict]:
     shape = (records.size, records.size, len(records.bands))
     examples = {}
     for split in records.splits:
@@ -92,6 +92,6 @@ def examples_of(records: Records) -> dict[str, dict]:
     return examples
 
 
-def rejects_of(records: Records) -> dict[str, str]:
+def rejects_of(records: RecordsDirectory) -> dict[str, str]:
     table = Table.read(records.path / "rejects.ecsv")
     return {str(row["id"]): str(row["reason"]) for row in table}

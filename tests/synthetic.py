@@ -8,7 +8,7 @@ import numpy as np
 
 from astrokeras.files import write_json
 from astrokeras.records import example, metadata, tfrecord
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 BANDS = ("g", "r", "i")
 NOISE = 10.0
@@ -38,7 +38,7 @@ def write_records(  # noqa: PLR0913 - every one is a keyword
     without_magnitudes: tuple[str, ...] = (),
     seed: int = 0,
     name_of: Callable[[str, int], str] = "{}-{}".format,
-) -> Records:
+) -> RecordsDirectory:
     """A records directory as `astrokeras convert` leaves it.
 
     Args:
@@ -97,4 +97,4 @@ def write_records(  # noqa: PLR0913 - every one is a keyword
         "options": {},
     }
     write_json(path / metadata.CONVERT_JSON, content)
-    return Records.load(path)
+    return RecordsDirectory.load(path)

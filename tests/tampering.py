@@ -5,11 +5,11 @@ from pathlib import Path
 
 from astrokeras.files import write_json
 from astrokeras.records import metadata
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.tfrecord import checksum
 
 
-def tamper(path: Path, split: str, shard: int, content: bytes, count: int | None = None) -> Records:
+def tamper(path: Path, split: str, shard: int, content: bytes, count: int | None = None) -> RecordsDirectory:
     """Give a shard another content, and if told so another number of records, with all sizes and checksums made right.
 
     Args:
@@ -30,4 +30,4 @@ def tamper(path: Path, split: str, shard: int, content: bytes, count: int | None
     one |= {"bytes": len(content), "crc32c": checksum(path / one["file"])}
     described["fingerprint"] = metadata.fingerprint_of_shards(s["crc32c"] for c in splits.values() for s in c["shards"])
     write_json(file, metadata.signed(described))
-    return Records.load(path)
+    return RecordsDirectory.load(path)

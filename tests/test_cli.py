@@ -14,7 +14,7 @@ from astropy.table import Table
 
 from astrokeras import cli
 from astrokeras.config import ConvertConfig, FinetuneConfig, PretrainConfig, SimulateConfig, option_fields
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 pytestmark = pytest.mark.long
 
@@ -115,7 +115,7 @@ def test_convert_and_inspect_print_the_same_and_json(capsys, survey, tmp_path):
     assert (code, shown) == (0, out)
     assert (tmp_path / "sheet.png").is_file() and "as it was written" in err
     code, out, _ = run(capsys, "inspect", tmp_path / "records", "--json")
-    assert json.loads(out)["fingerprint"] == Records.load(tmp_path / "records").fingerprint
+    assert json.loads(out)["fingerprint"] == RecordsDirectory.load(tmp_path / "records").fingerprint
 
 
 def test_what_is_given_by_position_can_stand_in_the_file_once(capsys, sample_records, tmp_path):
@@ -152,7 +152,7 @@ def test_a_config_file_gives_options_and_the_command_line_wins(capsys, survey, t
     )
     code, _, err = run(capsys, "convert", "--config", tmp_path / "survey.toml", "--size", "24")
     assert code == 0, err
-    records = Records.load(tmp_path / "toml")
+    records = RecordsDirectory.load(tmp_path / "toml")
     assert (records.bands, records.size, records.unit) == (("g", "r"), 24, "nJy")
     assert "star" in records.classes
     # What was done can be done again from what was written.
@@ -162,7 +162,7 @@ def test_a_config_file_gives_options_and_the_command_line_wins(capsys, survey, t
     assert code == 2 and "Missing option '--out'" in err, "repeating a run must not replace it"
     code, _, err = run(capsys, "convert", "--config", options, "--out", tmp_path / "again")
     assert code == 0, err
-    assert Records.load(tmp_path / "again").fingerprint == records.fingerprint
+    assert RecordsDirectory.load(tmp_path / "again").fingerprint == records.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -371,9 +371,9 @@ def test_an_interrupt_is_130_and_a_defect_is_one_line(capsys, monkeypatch, tmp_p
     def fail(*_):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("astrokeras.records.directory.Records.load", interrupt)
+    monkeypatch.setattr("astrokeras.records.directory.RecordsDirectory.load", interrupt)
     assert run(capsys, "inspect", tmp_path)[0] == 130
-    monkeypatch.setattr("astrokeras.records.directory.Records.load", fail)
+    monkeypatch.setattr("astrokeras.records.directory.RecordsDirectory.load", fail)
     code, _, err = run(capsys, "inspect", tmp_path)
     assert code == 1
     assert "ZeroDivisionError" in the_error(err)

@@ -8,13 +8,13 @@ import numpy as np
 
 from astrokeras.commands.backend import import_keras
 from astrokeras.errors import UsageError
-from astrokeras.records import directory
+from astrokeras.records.directory import RecordsDirectory
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
-class Records(directory.Records):
+class Records(RecordsDirectory):
     """A converted survey: what `astrokeras.convert` made, or `open_records` finds.
 
     Example:

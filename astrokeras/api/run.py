@@ -10,7 +10,7 @@ import numpy as np
 
 from astrokeras.commands.backend import import_keras
 from astrokeras.errors import UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 if TYPE_CHECKING:
     import keras
@@ -153,14 +153,14 @@ class Run:
         pieces = records_pieces(records, records.splits if split is None else (split,))
         return (stamp for piece in pieces for stamp in piece.stamps(expected[0], ObjectsRead()))
 
-    def _opened(self, data: Any, split: str | None, size: int) -> Records:
+    def _opened(self, data: Any, split: str | None, size: int) -> RecordsDirectory:
         if split is not None and not isinstance(split, str):
             raise UsageError(f"split = {split!r}, expected the name of a split")
-        records = data if isinstance(data, Records) else Records.load(data)
+        records = data if isinstance(data, RecordsDirectory) else RecordsDirectory.load(data)
         self._check(records, size)
         return records
 
-    def _check(self, records: Records, size: int) -> None:
+    def _check(self, records: RecordsDirectory, size: int) -> None:
         trained = self.content["records"]
         for what, own, other in (
             ("bands", trained["bands"], list(records.bands)),
@@ -178,7 +178,7 @@ def _checked(flux: np.ndarray, expected: tuple[int, ...]) -> np.ndarray:
     return flux
 
 
-def _stream(model: "keras.Model", records: Records, split: str, batch_size: int) -> Any:
+def _stream(model: "keras.Model", records: RecordsDirectory, split: str, batch_size: int) -> Any:
     """Return the outputs for a split, in bounded memory but for themselves."""
     from astrokeras.pipeline.plain import plain_batches  # noqa: PLC0415
 

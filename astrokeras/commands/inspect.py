@@ -27,17 +27,17 @@ class InspectConfig:
 
 
 def _run(config: InspectConfig, console: Console) -> dict[str, Any]:
-    from astrokeras.records.directory import Records  # noqa: PLC0415
+    from astrokeras.records.directory import RecordsDirectory  # noqa: PLC0415
     from astrokeras.records.picture import write_sheet  # noqa: PLC0415
     from astrokeras.records.reindex import reindex  # noqa: PLC0415
     from astrokeras.records.verify import verify  # noqa: PLC0415
 
     if config.sheet_by and not config.sheet:
         raise UsageError(f"--sheet-by {config.sheet_by} goes with --sheet FILE.png")
-    records = Records.load(config.records)
+    records = RecordsDirectory.load(config.records)
     if config.reindex:
         reindex(records, console.report)
-        records = Records.load(config.records)
+        records = RecordsDirectory.load(config.records)
     if config.verify:
         verify(records)
         console.report("every file is as it was written")

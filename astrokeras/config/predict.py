@@ -7,14 +7,14 @@ from astrokeras.config.over_objects import OverObjectsConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class _Data:
+class _PredictArguments:
     run: str = option(help="Run directory.", group="Input and output", argument=True)
     data: str = option(help="Records directory, or an image template.", group="Input and output", argument=True)
     out: str = option(help="Table to write: .parquet, .fits, .ecsv or .csv.", group="Input and output")
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictConfig(OverObjectsConfig, _Data):
+class PredictConfig(OverObjectsConfig, _PredictArguments):
     """Options of ``astrokeras predict``."""
 
     novelty: str | None = option(

@@ -8,7 +8,7 @@ from PIL import Image
 
 from astrokeras.embedding.file import EmbeddingsFile
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.picture import rgb, upright, white_balance
 from astrokeras.records.stamp_reader import StampReader
 
@@ -22,10 +22,11 @@ class StampPictures:
         records: where they are.
 
     Example:
-        >>> StampPictures(Records.load("records")).pictures(["object-1", "object-2"], side=48)  # doctest: +SKIP
+        >>> pictures = StampPictures(RecordsDirectory.load("records"))  # doctest: +SKIP
+        >>> pictures.pictures(["object-1", "object-2"], side=48)  # doctest: +SKIP
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: RecordsDirectory) -> None:
         self.records = records
         self._stamps = StampReader(records)
         table = records.objects()
@@ -96,7 +97,7 @@ def pictures_of(file: EmbeddingsFile, records: str | None, report: Callable[[str
         AstrokerasError: `records` is no records directory.
     """
     if records is not None:
-        return StampPictures(Records.load(records))
+        return StampPictures(RecordsDirectory.load(records))
     try:
         return StampPictures(_embedded(file))
     except (AstrokerasError, OSError, ValueError) as error:
@@ -112,7 +113,7 @@ def records_like(file: EmbeddingsFile) -> str | None:
         return None
 
 
-def _embedded(file: EmbeddingsFile) -> Records:
+def _embedded(file: EmbeddingsFile) -> RecordsDirectory:
     """Return the records that were embedded.
 
     Raises:
@@ -121,7 +122,7 @@ def _embedded(file: EmbeddingsFile) -> Records:
     named = file.records_path
     if named is None:
         raise AstrokerasError(f"{file.path} names no records")
-    found = Records.load(Path(named))
+    found = RecordsDirectory.load(Path(named))
     embedded = (file.metadata.get("records") or {}).get("fingerprint")
     if embedded not in (None, found.fingerprint):
         raise AstrokerasError(f"the records in {named} are others than those that were embedded")

@@ -10,7 +10,7 @@ import numpy as np
 from astrokeras.encoders.card import Card, read_card
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.encoder import build_encoder
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 
 def load_encoder(name: str, size: int | None = None, bands: tuple[str, ...] | None = None) -> keras.Model:
@@ -67,7 +67,7 @@ def encoder_like(name: str, weights: str | None) -> keras.Model:
     return _build(card, card.size, card.bands, weights)
 
 
-def encoder_for(name: str, records: Records, size: int | None = None) -> keras.Model:
+def encoder_for(name: str, records: RecordsDirectory, size: int | None = None) -> keras.Model:
     """Return an encoder that comes with the package, as it takes the stamps of these records.
 
     Args:
@@ -110,5 +110,5 @@ def _build(card: Card, size: int, bands: tuple[str, ...], weights: str | None = 
         "noise": [card.noise[place] for place in places],
     }
     order = None if bands == card.bands else tuple(bands.index(band) for band in card.bands)
-    stamps = Records(Path(card.name), content)
+    stamps = RecordsDirectory(Path(card.name), content)
     return build_encoder(stamps, backbone=card.backbone, resize=card.resize, weights=weights, order=order)

@@ -12,7 +12,7 @@ from astrokeras.evaluation.words import plain_name
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.backbone import needs_three_channels
 from astrokeras.models.joined import joined
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.imagenet import WORDS, is_imagenet
 from astrokeras.training.initial import Asked, Start, find_start
 from astrokeras.training.origins import SIGNS, ancestors, joined_record, lineage
@@ -60,7 +60,7 @@ class Arm:
         return {init: s for part in self.parts for init, s in part.singles.items()} or {self.init: self.start}
 
 
-def make_arms(config: FinetuneConfig, records: Records, report: Callable[[str], None]) -> list[Arm]:
+def make_arms(config: FinetuneConfig, records: RecordsDirectory, report: Callable[[str], None]) -> list[Arm]:
     """Return the arms of `config`, in its order; an arm whose ImageNet weights cannot be had is left out, loudly.
 
     Raises:
@@ -147,7 +147,7 @@ def singles_of(init: str) -> list[str]:
 class _Making:
     """Makes arms, each start once."""
 
-    def __init__(self, config: FinetuneConfig, records: Records, report: Callable[[str], None]) -> None:
+    def __init__(self, config: FinetuneConfig, records: RecordsDirectory, report: Callable[[str], None]) -> None:
         self.config, self.records, self.report = config, records, report
         asked = {name: getattr(config, name) for name in (*_SHARED, "max_model_bytes")}
         singles = dict.fromkeys(one for init in config.init for one in singles_of(init))

@@ -12,7 +12,7 @@ from astrokeras.evaluation.label_table import LabelTable
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.sometimes import Sometimes
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.base import Task
 from astrokeras.tasks.target import Encoded, Target
 from astrokeras.training.engines.base import Engine
@@ -114,7 +114,7 @@ class Comparison:
     """
 
     config: FinetuneConfig
-    records: Records
+    records: RecordsDirectory
     engine: Engine
     source: Source
     targets: Targets

@@ -15,6 +15,7 @@ from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arm_network import Watch, parts_of
 from astrokeras.evaluation.arms import Arm, make_arms, singles_of
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
+from astrokeras.evaluation.comparison_page import write_pages
 from astrokeras.evaluation.ensembles import EnsembleTrainer
 from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
 from astrokeras.evaluation.fitting import ArmTrainer
@@ -22,7 +23,6 @@ from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
 from astrokeras.evaluation.optuna_search import import_optuna
 from astrokeras.evaluation.pace import Pace, works_of
-from astrokeras.evaluation.pages import write_pages
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
@@ -34,7 +34,7 @@ from astrokeras.evaluation.slices import slice_columns
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.progress import Progress, not_shown
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.build import find_precision
 from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
 from astrokeras.training.engines.base import Engine, open_engine
@@ -72,7 +72,7 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], progress: Pr
     """
     _refuse_ignored(config)
     engine = open_engine(config)  # before anything starts TensorFlow's devices
-    records = Records.load(config.records)
+    records = RecordsDirectory.load(config.records)
     slice_columns(records, config.slice_by)  # refuse what there is not before anything is trained
     damage = named_if_damaged(records, engine.input_errors, "--resume goes on")
     try:
@@ -83,8 +83,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], progress: Pr
 
 
 def _finetune(
-    config: FinetuneConfig, engine: Engine, records: Records, report: Callable[[str], None], progress: Progress,
-    place: Place, told: contextlib.ExitStack,
+    config: FinetuneConfig, engine: Engine, records: RecordsDirectory, report: Callable[[str], None],
+    progress: Progress, place: Place, told: contextlib.ExitStack,
 ) -> dict:  # fmt: skip
     arms = make_arms(config, records, report)
     comparison = prepare(config, records, engine, arms[0].start.network["size"], report)
@@ -183,7 +183,7 @@ def _check_steps(comparison: Comparison) -> None:
                 check_optimizer(comparison.config, tried.steps_for(draw.count - draw.count // FOLDS))
 
 
-def _earlier(config: FinetuneConfig, records: Records, arms: list[Arm], place: Place) -> dict[str, Any] | None:
+def _earlier(config: FinetuneConfig, records: RecordsDirectory, arms: list[Arm], place: Place) -> dict[str, Any] | None:
     """Return the ``run.json`` of the comparison to go on with; None if there is none.
 
     Raises:

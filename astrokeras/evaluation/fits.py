@@ -12,7 +12,7 @@ from astrokeras.config import MAX_MODEL_BYTES, FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest, write_atomically
 from astrokeras.models.saving import ENCODER, load_model
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.target import TARGETS, Target
 from astrokeras.training.run_directory import RUN_FILE, check_same
 
@@ -131,7 +131,7 @@ def _joined(encoder: keras.Model, heads: keras.Model, names: list[str], file: Pa
 
 
 def finished_fits(
-    out: Path, places: Iterable[str], config: FinetuneConfig, records: Records
+    out: Path, places: Iterable[str], config: FinetuneConfig, records: RecordsDirectory
 ) -> dict[str, dict[str, Any]]:
     """Return the lines of results of the fits that are whole, by their place in a run directory.
 

@@ -11,7 +11,7 @@ from astropy.table import MaskedColumn, Table
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import REJECTS
 from astrokeras.records.objects import OWN, read_objects
 from astrokeras.records.splitting.shares import read_splits
@@ -48,7 +48,7 @@ class LabelTable:
     repeated: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def read(cls, config: FinetuneConfig, records: Records, splits: Sequence[str]) -> Self:
+    def read(cls, config: FinetuneConfig, records: RecordsDirectory, splits: Sequence[str]) -> Self:
         """Read the table that ``--labels`` names.
 
         Ids compare as text. With ``--split-column`` every split has all records, in their order, and the rows of those
@@ -91,7 +91,7 @@ class LabelTable:
         return cls(name, columns, ids, first, rows, _reasons(records, missing), repeated)
 
     @classmethod
-    def own(cls, records: Records, splits: Sequence[str]) -> Self:
+    def own(cls, records: RecordsDirectory, splits: Sequence[str]) -> Self:
         """Return what the records themselves have: magnitudes, positions, the columns that were carried."""
         table = read_objects(records)
         table.remove_columns([name for name in OWN if name in table.colnames and name not in ("id", "split", "label")])
@@ -167,13 +167,13 @@ def _put(rows: Mapping[str, np.ndarray], columns: CatalogColumns, config: Finetu
     return {split: np.where((mine >= 0) & (number[mine] == place[split]), mine, -1) for split, mine in rows.items()}
 
 
-def _ids(records: Records, split: str) -> list[str]:
+def _ids(records: RecordsDirectory, split: str) -> list[str]:
     if not records.counts.get(split, 0):
         return []
     return as_text(MaskedColumn(read_objects(records, split, ("id",))["id"])).tolist()
 
 
-def _reasons(records: Records, ids: Sequence[str]) -> dict[str, str]:
+def _reasons(records: RecordsDirectory, ids: Sequence[str]) -> dict[str, str]:
     """Return why there is no record of each id."""
     rejects = Table.read(records.path / REJECTS, format="ascii.ecsv") if (records.path / REJECTS).is_file() else None
     why = {}

@@ -10,7 +10,7 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.label_table import LabelTable
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.survey.classes import class_indices, parse_label_names
 from astrokeras.survey.columns import as_text
 from astrokeras.tasks.target import LABEL, LabelColumns, Labels, Target, labels_of
@@ -19,7 +19,7 @@ Asked = Mapping[str, tuple[type[Target], Mapping[str, Any]]]
 
 
 def gather_labels(
-    config: FinetuneConfig, records: Records, source: Source, asked: Asked, splits: Sequence[str],
+    config: FinetuneConfig, records: RecordsDirectory, source: Source, asked: Asked, splits: Sequence[str],
     report: Callable[[str], None],
 ) -> tuple[Labels, LabelTable | None]:  # fmt: skip
     """Return the columns that targets read, for every split, and the table that they are from, if they are.
@@ -69,7 +69,7 @@ def _columns_of(asked: Asked) -> list[tuple[type[Target], tuple[str, ...]]]:
     return [(kind, kind.columns(**options)) for kind, options in asked.values()]
 
 
-def _of_records(records: Records, source: Source, splits: Sequence[str]) -> LabelColumns:
+def _of_records(records: RecordsDirectory, source: Source, splits: Sequence[str]) -> LabelColumns:
     """Return by split the classes that stood in the catalogue at conversion.
 
     Raises:

@@ -12,7 +12,7 @@ from astrokeras.evaluation.labels import gather_labels
 from astrokeras.evaluation.regrouping import regrouped
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.model import check_weights
 from astrokeras.tasks.registry import fields_of, fit_targets, fit_tasks, get_task, parse_targets, parse_tasks
 from astrokeras.tasks.target import LABEL, Encoded, Target
@@ -23,7 +23,7 @@ _FEW = 20  # labelled test objects of a class below which its scores say little
 
 
 def prepare(
-    config: FinetuneConfig, records: Records, engine: Engine, size: int | None, report: Callable[[str], None]
+    config: FinetuneConfig, records: RecordsDirectory, engine: Engine, size: int | None, report: Callable[[str], None]
 ) -> Comparison:
     """Return what the arms share.
 
@@ -102,7 +102,9 @@ def _draws(config: FinetuneConfig, labels: ByTarget, targets: Targets) -> list[D
     ]
 
 
-def _exams(records: Records, targets: Targets, source: Source, report: Callable[[str], None]) -> list[EvaluationSet]:
+def _exams(
+    records: RecordsDirectory, targets: Targets, source: Source, report: Callable[[str], None]
+) -> list[EvaluationSet]:
     """Return the test split and, for choosing the winner, the validation split where its labels differ.
 
     Raises:

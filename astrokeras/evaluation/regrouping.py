@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 
 from astrokeras.evaluation.label_table import LabelTable
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.shared_objects import Whereabouts
 from astrokeras.training.leaks import Sets
 
 
-def regrouped(records: Records) -> Records:
+def regrouped(records: RecordsDirectory) -> RecordsDirectory:
     """Return records of which each split holds all objects, in their order.
 
     Which of them belong to it say the labels, which only those have.
@@ -24,7 +24,7 @@ def regrouped(records: Records) -> Records:
     return dataclasses.replace(records, content={**records.content, "splits": splits, "regrouped": True})
 
 
-def sets_of(records: Records, table: LabelTable) -> Sets:
+def sets_of(records: RecordsDirectory, table: LabelTable) -> Sets:
     """Return where the objects are that a table puts into each split.
 
     Args:

@@ -15,7 +15,7 @@ from astrokeras.evaluation.compare import Comparison
 from astrokeras.evaluation.judged import judge
 from astrokeras.evaluation.report import write_csv
 from astrokeras.evaluation.verdict import curves
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.objects import carried_names, magnitude_names
 
 SLICES = "slices.csv"
@@ -90,7 +90,7 @@ def cut(values: np.ndarray) -> list[Slice]:
     return found
 
 
-def slice_columns(records: Records, asked: Sequence[str]) -> tuple[str, ...]:
+def slice_columns(records: RecordsDirectory, asked: Sequence[str]) -> tuple[str, ...]:
     """Return the columns of the table of objects to slice by.
 
     Args:
@@ -120,7 +120,7 @@ def slice_columns(records: Records, asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known[name] for name in asked))
 
 
-def usual_band(records: Records) -> str | None:
+def usual_band(records: RecordsDirectory) -> str | None:
     """Return the band by whose magnitude objects are told bright or faint: r, or else the one known for the most."""
     counts = {band: sum(records.magnitudes(split).get(band, 0) for split in records.splits) for band in records.bands}
     most = max(counts.values(), default=0)

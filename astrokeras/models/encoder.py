@@ -9,7 +9,7 @@ from astrokeras.models.inflate import inflated
 from astrokeras.models.rgb_bands import Colours, colours_of, three_bands
 from astrokeras.models.stretch import stretch_for
 from astrokeras.pipeline.cropping import check_size
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 CHANNELS = {
     "rgb": "three bands as red, green and blue, their levels cut at 0 and 1 as those of a picture are",
@@ -20,7 +20,7 @@ CHANNELS = {
 
 
 def build_encoder(
-    records: Records,
+    records: RecordsDirectory,
     *,
     backbone: str,
     size: int | None = None,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from astrokeras.errors import UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.survey.bands import band_thirds
 
 Colours = Sequence[Sequence[int]]
@@ -12,7 +12,7 @@ Colours = Sequence[Sequence[int]]
 _THREE = 3
 
 
-def colours_of(records: Records) -> list[list[int]]:
+def colours_of(records: RecordsDirectory) -> list[list[int]]:
     """Return the bands that are red, green and blue, as `records.picture.rgb` shows them.
 
     Those are the last, the middle and the first third of the bands, which surveys name from blue to red; the three
@@ -23,7 +23,7 @@ def colours_of(records: Records) -> list[list[int]]:
     return [part.tolist() for part in band_thirds(len(records.bands))]
 
 
-def three_bands(records: Records, names: tuple[str, ...] = ()) -> tuple[int, int, int]:
+def three_bands(records: RecordsDirectory, names: tuple[str, ...] = ()) -> tuple[int, int, int]:
     """Return the numbers of the bands that a network of three channels gets as red, green and blue.
 
     Args:
@@ -35,7 +35,7 @@ def three_bands(records: Records, names: tuple[str, ...] = ()) -> tuple[int, int
 
     Example:
         >>> from pathlib import Path
-        >>> three_bands(Records(Path("sky"), {"bands": list("ugrizy"), "unit": "nJy"}))
+        >>> three_bands(RecordsDirectory(Path("sky"), {"bands": list("ugrizy"), "unit": "nJy"}))
         (4, 2, 0)
     """
     if not names:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.registration import Registry
 
 Curve = Callable[[KerasTensor, KerasTensor, KerasTensor], KerasTensor]
@@ -101,7 +101,7 @@ def stretch_kind(unit: str, kind: str) -> str:
     return "asinh" if kind == "auto" else kind
 
 
-def stretch_for(records: Records, kind: str) -> Stretch:
+def stretch_for(records: RecordsDirectory, kind: str) -> Stretch:
     """Return the stretch of these records, see `stretch_kind`.
 
     Raises:

@@ -16,7 +16,7 @@ from astrokeras.pipeline.cropping import check_size
 from astrokeras.pipeline.decoding import decode_record
 from astrokeras.pipeline.partners import Partners
 from astrokeras.pipeline.source import PARTNER, POSITION, Batch
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.framing import check_framing
 from astrokeras.records.reader import Reader
 
@@ -56,7 +56,7 @@ class Arrays:
         UsageError: `size` does not fit.
     """
 
-    def __init__(self, records: Records, splits: Mapping[str, Columns], size: int | None = None) -> None:
+    def __init__(self, records: RecordsDirectory, splits: Mapping[str, Columns], size: int | None = None) -> None:
         self.records = records
         self.size = check_size(records, size)
         self.splits = {
@@ -68,7 +68,9 @@ class Arrays:
         self.least_steps = 1
 
     @classmethod
-    def load(cls, records: Records, splits: Sequence[str], fields: Sequence[str], size: int | None = None) -> "Arrays":
+    def load(
+        cls, records: RecordsDirectory, splits: Sequence[str], fields: Sequence[str], size: int | None = None
+    ) -> "Arrays":
         """Read whole splits into memory.
 
         Raises:
@@ -181,7 +183,7 @@ def _middle(stamps: np.ndarray, size: int) -> np.ndarray:
     return stamps[:, start : start + size, start : start + size]
 
 
-def _read_split(records: Records, split: str, fields: Sequence[str], size: int) -> Columns:
+def _read_split(records: RecordsDirectory, split: str, fields: Sequence[str], size: int) -> Columns:
     """Return every record of a split; [N, ...] each, images cropped."""
     check_framing(records, split)
     count = records.count(split)

@@ -1,10 +1,10 @@
 """How much of a stamp is used."""
 
 from astrokeras.errors import UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 
-def check_size(records: Records, size: int | None) -> int:
+def check_size(records: RecordsDirectory, size: int | None) -> int:
     """Return the side of the stamps after cropping.
 
     Raises:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.decoding import decode_record, known_fields
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.reader import Reader
 from astrokeras.records.tfrecord import checksum
 
 
-def damaged_shard(records: Records) -> tuple[Path, str] | None:
+def damaged_shard(records: RecordsDirectory) -> tuple[Path, str] | None:
     """Return the first shard that is not what was written, and what is wrong with it; reads all of them."""
     for split in records.splits:
         for name, shard in zip(records.shards(split), records.content["splits"][split]["shards"], strict=True):
@@ -25,7 +25,7 @@ def damaged_shard(records: Records) -> tuple[Path, str] | None:
     return None
 
 
-def odd_record(records: Records) -> str | None:
+def odd_record(records: RecordsDirectory) -> str | None:
     """Return the first record that is not what its directory says of it, and how, in words; reads all of them."""
     for split in records.splits:
         for place, serialized in Reader(records).serialized(split):
@@ -42,7 +42,7 @@ def odd_record(records: Records) -> str | None:
 
 @contextlib.contextmanager
 def named_if_damaged(
-    records: Records, errors: tuple[type[Exception], ...], again: str = "repeat the command"
+    records: RecordsDirectory, errors: tuple[type[Exception], ...], again: str = "repeat the command"
 ) -> Iterator[None]:
     """Say which shard or record is damaged, if reading fails with one of these errors because of it.
 

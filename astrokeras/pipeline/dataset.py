@@ -24,7 +24,7 @@ from astrokeras.pipeline.parsing import parser
 from astrokeras.pipeline.shards import INPUT_ERRORS, in_order, read_shard, selected, shards_of
 from astrokeras.pipeline.source import POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS, untuned
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 _PARALLEL_SHARDS = 64  # read in turn, so that the buffer holds records of as many fields
 _READ_BATCH = 1024
@@ -34,7 +34,7 @@ WHOLE = (0, 1)
 
 
 def _batch_parser(
-    records: Records, fields: Sequence[str], size: int | None, margin: int = 0
+    records: RecordsDirectory, fields: Sequence[str], size: int | None, margin: int = 0
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
     """Return `parser` for the image and the fields, of which `POSITION` is the number that comes before each record."""
     parse = parser(records, ("image", *(field for field in fields if field != POSITION)), size, margin)
@@ -43,7 +43,7 @@ def _batch_parser(
     return lambda numbered: {**parse(numbered[1]), POSITION: numbered[0]}
 
 
-def read_columns(records: Records, split: str, fields: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+def read_columns(records: RecordsDirectory, split: str, fields: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """Return fields in the order of the records.
 
     If not told which, all but the images and the errors of the magnitudes.
@@ -71,7 +71,7 @@ def read_columns(records: Records, split: str, fields: Sequence[str] | None = No
 
 
 def load_arrays(
-    records: Records, split: str, *, select: np.ndarray | None = None, size: int | None = None
+    records: RecordsDirectory, split: str, *, select: np.ndarray | None = None, size: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return a selection that fits in memory, in the order of the records.
 
@@ -101,7 +101,7 @@ def steps_per_epoch(count: int, batch_size: int, least: int = 1) -> int:
 
 
 def training_batches(  # noqa: PLR0913 - one stream, asked for by keywords
-    records: Records,
+    records: RecordsDirectory,
     batch_size: int,
     *,
     epochs: tuple[int, int],
@@ -233,7 +233,7 @@ def part_of(values: tf.Tensor, batch_size: int, part: tuple[int, int]) -> tf.Ten
 
 
 def evaluation_batches(
-    records: Records,
+    records: RecordsDirectory,
     split: str,
     batch_size: int,
     *,

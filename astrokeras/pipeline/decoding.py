@@ -6,17 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from astrokeras.pipeline.source import no_field
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.example import decode
 
 
-def known_fields(records: Records) -> tuple[str, ...]:
+def known_fields(records: RecordsDirectory) -> tuple[str, ...]:
     """Return what every record of a directory has."""
     valid = ("valid",) if records.content["options"].get("valid") else ()
     return ("id", "image", "label", "magnitudes", "magnitude_errors", *valid, *records.columns)
 
 
-def decode_record(records: Records, serialized: bytes, names: Sequence[str]) -> dict[str, bytes | np.ndarray]:
+def decode_record(records: RecordsDirectory, serialized: bytes, names: Sequence[str]) -> dict[str, bytes | np.ndarray]:
     """Return the named features of a serialized record, each without the first axis that a batch has.
 
     Raises:
@@ -35,7 +35,7 @@ def decode_record(records: Records, serialized: bytes, names: Sequence[str]) -> 
     return features
 
 
-def _value(records: Records, name: str, stored: bytes | np.ndarray) -> bytes | np.ndarray:
+def _value(records: RecordsDirectory, name: str, stored: bytes | np.ndarray) -> bytes | np.ndarray:
     stamp = (records.size, records.size, len(records.bands))
     if name == "id":
         return _checked(name, stored, bytes)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.shards import INPUT_ERRORS, in_order, selected
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 # Serialized records in memory, be it for shuffling or for good.
 _BUFFER_BYTES = 256 * 2**20
@@ -37,7 +37,7 @@ class Held:
         return Held(tf.gather(self.serialized, rows), tf.gather(self.positions, rows))
 
 
-def hold(records: Records, batch_size: int, select: np.ndarray | None = None) -> Held | None:
+def hold(records: RecordsDirectory, batch_size: int, select: np.ndarray | None = None) -> Held | None:
     """Return the training records, of those that `select` keeps, if they fit into memory; None otherwise.
 
     Raises:
@@ -53,7 +53,7 @@ def hold(records: Records, batch_size: int, select: np.ndarray | None = None) ->
     return Held(serialized, tf.constant(positions, tf.int64))
 
 
-def buffer_size(records: Records, batch_size: int) -> int:
+def buffer_size(records: RecordsDirectory, batch_size: int) -> int:
     """Return how many records are shuffled at a time."""
     record_bytes = 4 * records.size**2 * len(records.bands)
     return max(_BUFFER_BYTES // record_bytes, 4 * batch_size)

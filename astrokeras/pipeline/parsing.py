@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from astrokeras.pipeline.cropping import check_size
 from astrokeras.pipeline.source import no_field
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 Parser = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 
-def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
+def _spec(records: RecordsDirectory, field: str) -> tf.io.FixedLenFeature:
     """Return how `field` is stored; see the schema in `records/`."""
     if field in ("magnitudes", "magnitude_errors"):
         return tf.io.FixedLenFeature([len(records.bands)], tf.float32)
@@ -24,7 +24,7 @@ def _spec(records: Records, field: str) -> tf.io.FixedLenFeature:
     raise no_field(records, field, ("id", "label", "magnitudes", "magnitude_errors", *has_valid, *records.columns))
 
 
-def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtype: tf.DType) -> tf.Tensor:
+def _decode_image(records: RecordsDirectory, raw: tf.Tensor, size: int, margin: int, dtype: tf.DType) -> tf.Tensor:
     """Return pixels from bytes, cropped around the centre (rounded towards the origin for an odd difference).
 
     With a margin there are so many pixels more at each edge, or as many as the records have at all of them.
@@ -41,7 +41,7 @@ def _decode_image(records: Records, raw: tf.Tensor, size: int, margin: int, dtyp
     return flux[:, first:last, first:last, :]
 
 
-def parser(records: Records, fields: Sequence[str], size: int | None = None, margin: int = 0) -> Parser:
+def parser(records: RecordsDirectory, fields: Sequence[str], size: int | None = None, margin: int = 0) -> Parser:
     """Return a function that parses a batch of serialized records into the named features.
 
     Args:

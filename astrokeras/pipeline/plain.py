@@ -13,14 +13,14 @@ from astrokeras.pipeline.held import buffer_size
 from astrokeras.pipeline.parsing import parser
 from astrokeras.pipeline.shards import in_order, selected
 from astrokeras.pipeline.tuning import PARALLEL_CALLS, untuned
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 _READ_BATCH = 1024
 
 
 def plain_batches(
-    records: Records, split: str, batch_size: int, *, fields: Sequence[str] = ("label",), size: int | None = None,
-    augment: Chain | None = None, shuffle: bool = False, seed: int = 0,
+    records: RecordsDirectory, split: str, batch_size: int, *, fields: Sequence[str] = ("label",),
+    size: int | None = None, augment: Chain | None = None, shuffle: bool = False, seed: int = 0,
 ) -> tf.data.Dataset:  # fmt: skip
     """Return one pass over a split; the last batch may be smaller. See `astrokeras.Records.dataset`.
 
@@ -55,7 +55,12 @@ def _keys(seed: int) -> tf.data.Dataset:
 
 
 def load_fields(
-    records: Records, split: str, fields: Sequence[str], *, select: np.ndarray | None = None, size: int | None = None
+    records: RecordsDirectory,
+    split: str,
+    fields: Sequence[str],
+    *,
+    select: np.ndarray | None = None,
+    size: int | None = None,
 ) -> dict[str, Any]:
     """Return fields of a selection that fits in memory, in the order of the records; the pixels are called ``flux``.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.framing import check_framing
 
 # What reading shards with `tf.data` fails with.
@@ -14,7 +14,7 @@ INPUT_ERRORS = (
 )  # fmt: skip
 
 
-def selected(records: Records, split: str, select: np.ndarray | None) -> int:
+def selected(records: RecordsDirectory, split: str, select: np.ndarray | None) -> int:
     """Return how many records are taken.
 
     Raises:
@@ -30,7 +30,7 @@ def selected(records: Records, split: str, select: np.ndarray | None) -> int:
     return int(select.sum())
 
 
-def shards_of(records: Records, split: str) -> tuple[tf.Tensor, tf.Tensor]:
+def shards_of(records: RecordsDirectory, split: str) -> tuple[tf.Tensor, tf.Tensor]:
     """Check the shards; return their paths, and the position of each one's first record within the split."""
     check_framing(records, split)
     paths = tf.constant(records.shards(split), tf.string)
@@ -50,7 +50,9 @@ def read_shard(select: np.ndarray | None, numbered: bool, path: tf.Tensor, first
     return dataset if numbered else dataset.map(lambda _, serialized: serialized)
 
 
-def in_order(records: Records, split: str, select: np.ndarray | None, numbered: bool = False) -> tf.data.Dataset:
+def in_order(
+    records: RecordsDirectory, split: str, select: np.ndarray | None, numbered: bool = False
+) -> tf.data.Dataset:
     """Return the serialized records of a split, of those that `select` keeps; `numbered` after their positions."""
     shards = tf.data.Dataset.from_tensor_slices(shards_of(records, split))
     return shards.flat_map(lambda path, first: read_shard(select, numbered, path, first))

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 Batch = dict[str, np.ndarray]
 # The field that is no part of a record: its place in its split, from 0.
@@ -30,7 +30,7 @@ class Source(Protocol):
         size: side of the stamps after cropping, in pixels.
     """
 
-    records: Records
+    records: RecordsDirectory
     size: int
 
     def columns(self, split: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
@@ -85,7 +85,7 @@ class Source(Protocol):
         """Yield stamps [n, S, S, B] in the order of the records with the fields, as arrays, without padding."""
 
 
-def no_field(records: Records, field: str, known: Sequence[str]) -> AstrokerasError:
+def no_field(records: RecordsDirectory, field: str, known: Sequence[str]) -> AstrokerasError:
     """Return what to raise where records lack a field."""
     there = ", ".join(known)
     mend = f"; {_MENDED_BY[field]}" if field in _MENDED_BY else ""

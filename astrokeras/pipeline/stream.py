@@ -23,7 +23,7 @@ from astrokeras.pipeline.partners import Partners
 from astrokeras.pipeline.shards import selected
 from astrokeras.pipeline.source import PARTNER, POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.reader import Reader
 
 # What distinguishes the draws of the tasks from those of the augmentation, and of validation from training.
@@ -67,7 +67,7 @@ class Stream:
     least_steps = 1
     _whole: Self | None = None
 
-    def __init__(self, records: Records, size: int | None = None, augment: Chain | None = None) -> None:
+    def __init__(self, records: RecordsDirectory, size: int | None = None, augment: Chain | None = None) -> None:
         self.records = records
         self.size = check_size(records, size)
         self.augment = augment

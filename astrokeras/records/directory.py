@@ -17,7 +17,7 @@ _KEYS = {"name", "bands", "size", "unit", "classes", "columns", "sky", "noise", 
 
 
 @dataclasses.dataclass(frozen=True)
-class Records:
+class RecordsDirectory:
     """A converted survey.
 
     Attributes:
@@ -29,14 +29,14 @@ class Records:
     content: dict[str, Any]
 
     @classmethod
-    def load(cls, path: str | Path) -> "Records":
+    def load(cls, path: str | Path) -> "RecordsDirectory":
         """Open the directory `path` and check that all of its files are there in their full size.
 
         Raises:
             AstrokerasError: it is no records directory, one of another format, or a file is missing or cut.
 
         Example:
-            >>> Records.load("records").counts  # doctest: +SKIP
+            >>> RecordsDirectory.load("records").counts  # doctest: +SKIP
             {'train': 1471, 'val': 163, 'test': 182}
         """
         path = Path(path)

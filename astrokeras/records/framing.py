@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import CONVERT_JSON
 from astrokeras.records.tfrecord import offsets
 
@@ -20,7 +20,7 @@ _State = tuple[int, int, int, int]
 _whole: dict[str, tuple[_State, int]] = {}
 
 
-def check_framing(records: Records, split: str) -> None:
+def check_framing(records: RecordsDirectory, split: str) -> None:
     """Make sure that the files of a split consist of as many records as they should have.
 
     Raises:

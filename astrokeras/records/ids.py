@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.example import decode
 from astrokeras.records.reader import Reader
 
 
-def ids_at(records: Records, split: str, positions: Iterable[int]) -> list[str]:
+def ids_at(records: RecordsDirectory, split: str, positions: Iterable[int]) -> list[str]:
     """Return the ids of the records at these places of a split, counted from 0."""
     found = Reader(records).at(split, [int(position) for position in positions])
     return [bytes(decode(serialized)["id"]).decode() for serialized in found]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from astropy.table import Table
 
-    from astrokeras.records.directory import Records
+    from astrokeras.records.directory import RecordsDirectory
 
 OBJECTS = "objects.parquet"
 ROWS_A_GROUP = 1 << 16  # rows of the table that are held in memory
@@ -176,8 +176,10 @@ def _as_votable(columns: Mapping[str, Column]) -> str:
     )
 
 
-def read_objects(records: "Records", split: str | None = None, columns: Sequence[str] | None = None) -> "Table":
-    """Return the rows of one split, or of all, see `Records.objects`.
+def read_objects(
+    records: "RecordsDirectory", split: str | None = None, columns: Sequence[str] | None = None
+) -> "Table":
+    """Return the rows of one split, or of all, see `RecordsDirectory.objects`.
 
     Args:
         records: the directory.
@@ -212,7 +214,7 @@ def read_objects(records: "Records", split: str | None = None, columns: Sequence
     return table
 
 
-def _from_shards(records: "Records", splits: Sequence[str]) -> "Table":
+def _from_shards(records: "RecordsDirectory", splits: Sequence[str]) -> "Table":
     """Return what the shards themselves say: all but positions and fields; ids are text."""
     from astropy.table import Column as TableColumn  # noqa: PLC0415 - slow to import
     from astropy.table import MaskedColumn, Table  # noqa: PLC0415
@@ -235,7 +237,7 @@ def _from_shards(records: "Records", splits: Sequence[str]) -> "Table":
     return table
 
 
-def columns_of_shard(records: "Records", split: str, path: Path) -> dict[str, np.ndarray]:
+def columns_of_shard(records: "RecordsDirectory", split: str, path: Path) -> dict[str, np.ndarray]:
     """Return what the records of a shard say, by the names of the table's columns; "" for no label.
 
     Raises:
@@ -258,7 +260,7 @@ def columns_of_shard(records: "Records", split: str, path: Path) -> dict[str, np
     }
 
 
-def _carried_values(examples: Sequence[Mapping[str, Any]], name: str, records: "Records") -> np.ndarray:
+def _carried_values(examples: Sequence[Mapping[str, Any]], name: str, records: "RecordsDirectory") -> np.ndarray:
     """Return a carried column, of which records hold integers as such and other numbers as their bytes."""
     if name in records.integer_columns:
         return np.array([example[name][0] for example in examples], dtype=np.int64)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import write_atomically
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.example import decode
 from astrokeras.records.reader import Reader
 from astrokeras.survey.bands import band_thirds
@@ -34,7 +34,7 @@ class Cell:
     faint: bool = False
 
 
-def rgb(flux: np.ndarray, records: Records, balance: np.ndarray | None = None) -> np.ndarray:
+def rgb(flux: np.ndarray, records: RecordsDirectory, balance: np.ndarray | None = None) -> np.ndarray:
     """Return stamps in colour: the reddest third of the bands as red, the middle one as green, the bluest as blue.
 
     Bands count in units of their sky noise, and the channels are balanced so that what is bright is grey on average
@@ -56,7 +56,7 @@ def rgb(flux: np.ndarray, records: Records, balance: np.ndarray | None = None) -
     return np.stack([make_lupton_rgb(*np.moveaxis(stamp, -1, 0), minimum=-2, stretch=10, Q=8) for stamp in channels])
 
 
-def white_balance(flux: np.ndarray, records: Records) -> np.ndarray:
+def white_balance(flux: np.ndarray, records: RecordsDirectory) -> np.ndarray:
     """Return factors for red, green and blue by which what shines in these stamps is grey on average.
 
     Shapes:
@@ -70,14 +70,14 @@ def white_balance(flux: np.ndarray, records: Records) -> np.ndarray:
     return light.mean() / light
 
 
-def _channels(good: np.ndarray, records: Records) -> np.ndarray:
+def _channels(good: np.ndarray, records: RecordsDirectory) -> np.ndarray:
     """Return red, green and blue light in units of the sky noise."""
     significance = (good - np.array(records.sky)) / np.array(records.noise)
     thirds = band_thirds(len(records.bands))
     return np.stack([significance[..., third].mean(axis=-1) for third in thirds], axis=-1)
 
 
-def write_sheet(records: Records, path: str | Path, seed: int, by: str | None = None) -> None:
+def write_sheet(records: RecordsDirectory, path: str | Path, seed: int, by: str | None = None) -> None:
     """Write a contact sheet of random training stamps, each with its class and the end of its id below.
 
     Above them stands which bands are red, green and blue, and a bar of so many arcseconds (pixels, where their scale is
@@ -101,12 +101,12 @@ def write_sheet(records: Records, path: str | Path, seed: int, by: str | None = 
     save_sheet(records, path, [[_cell(records, examples[i], pictures[i]) for i in row] for row in places])
 
 
-def upright(pictures: np.ndarray, records: Records) -> np.ndarray:
+def upright(pictures: np.ndarray, records: RecordsDirectory) -> np.ndarray:
     """Turn pictures ``[N, H, W, 3]`` so that row 0 is at the bottom, as images of the sky are; photographs stay."""
     return pictures if records.unit == "display" else pictures[:, ::-1]
 
 
-def save_sheet(records: Records, path: Path, rows: Sequence[Sequence[Cell]]) -> None:
+def save_sheet(records: RecordsDirectory, path: Path, rows: Sequence[Sequence[Cell]]) -> None:
     """Write a sheet of rows of at most `COLUMNS` stamps, below a line that says what they are.
 
     Raises:
@@ -120,7 +120,7 @@ def save_sheet(records: Records, path: Path, rows: Sequence[Sequence[Cell]]) -> 
         raise AstrokerasError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def draw_sheet(records: Records, rows: Sequence[Sequence[Cell]]) -> Image.Image:
+def draw_sheet(records: RecordsDirectory, rows: Sequence[Sequence[Cell]]) -> Image.Image:
     """Return a sheet of rows of at most `COLUMNS` stamps, below a line that says what they are."""
     sheet = Image.new("RGB", (COLUMNS * (CELL + 4), HEAD + len(rows) * (CELL + CAPTION)), "white")
     pen = ImageDraw.Draw(sheet)
@@ -139,7 +139,7 @@ def draw_sheet(records: Records, rows: Sequence[Sequence[Cell]]) -> Image.Image:
     return sheet
 
 
-def describe_colours(records: Records) -> str:
+def describe_colours(records: RecordsDirectory) -> str:
     """Return which bands are shown in which colour."""
     bands = records.bands
     if records.unit == "display" and len(bands) == 3:
@@ -151,7 +151,7 @@ def describe_colours(records: Records) -> str:
     return "   ".join(f"{c}: {', '.join(names)}" for c, names in zip(("red", "green", "blue"), shown, strict=True))
 
 
-def scale_bar(records: Records) -> tuple[float, str]:
+def scale_bar(records: RecordsDirectory) -> tuple[float, str]:
     """Return length of the bar in pixels of a stamp, at most half of it, and its text.
 
     1, 2 or 5 times a power of ten.
@@ -163,7 +163,7 @@ def scale_bar(records: Records) -> tuple[float, str]:
     return length / scale, f"{length:g} {unit}"
 
 
-def _draw_head(pen: ImageDraw.ImageDraw, records: Records) -> None:
+def _draw_head(pen: ImageDraw.ImageDraw, records: RecordsDirectory) -> None:
     pixels, text = scale_bar(records)
     width, right = pixels * CELL / records.size, COLUMNS * (CELL + 4) - 8
     pen.line((right - width, HEAD - 7, right, HEAD - 7), fill="black", width=3)
@@ -173,7 +173,7 @@ def _draw_head(pen: ImageDraw.ImageDraw, records: Records) -> None:
     pen.text((2, HEAD / 2), _fitting(pen, stamps, room), fill="black", anchor="lm")
 
 
-def _cell(records: Records, example: dict, picture: np.ndarray) -> Cell:
+def _cell(records: RecordsDirectory, example: dict, picture: np.ndarray) -> Cell:
     """Return a cell with the class, and below it the id, whose end says most."""
     label, identifier = int(example["label"][0]), bytes(example["id"]).decode()
     first = "" if not records.classes else records.classes[label] if label >= 0 else "unlabelled"
@@ -190,14 +190,14 @@ def _fitting(pen: ImageDraw.ImageDraw, text: str, width: float, *, end: bool = F
     return f"…{text}" if end else f"{text}…"
 
 
-def _places(records: Records, seed: int) -> list[list[int]]:
+def _places(records: RecordsDirectory, seed: int) -> list[list[int]]:
     """Return random training records in record order, by rows of the sheet."""
     count = records.count("train")
     chosen = np.sort(np.random.default_rng(seed).choice(count, min(COLUMNS * ROWS, count), replace=False)).tolist()
     return [chosen[start : start + COLUMNS] for start in range(0, len(chosen), COLUMNS)]
 
 
-def _places_by_class(records: Records, seed: int) -> list[list[int]]:
+def _places_by_class(records: RecordsDirectory, seed: int) -> list[list[int]]:
     """Return random training records of each class that has any, then of the unlabelled."""
     rng, labels = np.random.default_rng(seed), records.objects("train")["label"]
     labels = np.ma.filled(labels, "")
@@ -209,7 +209,7 @@ def _places_by_class(records: Records, seed: int) -> list[list[int]]:
     return rows
 
 
-def _read(records: Records, chosen: set[int]) -> dict[int, dict]:
+def _read(records: RecordsDirectory, chosen: set[int]) -> dict[int, dict]:
     """Return the training records at these places."""
     positions = sorted(chosen)
     return dict(zip(positions, map(decode, Reader(records).at("train", positions)), strict=True))

@@ -15,7 +15,7 @@ from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import offsets, read, read_at
 
 if TYPE_CHECKING:
-    from astrokeras.records.directory import Records
+    from astrokeras.records.directory import RecordsDirectory
 
 
 class DamagedRecord(AstrokerasError, ValueError):
@@ -39,14 +39,14 @@ class Reader:
         records: the directory.
 
     Example:
-        >>> reader = Reader(Records.load("records"))  # doctest: +SKIP
+        >>> reader = Reader(RecordsDirectory.load("records"))  # doctest: +SKIP
         >>> [example["id"] for place, example in reader.examples("test")][:2]  # doctest: +SKIP
         [b'17', b'4']
         >>> reader.example_at("test", 1)["id"]  # doctest: +SKIP
         b'4'
     """
 
-    def __init__(self, records: "Records") -> None:
+    def __init__(self, records: "RecordsDirectory") -> None:
         self._records = records
         self._paths = {Path(name).name: Path(name) for split in records.splits for name in records.shards(split)}
         self._starts: dict[Path, np.ndarray] = {}

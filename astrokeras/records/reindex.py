@@ -8,7 +8,7 @@ import numpy as np
 from astrokeras.config import ConvertConfig, from_dict, option_fields
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import digest, write_atomically, write_json
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import CONVERT_JSON, describe_small_file, signed
 from astrokeras.records.objects import (
     OBJECTS,
@@ -24,7 +24,7 @@ from astrokeras.survey.catalog import Catalog, read_catalog
 _POSITIONS = ("ra", "dec")
 
 
-def reindex(records: Records, report: Callable[[str], None]) -> None:
+def reindex(records: RecordsDirectory, report: Callable[[str], None]) -> None:
     """Write the table from the shards, and what the catalogue says of positions if it is still what it was.
 
     Ids, splits, labels, magnitudes and carried columns stand in the shards. Right ascension, declination and field are
@@ -53,7 +53,7 @@ def reindex(records: Records, report: Callable[[str], None]) -> None:
     report(f"{path} written: {sum(records.counts.values())} objects, {said}")
 
 
-def _catalog_of(records: Records) -> tuple[Catalog | None, str]:
+def _catalog_of(records: RecordsDirectory) -> tuple[Catalog | None, str]:
     """Return the catalogue that the records were made from, or why it cannot be had."""
     path = records.conversion.get("catalog")
     if not path:
@@ -72,7 +72,7 @@ def _catalog_of(records: Records) -> tuple[Catalog | None, str]:
     return (catalog, "") if catalog.ra is not None else (None, f"the catalogue {path} has none")
 
 
-def _columns(records: Records, catalog: Catalog | None) -> dict[str, Column]:
+def _columns(records: RecordsDirectory, catalog: Catalog | None) -> dict[str, Column]:
     integers = catalog is not None and catalog.integer_ids
     carried = {
         own: "int64" if name in records.integer_columns else "float64"
@@ -89,7 +89,7 @@ def _columns(records: Records, catalog: Catalog | None) -> dict[str, Column]:
     }
 
 
-def _shards(records: Records, catalog: Catalog | None) -> Iterator[dict[str, np.ndarray]]:
+def _shards(records: RecordsDirectory, catalog: Catalog | None) -> Iterator[dict[str, np.ndarray]]:
     row_of = {name: row for row, name in enumerate(catalog.ids.tolist())} if catalog is not None else {}
     for split in records.splits:
         for path in map(Path, records.shards(split)):

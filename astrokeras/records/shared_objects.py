@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from scipy.spatial import cKDTree
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.objects import read_objects
 from astrokeras.survey.columns import as_text
 from astrokeras.survey.placement import unit_vectors
@@ -33,7 +33,7 @@ class Whereabouts:
     dec: np.ndarray
 
     @classmethod
-    def of(cls, records: Records, split: str) -> Self:
+    def of(cls, records: RecordsDirectory, split: str) -> Self:
         """Return the objects of a split; none where there is no such split.
 
         Raises:

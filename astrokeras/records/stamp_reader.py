@@ -5,25 +5,25 @@ from collections.abc import Iterable
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.example import decode
 from astrokeras.records.reader import Reader
 
 
 class StampReader:
-    """Reads single stamps by their place, which `Records.objects` gives; a shard's places are looked up once.
+    """Reads single stamps by their place, which `RecordsDirectory.objects` gives; a shard's places are looked up once.
 
     Args:
         records: whose stamps.
 
     Example:
-        >>> records = Records.load("records")  # doctest: +SKIP
+        >>> records = RecordsDirectory.load("records")  # doctest: +SKIP
         >>> table = records.objects()  # doctest: +SKIP
         >>> StampReader(records).flux([(table["shard"][5], table["row"][5])]).shape  # doctest: +SKIP
         (1, 64, 64, 5)
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: RecordsDirectory) -> None:
         self._shape = (records.size, records.size, len(records.bands))
         self._reader = Reader(records)
 

@@ -10,14 +10,14 @@ from pyarrow import ArrowException, parquet
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import encode_json
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.framing import check_framing
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS, describe_small_file, is_shard, signed
 from astrokeras.records.objects import OBJECTS, carried_names, columns_of_shard, magnitude_names
 from astrokeras.records.tfrecord import checksum
 
 
-def verify(records: Records) -> None:
+def verify(records: RecordsDirectory) -> None:
     """Read every file of the directory and compare its checksum; add up the rows.
 
     Raises:
@@ -36,14 +36,14 @@ def _damaged(path: Path, mend: str = "convert the survey again") -> AstrokerasEr
     return AstrokerasError(f"{path} is damaged: its checksum has changed; {mend}")
 
 
-def _check_convert_json(records: Records) -> None:
+def _check_convert_json(records: RecordsDirectory) -> None:
     """Compare the file with its own checksum, and byte by byte: no blank has been changed either."""
     path, content = records.path / CONVERT_JSON, records.content
     if content != signed(content) or path.read_bytes() != encode_json(content):
         raise _damaged(path)
 
 
-def _check_small_files(records: Records) -> None:
+def _check_small_files(records: RecordsDirectory) -> None:
     for expected in records.content["files"]:
         path = records.path / expected["file"]
         mend = "astrokeras inspect --reindex writes it again" if path.name == OBJECTS else "convert the survey again"
@@ -53,7 +53,7 @@ def _check_small_files(records: Records) -> None:
             raise _damaged(path, mend)
 
 
-def _check_shards(records: Records) -> None:
+def _check_shards(records: RecordsDirectory) -> None:
     listed = set()
     for split in records.content["splits"].values():
         for shard in split["shards"]:
@@ -66,7 +66,7 @@ def _check_shards(records: Records) -> None:
         raise AstrokerasError(f"{records.path} has files that are not its own: {', '.join(extra)}; move them elsewhere")
 
 
-def _check_rows(records: Records) -> None:
+def _check_rows(records: RecordsDirectory) -> None:
     """Make sure that every row of the catalogue is in a shard or among the rejects."""
     content = records.content
     in_shards = sum(shard["records"] for split in content["splits"].values() for shard in split["shards"])
@@ -79,7 +79,7 @@ def _check_rows(records: Records) -> None:
         )
 
 
-def _check_objects(records: Records) -> None:
+def _check_objects(records: RecordsDirectory) -> None:
     """Make sure that the table of objects says what the shards say, in order; older records have no table."""
     path = records.path / OBJECTS
     if not any(file["file"] == OBJECTS for file in records.content["files"]):
@@ -96,7 +96,7 @@ def _check_objects(records: Records) -> None:
         raise AstrokerasError(f"{path} is damaged ({' '.join(str(error).split())}); convert the survey again") from None
 
 
-def _rows(path: Path, records: Records) -> Iterator[tuple]:
+def _rows(path: Path, records: RecordsDirectory) -> Iterator[tuple]:
     """Return id, split, shard, row, label, carried integers, and magnitudes with the other carried numbers."""
     whole, numbers = _columns(records)
     with parquet.ParquetFile(path) as file:
@@ -107,14 +107,14 @@ def _rows(path: Path, records: Records) -> Iterator[tuple]:
                 yield str(id_), *rest, here
 
 
-def _columns(records: Records) -> tuple[list[str], list[str]]:
+def _columns(records: RecordsDirectory) -> tuple[list[str], list[str]]:
     carried = carried_names(records.bands, records.columns)
     integers = [own for name, own in carried.items() if name in records.integer_columns]
     others = [own for name, own in carried.items() if name not in records.integer_columns]
     return ["id", "split", "shard", "row", "label", *integers], [*magnitude_names(records.bands), *others]
 
 
-def _stored(records: Records) -> Iterator[tuple]:
+def _stored(records: RecordsDirectory) -> Iterator[tuple]:
     """Yield the same from the shards."""
     whole, numbers = _columns(records)
     for split in records.splits:

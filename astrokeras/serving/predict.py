@@ -79,7 +79,7 @@ def predict(
             if out.suffix.lower() != ".parquet":  # which holds all
                 check_round_trip(out, list(objects.kinds), objects.texts())
             results = run_pieces(pieces, predictor.network, config, workspace, report, progress, executor)
-            table = _Table(predictor, novelty, objects)
+            table = _Predictions(predictor, novelty, objects)
             write_columns(out, table.kinds, table.chunks(results), about)
             result = {"predicted": table.rows, "classes": dict(sorted(table.classes.items()))}
             result["rejected"] = objects.rejects(out, report)
@@ -87,7 +87,7 @@ def predict(
     return {"out": str(out), **result}
 
 
-class _Table:
+class _Predictions:
     """The columns of the table, a piece at a time.
 
     Attributes:

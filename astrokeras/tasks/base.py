@@ -14,7 +14,7 @@ import numpy as np
 from keras import KerasTensor
 
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.registration import Registry
 from astrokeras.spec import Parameter
 from astrokeras.tasks.replicas import Replicas
@@ -80,7 +80,7 @@ class Task(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, **options: Any) -> Self:
+    def fit(cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int, **options: Any) -> Self:
         """Return the task for these records.
 
         Args:

@@ -15,7 +15,7 @@ import sep
 
 from astrokeras.parallel.processes import Pool, SerialExecutor
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.survey import measure as measure_module
 from astrokeras.survey.measure import LEVEL_NOISE, measure
 from astrokeras.survey.units import zero_point_of
@@ -56,7 +56,7 @@ def measure_split(source: Source, split: str, report: Callable[[str], None]) -> 
     return kept(_KIND, _depends_on(source.records, split, source.size), shape, lambda: _measure(source, split, report))
 
 
-def _depends_on(records: Records, split: str, size: int) -> list[str]:
+def _depends_on(records: RecordsDirectory, split: str, size: int) -> list[str]:
     code = [inspect.getsource(module) for module in (inspect.getmodule(measure_batch), measure_module)]
     return [records.fingerprint, split, str(size), records.unit, sep.__version__, np.__version__, *code]
 

@@ -10,7 +10,7 @@ from keras import KerasTensor, ops
 from astrokeras.models.normalization import batch_normalization
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.augmentations.resampling import axis_matrix, resample_axes
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Number, Parameter, Word
 from astrokeras.tasks.replicas import Replicas
 from astrokeras.tasks.turning import span
@@ -50,7 +50,7 @@ class TwoViews:
 
     def __init__(
         self,
-        records: Records,
+        records: RecordsDirectory,
         window: float = 0.5,
         brightness: float = 0.5,
         colour: float = 0.2,

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.registration import Registry
 from astrokeras.tasks.base import Fields, Task
 
@@ -85,7 +85,7 @@ def in_text(values: np.ndarray) -> np.ndarray:
     return values.astype(str)
 
 
-def labels_of(records: Records, codes: Mapping[str, np.ndarray]) -> Labels:
+def labels_of(records: RecordsDirectory, codes: Mapping[str, np.ndarray]) -> Labels:
     """Return the labels that stand in records, as the column `LABEL`.
 
     Args:
@@ -138,7 +138,7 @@ class Target(Task):
 
     @classmethod
     @abc.abstractmethod
-    def fit(cls, records: Records, columns: LabelColumns, size: int, *, names: Labels, **options: Any) -> Self:
+    def fit(cls, records: RecordsDirectory, columns: LabelColumns, size: int, *, names: Labels, **options: Any) -> Self:
         """Return the target for these labels.
 
         Args:

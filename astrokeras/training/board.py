@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Board:
     def options(self, run: str, config: Any) -> None:
         """Show the options as text."""
 
-    def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
+    def stamps(self, run: str, flux: np.ndarray, records: RecordsDirectory, tag: str = "stamps") -> None:
         """Show some stamps in colour; flux [N, H, W, B]."""
 
     def graph(self, run: str, model: keras.Model) -> None:

@@ -21,7 +21,7 @@ from astrokeras.models.rgb_bands import three_bands
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.models.stretch import stretch_kind
 from astrokeras.models.turns import without_turns
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.imagenet import WORDS, channels_of, imagenet_record, is_imagenet
 from astrokeras.training.origins import is_random, shortened
 from astrokeras.training.run_directory import load_run
@@ -89,7 +89,7 @@ class Start:
         return is_random(self.record)
 
 
-def find_start(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
+def find_start(asked: Asked, records: RecordsDirectory, report: Callable[[str], None]) -> Start:
     """Return what to start from.
 
     An earlier run brings its backbone, crop, resizing and stretch: an encoder is everything from raw flux to features,
@@ -127,7 +127,7 @@ def _refuse_ignored(asked: Asked) -> None:
             raise UsageError(f"{option} was given, but --init is {asked.init}; say --init {wanted}")
 
 
-def _from_imagenet(asked: Asked, records: Records) -> Start:
+def _from_imagenet(asked: Asked, records: RecordsDirectory) -> Start:
     """Return the start from weights of ImageNet, which are read before any other work is done."""
     options = dataclasses.replace(asked, backbone=asked.backbone or DEFAULT_IMAGENET_BACKBONE).network
     channels = channels_of(asked.init)
@@ -147,7 +147,7 @@ def _from_imagenet(asked: Asked, records: Records) -> Start:
     return Start(options, imagenet_record(asked.imagenet_weights, options["backbone"], channels), build)
 
 
-def _from_shipped(asked: Asked, records: Records) -> Start:
+def _from_shipped(asked: Asked, records: RecordsDirectory) -> Start:
     """Return the start from an encoder that comes with the package; stamps may be smaller than those it has seen."""
     card = read_card(asked.init)
     size = asked.size or min(card.size, records.size)
@@ -163,7 +163,7 @@ def _from_shipped(asked: Asked, records: Records) -> Start:
     return Start(own, record, lambda: encoder_for(card.name, records, size))
 
 
-def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> Start:
+def _from_run(asked: Asked, records: RecordsDirectory, report: Callable[[str], None]) -> Start:
     if not Path(asked.init).is_dir():
         raise AstrokerasError(
             f"--init {asked.init}: {asked.init} is not a run directory; expected {', '.join(WORDS)}, the directory of "
@@ -189,7 +189,7 @@ def _from_run(asked: Asked, records: Records, report: Callable[[str], None]) -> 
     return Start(own, run_record(asked.init, run), load)
 
 
-def _check_brought(asked: Asked, own: dict[str, Any], records: Records) -> None:
+def _check_brought(asked: Asked, own: dict[str, Any], records: RecordsDirectory) -> None:
     """Refuse options that an encoder contradicts, which brings `own`."""
     for name, value in own.items():
         wanted = getattr(asked, name)
@@ -201,7 +201,7 @@ def _check_brought(asked: Asked, own: dict[str, Any], records: Records) -> None:
             )
 
 
-def encoder_of(init: str, records: Records, max_bytes: int) -> Callable[[], keras.Model]:
+def encoder_of(init: str, records: RecordsDirectory, max_bytes: int) -> Callable[[], keras.Model]:
     """Return what reads the encoder of a run.
 
     Raises:
@@ -270,7 +270,9 @@ def _backbone_of(run: dict[str, Any]) -> str:
     return backbone
 
 
-def _warn_of_other_sky(encoder: keras.Model, init: str, records: Records, report: Callable[[str], None]) -> None:
+def _warn_of_other_sky(
+    encoder: keras.Model, init: str, records: RecordsDirectory, report: Callable[[str], None]
+) -> None:
     stretch = encoders_of(encoder)[0].get_layer("stretch")
     if stretch.kind == "display":
         return
@@ -284,7 +286,7 @@ def _warn_of_other_sky(encoder: keras.Model, init: str, records: Records, report
             )
 
 
-def check_bands(init: str, run: dict[str, Any], records: Records) -> None:
+def check_bands(init: str, run: dict[str, Any], records: RecordsDirectory) -> None:
     """Make sure that a run was made for the bands and the unit of these records.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.shared_objects import Whereabouts, shared_by_id, shared_by_place
 from astrokeras.text import printable
 from astrokeras.training.origins import ancestors, firsts
@@ -31,13 +31,13 @@ class Sets:
     own: bool = True
 
     @classmethod
-    def of(cls, records: Records) -> Self:
+    def of(cls, records: RecordsDirectory) -> Self:
         """Return those of records as they were converted."""
         return cls({split: Whereabouts.of(records, split) for split in (TRAIN, *JUDGING)})
 
 
 def check_leaks(
-    records: Records, starts: Mapping[str, dict[str, Any]], report: Callable[[str], None], *, allow: bool,
+    records: RecordsDirectory, starts: Mapping[str, dict[str, Any]], report: Callable[[str], None], *, allow: bool,
     sets: Sets | None = None,
 ) -> None:  # fmt: skip
     """Look for the objects of the validation and the test split among all that was, or will be, trained on.
@@ -72,7 +72,7 @@ def check_leaks(
 
 
 def _of_start(
-    init: str, start: dict[str, Any], records: Records, sets: Sets, report: Callable[[str], None]
+    init: str, start: dict[str, Any], records: RecordsDirectory, sets: Sets, report: Callable[[str], None]
 ) -> Iterator[str]:
     """Yield what the runs have seen that a start goes back to."""
     for first in firsts(start):
@@ -88,7 +88,7 @@ def _of_start(
         if same and sets.own and not run.get("split_column"):
             continue  # the same training split, which has been looked at
         try:
-            others = records if same else Records.load(run["records"]["path"])
+            others = records if same else RecordsDirectory.load(run["records"]["path"])
             if run.get("split_column"):
                 raise AstrokerasError("its splits were those of a table")
             if others.fingerprint != run["records"]["fingerprint"]:

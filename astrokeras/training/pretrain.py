@@ -19,7 +19,7 @@ from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.source import Source
 from astrokeras.progress import Progress, not_shown
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.base import Curves, Scores
 from astrokeras.tasks.model import TaskModel, baselines, check_weights, predictor
 from astrokeras.tasks.registry import fields_of, fit_tasks, get_task, parse_tasks
@@ -52,7 +52,7 @@ def _show_start(board: Board, config: PretrainConfig, source: Source, model: Tas
     board.graph("train", model.encoder)
 
 
-def _earlier(config: PretrainConfig, records: Records, place: Place) -> dict[str, Any] | None:
+def _earlier(config: PretrainConfig, records: RecordsDirectory, place: Place) -> dict[str, Any] | None:
     """Return the ``run.json`` of the run to go on with, which was started with these options; None if there is none.
 
     Raises:
@@ -74,7 +74,7 @@ def _earlier(config: PretrainConfig, records: Records, place: Place) -> dict[str
 
 
 def _claim(
-    place: Place, config: PretrainConfig, start: Start, records: Records, held: contextlib.ExitStack
+    place: Place, config: PretrainConfig, start: Start, records: RecordsDirectory, held: contextlib.ExitStack
 ) -> dict[str, Any] | None:
     """Keep other runs out of the directory, which all workers share; the run to go on with, see `_earlier`."""
     held.enter_context(place.held())
@@ -164,7 +164,7 @@ def pretrain(config: PretrainConfig, report: Callable[[str], None], progress: Pr
     # Before anything starts TensorFlow's devices.
     engine = open_engine(config)
     keras.utils.set_random_seed(config.seed)
-    records = Records.load(config.records)
+    records = RecordsDirectory.load(config.records)
     if not engine.workers.first:
         report, progress = _say_nothing, not_shown
     try:
@@ -215,7 +215,7 @@ def _baselines(model: TaskModel, source: Source, report: Callable[[str], None]) 
 
 
 def _parts(
-    config: PretrainConfig, start: Start, engine: Engine, records: Records, report: Callable[[str], None]
+    config: PretrainConfig, start: Start, engine: Engine, records: RecordsDirectory, report: Callable[[str], None]
 ) -> ModelParts:
     """Return what the network is made of, the tasks fitted to the records."""
     asked = parse_tasks(config.task)
@@ -235,8 +235,8 @@ def _parts(
 
 
 def _pretrain(
-    config: PretrainConfig, engine: Engine, records: Records, report: Callable[[str], None], progress: Progress,
-    held: contextlib.ExitStack,
+    config: PretrainConfig, engine: Engine, records: RecordsDirectory, report: Callable[[str], None],
+    progress: Progress, held: contextlib.ExitStack,
 ) -> dict[str, Any]:  # fmt: skip
     workers, place = engine.workers, Place(config.out)
     start = find_start(Asked.of(config), records, report)

@@ -15,7 +15,7 @@ from astrokeras.config import as_dict, describe_changes
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import write_json
 from astrokeras.jsonable import finite
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.recorded import read_run
 
 RUN_FILE = "run.json"
@@ -93,7 +93,7 @@ def write_run(
     path: Path,
     command: str,
     config: Any,
-    records: Records,
+    records: RecordsDirectory,
     result: dict[str, Any] | None = None,
     **further: Any,
 ) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def load_run(path: str | Path, *, finished: bool = False) -> dict[str, Any]:
     return run
 
 
-def check_same(path: Path, config: Any, records: Records, free: Iterable[str] = ()) -> dict[str, Any]:
+def check_same(path: Path, config: Any, records: RecordsDirectory, free: Iterable[str] = ()) -> dict[str, Any]:
     """Make sure that a run to be resumed was started with these options on these records; returns its ``run.json``.
 
     Args:

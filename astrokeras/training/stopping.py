@@ -9,12 +9,12 @@ from collections.abc import Callable
 import keras
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.checkpoints.checkpoint import Checkpoints, History, Moment
 from astrokeras.training.checkpoints.state import State
 
 
-def check_patience(patience: int | None, records: Records) -> None:
+def check_patience(patience: int | None, records: RecordsDirectory) -> None:
     """Make sure that there is something to judge epochs by.
 
     Raises:

@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import api
 from astrokeras.config import as_dict
 from astrokeras.files import CannotWrite
 from astrokeras.jsonable import finite
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.picture import rgb
 from astrokeras.training import tensorboard_plugins as plugins
 from astrokeras.training.board import Board, Chart, Embedded
@@ -53,7 +53,7 @@ class TensorBoard(Board):
             # Indented by four, Markdown shows it as it is.
             tf.summary.text("options", "    " + text.replace("\n", "\n    "))
 
-    def stamps(self, run: str, flux: np.ndarray, records: Records, tag: str = "stamps") -> None:
+    def stamps(self, run: str, flux: np.ndarray, records: RecordsDirectory, tag: str = "stamps") -> None:
         """Show some stamps in colour; flux [N, H, W, B]."""
         with self._writing(), self.writer(run).as_default(0):
             tf.summary.image(tag, rgb(flux, records), max_outputs=len(flux))

@@ -16,7 +16,7 @@ from astrokeras.models.encoder import build_encoder
 from astrokeras.parallel.processes import SerialExecutor
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.progress import not_shown
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.tfrecord import offsets
 from tests.synthetic import write_records
 from tests.tampering import tamper
@@ -25,7 +25,7 @@ from tests.tampering import tamper
 @pytest.fixture(scope="module")
 def survey_encoder(sample_records, tmp_path_factory):
     path = tmp_path_factory.mktemp("survey") / "encoder.keras"
-    build_encoder(Records.load(sample_records), backbone="compact").save(path)
+    build_encoder(RecordsDirectory.load(sample_records), backbone="compact").save(path)
     return path
 
 
@@ -44,7 +44,7 @@ def quiet(config, executor=None, lines=None):
 
 def test_every_record_has_the_embedding_that_the_encoder_gives_it(config, embedded):
     result = quiet(config)
-    table, records = Embeddings.load(config.out), Records.load(embedded / "records")
+    table, records = Embeddings.load(config.out), RecordsDirectory.load(embedded / "records")
     assert result["embedded"] == len(table) == 100
     assert result["rejected"] == 0
     start = 0
@@ -155,7 +155,7 @@ def test_images_give_what_their_records_give(sample_survey, sample_records, surv
     assert np.isfinite(records.ra).all()
     assert set(other.split) == {None}
     rejects = (tmp_path / "images.rejects.ecsv").read_text()
-    assert result["rejected"] == sum(Records.load(sample_records).content["rejects"].values()) > 0
+    assert result["rejected"] == sum(RecordsDirectory.load(sample_records).content["rejects"].values()) > 0
     assert "edge" in rejects
     with pytest.raises(UsageError, match=r"does not say how its stamps were cut; .*--like RECORDS"):
         quiet(dataclasses.replace(images, like=None, out=str(tmp_path / "other.parquet")))
@@ -209,7 +209,7 @@ def test_stamps_that_the_encoder_does_not_take_are_refused(config, tmp_path, kin
 
 def test_a_damaged_shard_is_named(config, embedded, tmp_path):
     shutil.copytree(embedded / "records", tmp_path / "records")
-    records = Records.load(tmp_path / "records")
+    records = RecordsDirectory.load(tmp_path / "records")
     shard = Path(records.shards("val")[0])
     whole, length = shard.read_bytes(), offsets(shard)[1]
     for content, said in [

@@ -15,7 +15,7 @@ from astrokeras.embedding.search import search
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.encoder import build_encoder
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.picture import CELL, HEAD
 from astrokeras.survey.tables import read_table
 from tests.embedding.samples import grouped, rewrite, write
@@ -133,7 +133,7 @@ def test_fluxes_in_a_file_for_each_band(tmp_path):
     records = tmp_path / "records"
     options = {"images": template, "bands": bands, "size": 16, "zero_point": "header:MAGZPT", "splits": "train=1"}
     quiet(convert, configure(ConvertConfig, **options, out=str(records)))
-    build_encoder(Records.load(records), backbone="compact").save(tmp_path / "encoder.keras")
+    build_encoder(RecordsDirectory.load(records), backbone="compact").save(tmp_path / "encoder.keras")
     embedded = tmp_path / "e.parquet"
     quiet(embed, EmbedConfig(encoder=str(tmp_path / "encoder.keras"), data=str(records), out=str(embedded)))
     image = f"{tmp_path}/images/o4_{{band}}.fits"

@@ -8,7 +8,7 @@ import pytest
 from astrokeras.embedding.file import EmbeddingsFile
 from astrokeras.embedding.stamp_pictures import StampPictures, pictures_of
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.picture import rgb
 from tests.embedding.samples import grouped, write
 from tests.synthetic import write_records
@@ -74,4 +74,4 @@ def test_the_records_that_were_embedded_are_found(records, tmp_path):
     assert found("given", {}, str(records.path)).records.path == records.path
     with pytest.raises(AstrokerasError, match="is no records directory"):
         found("wrong", {}, str(tmp_path))
-    assert isinstance(Records.load(records.path), Records)
+    assert isinstance(RecordsDirectory.load(records.path), RecordsDirectory)

@@ -10,7 +10,7 @@ from astrokeras.encoders.card import read_card
 from astrokeras.encoders.shipped import encoder_for, encoder_like, load_encoder
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.saving import load_model
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 SMALL = "sdss-gri-compact"
 
@@ -30,7 +30,7 @@ def stamps():
 
 def records(unit="display", bands=("i", "r", "g"), size=88):
     content = {"name": "x", "bands": bands, "size": size, "unit": unit, "sky": [1.0] * 3, "noise": [1.0] * 3}
-    return Records("records", content)
+    return RecordsDirectory("records", content)
 
 
 def test_the_order_of_the_bands_is_the_callers(encoder, stamps):

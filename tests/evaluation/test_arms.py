@@ -10,7 +10,7 @@ from astrokeras.config import PretrainConfig
 from astrokeras.errors import UsageError
 from astrokeras.evaluation.arms import make_arms
 from astrokeras.evaluation.finetune import finetune
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run
 from tests.evaluation.comparing import options, silent
@@ -23,7 +23,7 @@ def test_arms_share_the_input_of_the_pretraining_run(place, tmp_path):
     for changes in ({"resize": 32}, {"stretch": "linear"}, {"size": 12}):
         with pytest.raises(UsageError, match=f"brings {next(iter(changes))}"):
             finetune(options(place, init=("scratch", run), out=str(tmp_path / "out"), **changes), silent)
-    records = Records.load(place / "records")
+    records = RecordsDirectory.load(place / "records")
     config = PretrainConfig(
         str(records.path), str(tmp_path / "linear"), epochs=1, batch_size=16, stretch="linear", resize=32
     )
@@ -60,7 +60,7 @@ def test_what_a_run_goes_back_to_is_named_and_judged(place, tmp_path):
         (tmp_path / "again" / "run.json").write_text(json.dumps(content))
         lines = []
         (arm,) = make_arms(
-            options(place, init=(str(tmp_path / "again"),)), Records.load(place / "records"), lines.append
+            options(place, init=(str(tmp_path / "again"),)), RecordsDirectory.load(place / "records"), lines.append
         )
         assert arm.name == "again-from-v1-0-from-first"
         assert any("/runs/v1.0, which" in line and "was trained on labels" in line for line in lines) == told
@@ -77,7 +77,7 @@ def test_names_of_arms_are_plain_and_bounded(place, tmp_path):
     for number, name in enumerate(("<b>x", "a\u202eb", "long" * 500, "tensorboard/..")):
         copy = shutil.copytree(place / "magnitudes", tmp_path / str(number) / "pre.trained")
         (copy / "run.json").write_text(json.dumps({**run, "init": {**first, "path": f"/runs/{name}"}}))
-        (arm,) = make_arms(options(place, init=(str(copy),)), Records.load(place / "records"), silent)
+        (arm,) = make_arms(options(place, init=(str(copy),)), RecordsDirectory.load(place / "records"), silent)
         assert re.fullmatch(r"pre-trained-from[\w-]*", arm.name)
         assert len(arm.name) <= 80
 
@@ -89,10 +89,12 @@ def test_backbones_are_compared_from_scratch_and_from_imagenet_where_it_has_weig
         place, init=("scratch", "imagenet"), backbone=("compact", "mobilenet"), imagenet_weights=str(file), resize=32
     )
     lines = []
-    arms = make_arms(config, Records.load(place / "records"), lines.append)
+    arms = make_arms(config, RecordsDirectory.load(place / "records"), lines.append)
     assert [arm.name for arm in arms] == ["scratch-compact", "scratch-mobilenet", "imagenet-mobilenet"]
     assert [arm.backbone for arm in arms] == ["compact", "mobilenet", "mobilenet"]
     assert [arm.random for arm in arms] == [True, True, False]
     assert lines == ["WARNING: the imagenet arm of compact is left out: it has no ImageNet weights"]
     with pytest.raises(UsageError, match="several --backbone name the networks"):
-        make_arms(dataclasses.replace(config, imagenet_backbone="vgg16"), Records.load(place / "records"), silent)
+        make_arms(
+            dataclasses.replace(config, imagenet_backbone="vgg16"), RecordsDirectory.load(place / "records"), silent
+        )

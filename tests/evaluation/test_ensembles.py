@@ -13,7 +13,7 @@ from astrokeras.evaluation.calibration import at_temperature
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.models.joined import encoders_of
 from astrokeras.pipeline.dataset import load_arrays, read_columns
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.serving.export import export
 from astrokeras.serving.trained import load_trained
 from tests.evaluation.comparing import options, rows_of, silent
@@ -65,7 +65,7 @@ def test_parts_that_are_no_arms_stand_in_no_table(run):
 @pytest.mark.parametrize("arm", ["mean-of-magnitudes-and-scratch", "magnitudes-beside-scratch"])
 def test_the_saved_model_is_one_that_answers_so_and_can_be_served(place, run, arm, tmp_path):
     trained = load_trained(run / arm / "budget-16" / "repeat-1")
-    records = Records.load(place / "records")
+    records = RecordsDirectory.load(place / "records")
     labelled = read_columns(records, "test")["label"] >= 0
     told = trained.model.predict(load_arrays(records, "test")[0], verbose=0)
     # A temperature below 1 sharpens what rounding does to the features, whose heads have large weights.
@@ -80,7 +80,7 @@ def test_the_probe_of_two_encoders_sees_both(place, run):
     """Its features are those of the parts: of the run's encoder first."""
     trained = load_trained(run / "magnitudes-beside-scratch/budget-16/repeat-0")
     alone = load_trained(run / "magnitudes/budget-16/repeat-0").model.get_layer("encoder")
-    flux = load_arrays(Records.load(place / "records"), "test")[0]
+    flux = load_arrays(RecordsDirectory.load(place / "records"), "test")[0]
     embedding = trained.model.get_layer("encoder").predict(flux, verbose=0)
     np.testing.assert_allclose(embedding[:, :128], alone.predict(flux, verbose=0), rtol=1e-4, atol=1e-5)
     assert np.ptp(embedding[:, 128:], axis=0).max() > 0
@@ -106,12 +106,12 @@ def test_both_are_trained_and_gone_on_from(place, tmp_path):
     config = options(place, init=(f"{first}|scratch",), mode="full", repeats=1, out=str(tmp_path / "run"))
     finetune(config, silent)
     encoder = load_trained(tmp_path / "run").model.get_layer("encoder")
-    (arm,) = make_arms(options(place, init=(f"{first}|scratch",)), Records.load(place / "records"), silent)
+    (arm,) = make_arms(options(place, init=(f"{first}|scratch",)), RecordsDirectory.load(place / "records"), silent)
     keras.utils.set_random_seed(config.seed)
     before, after = encoders_of(arm.start.build()), encoders_of(encoder)
     for was, now in zip(before, after, strict=True):
         assert np.abs(was.trainable_variables[0].numpy() - now.trainable_variables[0].numpy()).max() > 1e-5
-    (again,) = make_arms(options(place, init=(config.out,)), Records.load(place / "records"), silent)
+    (again,) = make_arms(options(place, init=(config.out,)), RecordsDirectory.load(place / "records"), silent)
     assert again.name == "run-from-magnitudes-beside-scratch"
     for now, then in zip(encoder.get_weights(), again.start.build().get_weights(), strict=True):
         np.testing.assert_array_equal(now, then)

@@ -18,7 +18,7 @@ from astrokeras.evaluation.predictions import predict
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.pipeline.stream import Stream
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.serving.trained import load_trained
 from astrokeras.tasks.classification import classification_scores
 from astrokeras.training.initial import Asked, find_start
@@ -60,7 +60,7 @@ def test_mean_and_spread_are_those_of_the_repeats(place):
 
 
 def test_saved_models_give_the_metrics_that_stand_in_the_table(place):
-    records = Records.load(place / "records")
+    records = RecordsDirectory.load(place / "records")
     labels = read_columns(records, "test")["label"]
     known = labels >= 0
     for row in rows_of(place / "classes" / "repeats.csv")[-3:]:
@@ -91,7 +91,7 @@ def test_frozen_fits_share_their_encoder_wherever_the_run_is_moved(place, tmp_pa
     ]  # fmt: skip
     assert [str(path.relative_to(out)) for path in out.rglob("model.keras")] == ["model.keras"]
     moved = shutil.copytree(out, tmp_path / "elsewhere")
-    flux = load_arrays(Records.load(place / "records"), "test")[0]
+    flux = load_arrays(RecordsDirectory.load(place / "records"), "test")[0]
     for row in rows_of(out / "repeats.csv"):
         before, after = (load_trained(run / row["directory"]).model.predict(flux, verbose=0) for run in (out, moved))
         np.testing.assert_array_equal(before, after)
@@ -211,7 +211,7 @@ def test_by_default_every_fit_chooses_within_its_labels_how_it_is_trained(place,
     finetune(dataclasses.replace(config, resume=True), lines.append)
     assert any("1 are there already" in line for line in lines)
     winner = json.loads((out / "run.json").read_text())["result"]["winner"]
-    start = find_start(Asked(str(out)), Records.load(place / "records"), silent)
+    start = find_start(Asked(str(out)), RecordsDirectory.load(place / "records"), silent)
     assert start.record["mode"] == winner["mode"] in ("frozen", "full", "two-phase")
 
 

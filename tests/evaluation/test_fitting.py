@@ -15,7 +15,7 @@ from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.side import BASE, SIDE
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.engines.base import open_engine
 from astrokeras.training.initial import Asked, Start, find_start
 from astrokeras.training.signals import Signals
@@ -32,7 +32,7 @@ def path(tmp_path_factory) -> Path:
 
 def compared(path: Path, **changes) -> Comparison:
     config = options(path, budget=("all",), repeats=1, **changes)
-    records = Records.load(config.records)
+    records = RecordsDirectory.load(config.records)
     return prepare(config, records, open_engine(config), None, silent)
 
 

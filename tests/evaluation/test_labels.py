@@ -13,7 +13,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.labels import gather_labels
 from astrokeras.evaluation.regrouping import regrouped, sets_of
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.reader import Reader
 from astrokeras.tasks.registry import parse_targets
 from astrokeras.tasks.target import TARGETS
@@ -28,7 +28,7 @@ COUNTS = {"train": 6, "val": 2, "test": 3}
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     """Records whose ids are 000, 001, …, in which `rejects.ecsv` tells of one row more."""
     numbers = iter(range(100))
     path = tmp_path_factory.mktemp("labels") / "records"
@@ -38,7 +38,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
     return found
 
 
-def gathered(records: Records, table: Table | Path, target: str = "class(kind)", **changes: object):
+def gathered(records: RecordsDirectory, table: Table | Path, target: str = "class(kind)", **changes: object):
     """Return the labels of a table, the table, and what was said."""
     path = table if isinstance(table, Path) else records.path.parent / "labels.csv"
     if isinstance(table, Table):
@@ -50,7 +50,7 @@ def gathered(records: Records, table: Table | Path, target: str = "class(kind)",
 
 
 @pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits", "vot", "parquet"])
-def test_every_format_is_joined_by_id_as_text(records: Records, tmp_path: Path, suffix: str):
+def test_every_format_is_joined_by_id_as_text(records: RecordsDirectory, tmp_path: Path, suffix: str):
     kind = MaskedColumn(["b", "a", "c", "a"], mask=[False, False, False, True])
     table = Table({"ObjID": ["010", "001", "900", "002"], "kind": kind})
     path = tmp_path / f"labels.{suffix}"
@@ -66,13 +66,13 @@ def test_every_format_is_joined_by_id_as_text(records: Records, tmp_path: Path, 
     )
 
 
-def test_integers_and_text_are_one_id_only_where_they_read_alike(records: Records, tmp_path: Path):
+def test_integers_and_text_are_one_id_only_where_they_read_alike(records: RecordsDirectory, tmp_path: Path):
     Table({"id": [1, 10], "kind": ["a", "b"]}).write(tmp_path / "whole.fits")
     with pytest.raises(AstrokerasError, match=r"none of its ids \(id: 1, 10\) is one of .*\(000, 001"):
         gathered(records, tmp_path / "whole.fits")
 
 
-def test_classes_get_names_and_negative_numbers_are_none(records: Records):
+def test_classes_get_names_and_negative_numbers_are_none(records: RecordsDirectory):
     table = Table({"id": ["000", "001", "002", "003"], "kind": [1, 0, -1, 1]})
     labels, _, said = gathered(records, table, label_names=("1=galaxy", "0=star"))
     assert labels.split("train")["kind"].filled("-").tolist() == ["galaxy", "star", "-", "galaxy", "-", "-"]
@@ -80,7 +80,7 @@ def test_classes_get_names_and_negative_numbers_are_none(records: Records):
     assert any("1 of 4 rows are unlabelled" in line for line in said)
 
 
-def test_several_rows_of_one_id(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_several_rows_of_one_id(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     table = Table({"id": ["000", "001", "000", "000"], "kind": [2.0, 1.0, np.nan, 5.0]})
     with pytest.raises(AstrokerasError, match=r"1 ids have several rows: 000 \(3 rows\); leave one row of each"):
         gathered(records, table)
@@ -101,12 +101,12 @@ def test_several_rows_of_one_id(records: Records, monkeypatch: pytest.MonkeyPatc
         ({"id": ["000"], "kind": [0.5]}, {}, "holds fractions"),
     ],
 )
-def test_what_is_no_table_of_labels(records: Records, columns: dict, changes: dict, message: str):
+def test_what_is_no_table_of_labels(records: RecordsDirectory, columns: dict, changes: dict, message: str):
     with pytest.raises(UsageError, match=message):
         gathered(records, Table(columns), **changes)
 
 
-def test_a_column_is_of_classes_or_of_numbers(records: Records):
+def test_a_column_is_of_classes_or_of_numbers(records: RecordsDirectory):
     path = records.path.parent / "labels.csv"
     Table({"id": ["000", "001"], "kind": [1, 0]}).write(path, format="ascii.csv", overwrite=True)
     config = FinetuneConfig(str(records.path), "out", labels=str(path))
@@ -114,7 +114,7 @@ def test_a_column_is_of_classes_or_of_numbers(records: Records):
         gather_labels(config, records, None, parse_targets(["class(kind)", "regression(kind)"]), SPLITS, silent)
 
 
-def test_without_a_table_other_columns_are_those_of_the_records(records: Records):
+def test_without_a_table_other_columns_are_those_of_the_records(records: RecordsDirectory):
     config = FinetuneConfig(str(records.path), "out")
     labels, table = gather_labels(config, records, None, {"magnitude": (_Magnitude, {})}, SPLITS, silent)
     assert table is None
@@ -133,7 +133,7 @@ class _Magnitude(TARGETS.get("class")):
 @pytest.mark.parametrize("mode", ["frozen", "full"])
 def test_finetuning_on_a_table(place: Path, tmp_path: Path, mode: str):
     """The labels of the records, without those of some; budgets for each class, classes that count alike."""
-    own = Records.load(place / "records").objects()
+    own = RecordsDirectory.load(place / "records").objects()
     named = np.ma.filled(np.ma.asarray(own["label"]), "").tolist()
     kind = ["" if row % 5 == 0 else name for row, name in enumerate(named)]
     Table({"id": [*own["id"].tolist(), "nobody"], "label": [*kind, "blue"]}).write(tmp_path / "labels.csv")
@@ -161,7 +161,7 @@ def test_options_of_tables_need_one(place: Path, tmp_path: Path):
 
 def test_published_splits_of_a_table(place: Path, tmp_path: Path):
     """Objects of every split of the records in every split of the table, and some in none."""
-    own = Records.load(place / "records").objects()
+    own = RecordsDirectory.load(place / "records").objects()
     sets = [("training", "validation", "test", "")[row % 4] for row in range(len(own))]
     table = Table({"id": own["id"], "label": own["label"], "set": sets})
     table.write(tmp_path / "labels.ecsv")
@@ -178,14 +178,14 @@ def test_published_splits_of_a_table(place: Path, tmp_path: Path):
 
 def test_the_table_of_objects_goes_with_regrouped_records(sample_records: Path):
     """Each split holds all objects, whatever split the table of the conversion names."""
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     stored = [example["id"].decode() for split in records.splits for _, example in Reader(records).examples(split)]
     for split in SPLITS:
         assert [str(name) for name in regrouped(records).objects(split)["id"]] == stored
 
 
 def test_published_splits_of_a_survey_with_a_table_of_objects(sample_records: Path, tmp_path: Path):
-    own = Records.load(sample_records).objects()
+    own = RecordsDirectory.load(sample_records).objects()
     sets = [("train", "val", "test", "")[row % 4] for row in range(len(own))]
     Table({"id": own["id"], "label": own["label"], "set": sets}).write(tmp_path / "labels.ecsv")
     config = FinetuneConfig(
@@ -199,7 +199,7 @@ def test_published_splits_of_a_survey_with_a_table_of_objects(sample_records: Pa
     assert all(given[row["id"]] == (row["label"], "test") for row in answers)
 
 
-def test_the_sets_of_a_table_are_looked_through_for_leaks(records: Records):
+def test_the_sets_of_a_table_are_looked_through_for_leaks(records: RecordsDirectory):
     table = Table({"id": ["000", "010", "006", "003"], "kind": list("abab"), "set": ["test", "train", "val", ""]})
     path = records.path.parent / "labels.csv"
     table.write(path, format="ascii.csv", overwrite=True)

@@ -9,7 +9,7 @@ import pytest
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.report import comparison_table, in_latex, lines_of, summarise, write_reports
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.classification import SCORES as METRICS
 from astrokeras.tasks.targets.class_ import Class
 from tests.synthetic import write_records
@@ -25,7 +25,7 @@ TARGET = Class(("galaxy", "star"))
 EXAM = EvaluationSet("test", np.ones(100, bool), {"class": {"class:label": np.repeat([0, 1], [80, 20])}})
 
 
-def compared(records: Records | None = None, out: str = "", target: Class = TARGET) -> Comparison:
+def compared(records: RecordsDirectory | None = None, out: str = "", target: Class = TARGET) -> Comparison:
     config = FinetuneConfig(str(records.path) if records else "", out)
     return Comparison(config, records, None, None, {"class": target}, {"class": target}, {}, None, [], [EXAM])
 
@@ -97,11 +97,11 @@ def test_the_table_shows_means_spreads_and_how_far_chance_moves_them():
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Records:
+def records(tmp_path: Path) -> RecordsDirectory:
     return write_records(tmp_path / "records", counts={"train": 4})
 
 
-def reported(records: Records, out: Path, **changes) -> list[str]:
+def reported(records: RecordsDirectory, out: Path, **changes) -> list[str]:
     """Lines of ``comparison.md``."""
     out.mkdir()
     lines = results(**changes)
@@ -115,7 +115,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def test_names_that_mean_something_in_markdown_are_shown_as_they_are(records: Records, tmp_path: Path):
+def test_names_that_mean_something_in_markdown_are_shown_as_they_are(records: RecordsDirectory, tmp_path: Path):
     plain = reported(records, tmp_path / "plain")
     records.content["classes"] = HOSTILE
     records.content["name"] = "<i>|survey"
@@ -135,7 +135,7 @@ def test_names_that_mean_something_in_markdown_are_shown_as_they_are(records: Re
     assert r"went on from \<img src=x\>, \[run\](y)" in "\n".join(lines)
 
 
-def test_a_table_for_papers(records: Records, tmp_path: Path):
+def test_a_table_for_papers(records: RecordsDirectory, tmp_path: Path):
     reported(records, tmp_path / "out")
     text = (tmp_path / "out" / "comparison.tex").read_text()
     assert text.startswith("\\begin{tabular}{lllrrrrrrrr}")
@@ -143,7 +143,7 @@ def test_a_table_for_papers(records: Records, tmp_path: Path):
     assert in_latex(["a_b", "50%"], [[r"\x & {y}", "–"]]).splitlines()[2] == r"a\_b & 50\% \\"
 
 
-def test_the_tables_for_machines_keep_whole_names(records: Records, tmp_path: Path):
+def test_the_tables_for_machines_keep_whole_names(records: RecordsDirectory, tmp_path: Path):
     name = "a,b\n|" * 1000
     reported(records, tmp_path / "out", started_from=name)
     for file in ("comparison.csv", "repeats.csv"):
@@ -151,7 +151,7 @@ def test_the_tables_for_machines_keep_whole_names(records: Records, tmp_path: Pa
             assert {row["started_from"] for row in csv.DictReader(stream)} == {name}
 
 
-def test_the_last_lines_are_those_of_simple_methods(records: Records, tmp_path: Path):
+def test_the_last_lines_are_those_of_simple_methods(records: RecordsDirectory, tmp_path: Path):
     row = {**summarise(results(), MEASURE)[0], "arm": "always the same", "backbone": "", "mode": "baseline"}
     row |= {"test_auroc_mean": math.nan, "test_accuracy_mean": 0.8, "test_accuracy_spread": math.nan}
     row |= {"gain_mean": math.nan, "gain_spread": math.nan}

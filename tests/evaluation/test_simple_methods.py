@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.simple_methods import baseline_rows
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.engines.base import open_engine
 from tests.evaluation.comparing import options, silent
 from tests.synthetic import write_records
@@ -28,7 +28,7 @@ def compared(tmp_path_factory):
     config = options(
         path, labels=str(path / "labels.csv"), target=("regression(m)", "class(kind)"), budget=("20", "all"), repeats=2
     )
-    return prepare(config, Records.load(config.records), open_engine(config), None, silent)
+    return prepare(config, RecordsDirectory.load(config.records), open_engine(config), None, silent)
 
 
 def test_the_mean_by_hand_and_a_linear_fit_that_finds_magnitudes(compared):

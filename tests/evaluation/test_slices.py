@@ -15,7 +15,7 @@ from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.slice_sections import slice_section
 from astrokeras.evaluation.slices import cut, slice_columns, sliced, usual_band, write_slices
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.targets.class_ import Class
 from astrokeras.tasks.targets.regression import LabelStatistics, Regression, RegressionOptions
 from tests.evaluation.comparing import options, rows_of, silent
@@ -46,25 +46,25 @@ def test_few_or_no_values_are_one_slice():
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("slices") / "records", counts={"train": 8, "test": N}, size=8)
 
 
-def test_columns_are_carried_ones_magnitudes_and_positions(records: Records):
+def test_columns_are_carried_ones_magnitudes_and_positions(records: RecordsDirectory):
     assert slice_columns(records, ("r", "redshift", "magnitude_r")) == ("magnitude_r", "redshift")
     with pytest.raises(UsageError, match=r"--slice-by z: .* they have redshift, g, r, i, ra, dec, x, y"):
         slice_columns(records, ("z",))
     assert slice_columns(records, ()) == ()  # there, nothing says that there are magnitudes
     splits = {"train": {"magnitudes": {"g": 8, "r": 0, "i": 9}}, "test": {"magnitudes": {"g": 8, "r": 0, "i": 9}}}
     carried = ["FLUX_RADIUS_R", "r"]
-    told = Records(records.path, {**records.content, "splits": splits, "columns": carried})
+    told = RecordsDirectory(records.path, {**records.content, "splits": splits, "columns": carried})
     assert usual_band(told) == "i"
     assert slice_columns(told, ()) == ("magnitude_i", "FLUX_RADIUS_R")
     assert slice_columns(told, ("r", "i")) == ("r", "magnitude_i")  # a carried column goes before the band
 
 
 @pytest.fixture(scope="module")
-def compared(records: Records) -> tuple[Comparison, Answers]:
+def compared(records: RecordsDirectory) -> tuple[Comparison, Answers]:
     """Two arms, two repeats, two targets; the second arm is right where the magnitude is below its median."""
     rng = np.random.default_rng(1)
     select = rng.random(N) < 0.9

@@ -10,7 +10,7 @@ import pytest
 from astrokeras.evaluation import unlabelled
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.unlabelled import Distance, share_beyond
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.evaluation.comparing import options, rows_of
 
 
@@ -35,7 +35,7 @@ def test_of_too_few_objects_nothing_is_said():
 
 def test_it_stands_in_the_run_and_on_the_page(place: Path):
     told = json.loads((place / "classes" / "run.json").read_text())["result"]["unlabelled"]
-    records = Records.load(place / "records")
+    records = RecordsDirectory.load(place / "records")
     splits = [records.objects(split) for split in records.splits]
     labelled = [table["label"] != "" for table in map(lambda t: {"label": np.ma.filled(t["label"], "")}, splits)]
     assert told["labelled"] == sum(int(mask.sum()) for mask in labelled)

@@ -13,15 +13,15 @@ from astrokeras.models.inflate import inflated
 from astrokeras.models.recast import recast
 from astrokeras.models.rgb_bands import colours_of, three_bands
 from astrokeras.models.saving import load_model
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 RED, GREEN, BLUE = 0, 1, 2
 
 
-def records(bands: str, unit: str = "nJy") -> Records:
+def records(bands: str, unit: str = "nJy") -> RecordsDirectory:
     levels = [float(n) for n in range(len(bands))]
     content = {"name": "x", "bands": list(bands), "unit": unit, "size": 32, "sky": levels, "noise": [1.0] * len(bands)}
-    return Records(Path("none"), content)
+    return RecordsDirectory(Path("none"), content)
 
 
 def computed(model: keras.Model, x: np.ndarray) -> np.ndarray:

@@ -11,12 +11,12 @@ from astrokeras.models.encoder import build_encoder
 from astrokeras.models.recast import copy_variables, recast
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.synthetic import write_records
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     path = tmp_path_factory.mktemp("blobs") / "records"
     return write_records(path, counts={"train": 16}, bands=("u", "g", "r", "i"))
 
@@ -26,7 +26,7 @@ def layers(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_the_network_alone_computes_in_half_precision(records: Records, policy: str, tmp_path: Path):
+def test_the_network_alone_computes_in_half_precision(records: RecordsDirectory, policy: str, tmp_path: Path):
     encoder = build_encoder(records, backbone="compact", resize=32)
     mixed = recast(encoder, policy)
     for kind in (keras.layers.Conv2D, keras.layers.BatchNormalization):

@@ -10,7 +10,7 @@ from astrokeras.pipeline.damage import damaged_shard, named_if_damaged
 from astrokeras.pipeline.dataset import evaluation_batches, load_arrays, read_columns, training_batches
 from astrokeras.pipeline.shards import INPUT_ERRORS
 from astrokeras.records import example, tfrecord
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.tfrecord import read
 from tests.synthetic import write_records
 from tests.tampering import tamper
@@ -36,7 +36,7 @@ def test_damage_is_found_and_other_errors_are_left_alone(tmp_path: Path):
             raise KeyError("what reading it gave")
 
 
-def encoded(records: Records, **changes) -> bytes:
+def encoded(records: RecordsDirectory, **changes) -> bytes:
     """A record of the directory with some of its features changed, or left out where they are None."""
     stamp = np.zeros((records.size, records.size, len(records.bands)), np.float32)
     magnitudes = np.zeros(len(records.bands), np.float32)

@@ -16,7 +16,7 @@ from astrokeras.pipeline.dataset import (
     steps_per_epoch,
     training_batches,
 )
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.synthetic import write_records
 
 pytestmark = pytest.mark.long
@@ -25,11 +25,11 @@ COUNT = 50
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": COUNT, "val": 7, "test": 0})
 
 
-def epochs_of(records: Records, first: int, last: int, **options) -> list[tuple[np.ndarray, dict]]:
+def epochs_of(records: RecordsDirectory, first: int, last: int, **options) -> list[tuple[np.ndarray, dict]]:
     stream = training_batches(records, 8, epochs=(first, last), **{"seed": 3, **options})
     return list(stream.as_numpy_iterator())
 
@@ -38,13 +38,13 @@ def flux_of(batches: list) -> np.ndarray:
     return np.concatenate([batch[0] for batch in batches])
 
 
-def names(records: Records, flux: np.ndarray) -> list[int]:
+def names(records: RecordsDirectory, flux: np.ndarray) -> list[int]:
     """Which training record each stamp is, by its pixels (no NaN in the centre)."""
     reference = load_arrays(records, "train")[0][:, 8, 8, 0]
     return [int(np.flatnonzero(reference == value)[0]) for value in flux[:, 8, 8, 0]]
 
 
-def test_columns_come_in_the_order_of_the_records(records: Records):
+def test_columns_come_in_the_order_of_the_records(records: RecordsDirectory):
     columns = {**read_columns(records, "train"), **read_columns(records, "train", ("magnitude_errors",))}
     assert columns["id"].tolist() == [f"train-{i}" for i in range(COUNT)]
     assert columns["magnitudes"].shape == columns["magnitude_errors"].shape == (COUNT, 3)
@@ -54,14 +54,14 @@ def test_columns_come_in_the_order_of_the_records(records: Records):
     assert len(set(columns["redshift"])) == COUNT
 
 
-def test_an_empty_split_has_empty_columns_and_no_batches(records: Records):
+def test_an_empty_split_has_empty_columns_and_no_batches(records: RecordsDirectory):
     columns = read_columns(records, "test")
     assert columns["magnitudes"].shape == (0, 3)
     assert columns["id"].shape == (0,)
     assert list(evaluation_batches(records, "test", 4)) == []
 
 
-def test_load_arrays_gives_the_selection_in_order(records: Records):
+def test_load_arrays_gives_the_selection_in_order(records: RecordsDirectory):
     select = np.arange(COUNT) % 7 == 0
     flux, label, identifier = load_arrays(records, "train", select=select, size=10)
     everything = load_arrays(records, "train")
@@ -70,7 +70,7 @@ def test_load_arrays_gives_the_selection_in_order(records: Records):
     assert identifier.tolist() == everything[2][select].tolist()
 
 
-def test_an_epoch_holds_every_record_at_most_once_in_another_order_each(records: Records):
+def test_an_epoch_holds_every_record_at_most_once_in_another_order_each(records: RecordsDirectory):
     first, second = (names(records, flux_of(epochs_of(records, e, e + 1))) for e in (0, 1))
     assert len(first) == steps_per_epoch(COUNT, 8) * 8 == len(set(first))
     assert len(second) == len(set(second))
@@ -80,7 +80,7 @@ def test_an_epoch_holds_every_record_at_most_once_in_another_order_each(records:
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_a_resumed_stream_continues_the_undisturbed_one(
-    records: Records, cached: bool, monkeypatch: pytest.MonkeyPatch
+    records: RecordsDirectory, cached: bool, monkeypatch: pytest.MonkeyPatch
 ):
     if not cached:
         monkeypatch.setattr(held, "_BUFFER_BYTES", 0)
@@ -95,7 +95,7 @@ def test_a_resumed_stream_continues_the_undisturbed_one(
     assert not np.array_equal(flux_of(resumed), flux_of(other), equal_nan=True)
 
 
-def test_an_augmented_crop_sees_what_the_records_have_around_it(records: Records):
+def test_an_augmented_crop_sees_what_the_records_have_around_it(records: RecordsDirectory):
     augment = augmentation("rotate(30)", SurveyInfo.of(records))
     inside = flux_of(epochs_of(records, 0, 1, size=8, augment=augment))
     assert inside.shape == (48, 8, 8, 3)
@@ -104,7 +104,7 @@ def test_an_augmented_crop_sees_what_the_records_have_around_it(records: Records
     assert np.isnan(alone[:, 0, 0]).mean() > 0.5
 
 
-def test_without_xla_it_is_the_same(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_without_xla_it_is_the_same(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     """Up to rounding, which XLA does elsewhere."""
     assert module._has_xla()
     streams = []
@@ -115,13 +115,15 @@ def test_without_xla_it_is_the_same(records: Records, monkeypatch: pytest.Monkey
     np.testing.assert_allclose(*streams, rtol=1e-5, atol=1e-3)
 
 
-def test_streaming_from_disk_keeps_every_record_at_most_once(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_streaming_from_disk_keeps_every_record_at_most_once(
+    records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(held, "_BUFFER_BYTES", 0)
     seen = names(records, flux_of(epochs_of(records, 0, 1)))
     assert len(seen) == 48 == len(set(seen))
 
 
-def test_targets_belong_to_their_stamps(records: Records):
+def test_targets_belong_to_their_stamps(records: RecordsDirectory):
     columns = read_columns(records, "train")
     for flux, fields in epochs_of(records, 0, 1, fields=("magnitudes", "label", "redshift")):
         rows = names(records, flux)
@@ -150,7 +152,7 @@ def test_the_selection_survives_in_memory(tmp_path: Path):
     assert len(list(iterator)) == 29
 
 
-def test_evaluation_keeps_the_order_and_pads_with_weight_zero(records: Records):
+def test_evaluation_keeps_the_order_and_pads_with_weight_zero(records: RecordsDirectory):
     batches = list(evaluation_batches(records, "val", 4, fields=("label",)).as_numpy_iterator())
     assert [len(flux) for flux, _, _ in batches] == [4, 4]
     weight = np.concatenate([weight for _, _, weight in batches])
@@ -160,19 +162,19 @@ def test_evaluation_keeps_the_order_and_pads_with_weight_zero(records: Records):
     np.testing.assert_array_equal(np.concatenate([f["label"] for _, f, _ in batches])[:7], expected[1])
 
 
-def test_evaluation_of_a_selection(records: Records):
+def test_evaluation_of_a_selection(records: RecordsDirectory):
     select = np.array([False, True, False, False, True, True, False])
     (batch,) = evaluation_batches(records, "val", 4, select=select).as_numpy_iterator()
     np.testing.assert_array_equal(batch[0][:3], load_arrays(records, "val")[0][select])
     np.testing.assert_array_equal(batch[2], [1, 1, 1, 0])
 
 
-def test_no_strings_reach_a_model(records: Records):
+def test_no_strings_reach_a_model(records: RecordsDirectory):
     for stream in (training_batches(records, 8, epochs=(0, 1), seed=0), evaluation_batches(records, "val", 4)):
         assert all(spec.dtype != tf.string for spec in tf.nest.flatten(stream.element_spec))
 
 
-def test_errors_say_what_is_wrong(records: Records):
+def test_errors_say_what_is_wrong(records: RecordsDirectory):
     with pytest.raises(AstrokerasError, match="no records to train on"):
         training_batches(records, 8, epochs=(0, 1), seed=0, select=np.zeros(COUNT, bool))
     with pytest.raises(UsageError, match="--size 17 cannot be cropped from stamps of 16 px"):

@@ -8,14 +8,14 @@ from astrokeras.pipeline import held as module
 from astrokeras.pipeline.dataset import load_arrays, training_batches
 from astrokeras.pipeline.held import hold
 from astrokeras.pipeline.stream import Stream
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.synthetic import write_records
 
 COUNT, BATCH = 30, 8
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Records:
+def records(tmp_path: Path) -> RecordsDirectory:
     return write_records(tmp_path / "records", counts={"train": COUNT, "val": 5})
 
 
@@ -23,7 +23,7 @@ def epoch_of(stream: Stream, epoch: int, seed: int = 7) -> list[dict[str, np.nda
     return [batch for (batch,) in stream.training(epoch, BATCH, ("label", "position"), 0, seed).as_numpy_iterator()]
 
 
-def test_later_epochs_need_no_disk(records: Records):
+def test_later_epochs_need_no_disk(records: RecordsDirectory):
     undisturbed = epoch_of(Stream(records), 1)
     stream = Stream(records)
     first = epoch_of(stream, 0)
@@ -36,7 +36,7 @@ def test_later_epochs_need_no_disk(records: Records):
     assert not np.array_equal(first[0]["position"], second[0]["position"])
 
 
-def test_the_order_is_that_of_shuffled_records(records: Records):
+def test_the_order_is_that_of_shuffled_records(records: RecordsDirectory):
     """As if TensorFlow had shuffled the records themselves: what a seed gave before, it gives now."""
     seed, few = 3, np.isin(np.arange(COUNT), [2, 11, 17])
     stamps = load_arrays(records, "train")[0]
@@ -59,7 +59,7 @@ def test_the_order_is_that_of_shuffled_records(records: Records):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_positions_are_those_in_the_split(records: Records):
+def test_positions_are_those_in_the_split(records: RecordsDirectory):
     select = np.arange(COUNT) % 3 == 1
     stamps = load_arrays(records, "train")[0]
     batches = training_batches(records, BATCH, epochs=(0, 2), seed=0, select=select, fields=("position",))
@@ -68,7 +68,7 @@ def test_positions_are_those_in_the_split(records: Records):
         assert select[fields["position"]].all()
 
 
-def test_no_more_is_held_than_fits(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_no_more_is_held_than_fits(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     each = 4 * records.size**2 * len(records.bands)
     monkeypatch.setattr(module, "_BUFFER_BYTES", (COUNT + 1) * each)
     assert hold(records, 1) is not None

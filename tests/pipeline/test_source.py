@@ -7,19 +7,19 @@ from astrokeras.pipeline import dataset, held
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.source import Source
 from astrokeras.pipeline.stream import Stream
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.synthetic import write_records
 
 COUNTS = {"train": 30, "val": 7}
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts=COUNTS)
 
 
 @pytest.fixture(params=["stream", "arrays"])
-def source(request: pytest.FixtureRequest, records: Records) -> Source:
+def source(request: pytest.FixtureRequest, records: RecordsDirectory) -> Source:
     if request.param == "stream":
         return Stream(records)
     return Arrays.load(records, list(COUNTS), ["label", "redshift"])

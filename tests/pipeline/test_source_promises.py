@@ -13,18 +13,18 @@ from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.pipeline.parsing import Parser, parser
 from astrokeras.pipeline.source import PARTNER, POSITION, Batch, Source
 from astrokeras.pipeline.stream import Stream
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.synthetic import write_records
 
 FIELDS = ("magnitudes", "magnitude_errors")
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 50, "val": 21, "test": 3})
 
 
-def open_arrays(records: Records, size: int | None = None) -> Source:
+def open_arrays(records: RecordsDirectory, size: int | None = None) -> Source:
     return Arrays.load(records, ["train", "val"], (*FIELDS, "label", "redshift"), size)
 
 
@@ -47,7 +47,7 @@ def equal(first: list[Batch], second: list[Batch]) -> bool:
     )
 
 
-def test_an_epoch_depends_on_seed_and_number_alone(opened: Callable[..., Source], records: Records):
+def test_an_epoch_depends_on_seed_and_number_alone(opened: Callable[..., Source], records: RecordsDirectory):
     source = opened(records)
     epoch = batches_of(source.training(3, 16, FIELDS, 4, seed=7))
     assert len(epoch) == source.steps(16) == 3
@@ -59,7 +59,7 @@ def test_an_epoch_depends_on_seed_and_number_alone(opened: Callable[..., Source]
             assert not np.array_equal(a["magnitudes"], b["magnitudes"], equal_nan=True)
 
 
-def test_an_epoch_can_be_entered_at_any_step(opened: Callable[..., Source], records: Records):
+def test_an_epoch_can_be_entered_at_any_step(opened: Callable[..., Source], records: RecordsDirectory):
     fields = (*FIELDS, POSITION)
     epoch = batches_of(opened(records).training(3, 16, fields, 4, seed=7))
     places = np.concatenate([batch[POSITION] for batch in epoch])
@@ -72,7 +72,9 @@ def test_an_epoch_can_be_entered_at_any_step(opened: Callable[..., Source], reco
     np.testing.assert_array_equal(np.concatenate([batch["magnitudes"] for batch in epoch]), magnitudes[places])
 
 
-def test_draws_are_uniform_and_differ_between_steps_and_examples(opened: Callable[..., Source], records: Records):
+def test_draws_are_uniform_and_differ_between_steps_and_examples(
+    opened: Callable[..., Source], records: RecordsDirectory
+):
     epochs = [batches_of(opened(records).training(e, 16, (), 50, seed=0)) for e in range(4)]
     draws = np.concatenate([batch["draws"] for epoch in epochs for batch in epoch])
     assert draws.dtype == np.float32
@@ -83,7 +85,9 @@ def test_draws_are_uniform_and_differ_between_steps_and_examples(opened: Callabl
     assert len(np.unique(draws[:, 0])) > 0.99 * len(draws)
 
 
-def test_evaluation_is_in_order_and_padded_and_the_same_each_time(opened: Callable[..., Source], records: Records):
+def test_evaluation_is_in_order_and_padded_and_the_same_each_time(
+    opened: Callable[..., Source], records: RecordsDirectory
+):
     source = opened(records, size=10)
     batches = batches_of(source.evaluation("val", 8, FIELDS, 2, seed=0))
     weight = np.concatenate([batch["weight"] for batch in batches])
@@ -94,7 +98,7 @@ def test_evaluation_is_in_order_and_padded_and_the_same_each_time(opened: Callab
     assert equal(batches, batches_of(source.evaluation("val", 8, FIELDS, 2, seed=0)))
 
 
-def test_fields_stay_with_their_stamps(opened: Callable[..., Source], records: Records):
+def test_fields_stay_with_their_stamps(opened: Callable[..., Source], records: RecordsDirectory):
     flux, magnitudes = load_arrays(records, "train")[0], read_columns(records, "train")["magnitudes"]
     found = 0
     for batch in batches_of(opened(records).training(0, 16, FIELDS, 1, seed=0)):
@@ -105,7 +109,7 @@ def test_fields_stay_with_their_stamps(opened: Callable[..., Source], records: R
     assert found == 48
 
 
-def test_columns_and_stamps(opened: Callable[..., Source], records: Records):
+def test_columns_and_stamps(opened: Callable[..., Source], records: RecordsDirectory):
     source = opened(records)
     fields = (*FIELDS, "label", "redshift")
     expected = read_columns(records, "train", fields)
@@ -120,11 +124,11 @@ def test_columns_and_stamps(opened: Callable[..., Source], records: Records):
     np.testing.assert_array_equal(np.concatenate([m["magnitudes"] for _, m in parts]), expected["magnitudes"][select])
 
 
-def test_a_stream_reads_no_column_but_those_asked_for(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_a_stream_reads_no_column_but_those_asked_for(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     every = read_columns(records, "val")
     asked = []
 
-    def watched(records: Records, fields: tuple[str, ...]) -> Parser:
+    def watched(records: RecordsDirectory, fields: tuple[str, ...]) -> Parser:
         asked.append(tuple(fields))
         return parser(records, fields)
 
@@ -147,7 +151,7 @@ def test_fewer_stamps_than_a_batch_are_repeated(opened: Callable[..., Source], t
     assert len(np.unique(batch["flux"][:, 8, 8, 0])) == 5
 
 
-def test_partners_are_drawn_from_the_group(opened: Callable[..., Source], records: Records):
+def test_partners_are_drawn_from_the_group(opened: Callable[..., Source], records: RecordsDirectory):
     flux = {split: load_arrays(records, split, size=10)[0] for split in ("train", "val")}
     codes = {split: np.arange(len(stamps)) // 3 for split, stamps in flux.items()}
 
@@ -181,7 +185,7 @@ def test_partners_are_drawn_from_the_group(opened: Callable[..., Source], record
     assert equal(without, epochs[0])
 
 
-def test_a_column_that_is_not_there_is_said(records: Records):
+def test_a_column_that_is_not_there_is_said(records: RecordsDirectory):
     mend = "no column 'object'; they have .*; convert with --object-column COLUMN to say"
     with pytest.raises(AstrokerasError, match=mend):
         Stream(records).columns("train", ("object",))
@@ -195,19 +199,19 @@ def test_nothing_to_train_on(opened: Callable[..., Source], tmp_path: Path):
         opened(none).training(0, 16, (), 1, seed=0)
 
 
-def test_too_large_a_crop(opened: Callable[..., Source], records: Records):
+def test_too_large_a_crop(opened: Callable[..., Source], records: RecordsDirectory):
     with pytest.raises(UsageError, match="--size 17 cannot be cropped"):
         opened(records, size=17)
 
 
-def test_what_does_not_fit_in_memory_is_said(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_what_does_not_fit_in_memory_is_said(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(arrays, "_MOST_BYTES", 4 * 16 * 16 * 3 * 71 - 1)
     with pytest.raises(AstrokerasError, match="crop them with --size, or train with the TensorFlow backend"):
         open_arrays(records)
     assert open_arrays(records, size=15).size == 15
 
 
-def test_chosen_records_alone_are_trained_on(opened: Callable[..., Source], records: Records):
+def test_chosen_records_alone_are_trained_on(opened: Callable[..., Source], records: RecordsDirectory):
     source = opened(records)
     select = np.zeros(50, bool)
     select[[3, 20, 21, 22, 48]] = True
@@ -226,7 +230,7 @@ def test_chosen_records_alone_are_trained_on(opened: Callable[..., Source], reco
     assert len(batches_of(source.training(0, 4, (), 1, seed=7))) == 12
 
 
-def test_records_that_are_not_held_are_chosen_too(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_records_that_are_not_held_are_chosen_too(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     select = np.arange(50) % 7 == 0
     monkeypatch.setattr(held, "buffer_size", lambda *_: 4)
     monkeypatch.setattr(dataset, "buffer_size", lambda *_: 4)
@@ -237,7 +241,7 @@ def test_records_that_are_not_held_are_chosen_too(records: Records, monkeypatch:
     assert np.unique(rows, return_counts=True)[1].max() <= 2
 
 
-def test_several_epochs_at_once_are_those_one_by_one(opened: Callable[..., Source], records: Records):
+def test_several_epochs_at_once_are_those_one_by_one(opened: Callable[..., Source], records: RecordsDirectory):
     few = opened(records).chosen(np.arange(50) < 9, least_steps=2)
     asked = (8, ("magnitudes", POSITION), 3)
     together = batches_of(few.training(1, *asked, seed=5, epochs=3))

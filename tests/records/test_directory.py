@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.tfrecord import read
 
 
@@ -22,7 +22,7 @@ def edit(path: Path, change: Callable[[dict], object]) -> None:
 
 
 def test_it_tells_what_is_in_the_shards(sample_records: Path):
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     assert records.splits == ("train", "val", "test")
     assert (records.bands, records.size, records.unit) == (("g", "r", "i"), 32, "nJy")
     assert records.classes == ("elliptical", "irregular", "spiral", "star")
@@ -40,7 +40,7 @@ def test_it_tells_what_is_in_the_shards(sample_records: Path):
 
 def test_an_unknown_split_names_those_there_are(sample_records: Path):
     with pytest.raises(AstrokerasError, match="train, val, test"):
-        Records.load(sample_records).count("dev")
+        RecordsDirectory.load(sample_records).count("dev")
 
 
 def cut_shard(path: Path) -> None:
@@ -65,9 +65,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("damage", "said"), DAMAGE.values(), ids=DAMAGE)
 def test_what_is_not_whole_is_refused_in_one_line(copy: Path, damage: Callable[[Path], object], said: str):
-    Records.load(copy)
+    RecordsDirectory.load(copy)
     damage(copy)
     with pytest.raises(AstrokerasError, match=said) as caught:
-        Records.load(copy)
+        RecordsDirectory.load(copy)
     assert "\n" not in str(caught.value)
     assert str(copy) in str(caught.value)

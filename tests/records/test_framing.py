@@ -8,7 +8,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.arrays import Arrays
 from astrokeras.pipeline.dataset import evaluation_batches, load_arrays, read_columns, training_batches
 from astrokeras.records import framing
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.framing import check_framing
 from astrokeras.records.reader import Reader
 from astrokeras.records.tfrecord import _masked, offsets, write
@@ -17,12 +17,12 @@ from tests.tampering import tamper
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Records:
+def records(tmp_path: Path) -> RecordsDirectory:
     """Eight training records in two shards, and an empty one."""
     return write_records(tmp_path / "records", counts={"train": 8, "val": 4, "test": 4})
 
 
-def shard_of(records: Records, number: int) -> Path:
+def shard_of(records: RecordsDirectory, number: int) -> Path:
     return Path(records.shards("train")[number])
 
 
@@ -43,7 +43,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_a_length_beyond_the_file_never_reaches_tensorflow(records: Records, read):
+def test_a_length_beyond_the_file_never_reaches_tensorflow(records: RecordsDirectory, read):
     content, starts = shard_of(records, 1).read_bytes(), offsets(shard_of(records, 1))
     changed = tamper(records.path, "train", 1, claim(content, starts[2], 2**62))
     with pytest.raises(AstrokerasError, match=r"00001-of-00003: record 2 is cut short; convert the survey again$"):
@@ -52,7 +52,7 @@ def test_a_length_beyond_the_file_never_reaches_tensorflow(records: Records, rea
 
 # The largest number; what overflows when a head and a checksum are added; the negative one; one byte too many.
 @pytest.mark.parametrize("length", [2**64 - 1, 2**64 - 16, 2**64 - 4, 2**63, 2**32, None])
-def test_lengths_at_the_limits(records: Records, length: int | None):
+def test_lengths_at_the_limits(records: RecordsDirectory, length: int | None):
     content, starts = shard_of(records, 0).read_bytes(), offsets(shard_of(records, 0))
     length = len(content) - starts[-1] - 16 + 1 if length is None else length
     changed = tamper(records.path, "train", 0, claim(content, starts[-1], length))
@@ -60,7 +60,7 @@ def test_lengths_at_the_limits(records: Records, length: int | None):
         check_framing(changed, "train")
 
 
-def test_bytes_behind_the_last_record_are_told(records: Records):
+def test_bytes_behind_the_last_record_are_told(records: RecordsDirectory):
     for more in (b"x", b"\0" * 12, b"\0" * 4096):
         changed = tamper(records.path, "train", 0, shard_of(records, 0).read_bytes() + more)
         with pytest.raises(AstrokerasError, match=r"record 4 is (damaged|cut short)"):
@@ -69,7 +69,7 @@ def test_bytes_behind_the_last_record_are_told(records: Records):
         check_framing(changed, "train")
 
 
-def test_a_record_too_many_or_too_few_is_told(records: Records):
+def test_a_record_too_many_or_too_few_is_told(records: RecordsDirectory):
     content, starts = shard_of(records, 0).read_bytes(), offsets(shard_of(records, 0))
     for other, count in ((content[: starts[-1]], 3), (content + content[: starts[1]], 5)):
         changed = tamper(records.path, "train", 0, other)
@@ -77,7 +77,7 @@ def test_a_record_too_many_or_too_few_is_told(records: Records):
             check_framing(changed, "train")
 
 
-def test_every_file_is_walked_once_until_it_changes(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_every_file_is_walked_once_until_it_changes(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     walked = []
     monkeypatch.setattr(framing, "offsets", lambda path: walked.append(Path(path).name) or offsets(path))
     check_framing(records, "train")
@@ -96,7 +96,7 @@ def test_every_file_is_walked_once_until_it_changes(records: Records, monkeypatc
         check_framing(records, "train")
 
 
-def test_counts_that_do_not_add_up_are_damage(records: Records):
+def test_counts_that_do_not_add_up_are_damage(records: RecordsDirectory):
     records.content["splits"]["train"]["count"] += 1
     with pytest.raises(AstrokerasError, match=r"convert\.json is damaged"):
         check_framing(records, "train")

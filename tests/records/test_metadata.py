@@ -8,7 +8,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from astrokeras.config import ConvertConfig
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import fingerprint_of_shards
 
 
@@ -21,7 +21,7 @@ def test_tensorflow_datasets_reads_every_record_bit_by_bit(
 ):
     """Against the images and the catalogue themselves, by astropy's own cut-outs."""
     builder = tfds.builder_from_directory(sample_records)
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == records.counts
     assert tuple(builder.info.features["label"].names) == records.classes
     catalog = Table.read(sample_survey / "catalog.fits")

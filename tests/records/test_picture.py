@@ -9,7 +9,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from PIL import Image
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.picture import (
     CAPTION,
     CELL,
@@ -23,10 +23,10 @@ from astrokeras.records.picture import (
 )
 
 
-def records_of(**content) -> Records:
+def records_of(**content) -> RecordsDirectory:
     bands = content.setdefault("bands", ["g", "r", "i"])
     defaults = {"unit": "nJy", "sky": [100.0] * len(bands), "noise": [5.0] * len(bands)}
-    return Records(Path("nowhere"), {**defaults, **content})
+    return RecordsDirectory(Path("nowhere"), {**defaults, **content})
 
 
 def test_the_reddest_band_is_shown_red_and_the_brightest_brightest():
@@ -67,7 +67,7 @@ def test_display_levels_stay_as_they_are():
 
 
 def test_sheet_has_a_cell_for_every_stamp(sample_records: Path, tmp_path: Path):
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     write_sheet(records, tmp_path / "new" / "sheet.png", seed=0)
     write_sheet(records, tmp_path / "again.png", seed=0)
     write_sheet(records, tmp_path / "other.png", seed=1)
@@ -86,11 +86,11 @@ def test_sheet_has_a_cell_for_every_stamp(sample_records: Path, tmp_path: Path):
 
 def test_a_sheet_is_a_png(sample_records: Path, tmp_path: Path):
     with pytest.raises(UsageError, match=r"\.png"):
-        write_sheet(Records.load(sample_records), tmp_path / "sheet.gif", seed=0)
+        write_sheet(RecordsDirectory.load(sample_records), tmp_path / "sheet.gif", seed=0)
 
 
 def test_a_damaged_shard_is_named(sample_records: Path, tmp_path: Path):
-    records = Records.load(shutil.copytree(sample_records, tmp_path / "records"))
+    records = RecordsDirectory.load(shutil.copytree(sample_records, tmp_path / "records"))
     shard = Path(records.shards("train")[0])
     content = bytearray(shard.read_bytes())
     content[20] ^= 1
@@ -100,7 +100,7 @@ def test_a_damaged_shard_is_named(sample_records: Path, tmp_path: Path):
 
 
 def test_a_sheet_by_class_has_a_row_for_each_class_and_one_for_those_without(sample_records: Path, tmp_path: Path):
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     write_sheet(records, tmp_path / "sheet.png", seed=0, by="class")
     pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
     counts = [*records.labels("train").values(), records.content["splits"]["train"]["unlabelled"]]
@@ -113,7 +113,7 @@ def test_a_sheet_by_class_has_a_row_for_each_class_and_one_for_those_without(sam
             for left in range(0, COLUMNS * (CELL + 4), CELL + 4)
         ]
         assert filled == [column < count for column in range(COLUMNS)]
-    unlabelled = Records(records.path, {**records.content, "classes": []})
+    unlabelled = RecordsDirectory(records.path, {**records.content, "classes": []})
     with pytest.raises(UsageError, match="no labels"):
         write_sheet(unlabelled, tmp_path / "sheet.png", seed=0, by="class")
 
@@ -151,4 +151,4 @@ def test_the_bar_has_a_round_length_of_at_most_half_a_stamp(size, scale, pixels,
 def test_the_pixel_scale_is_that_of_the_images(sample_records: Path, sample_survey: Path):
     header = fits.getheader(next((sample_survey / "images").glob("*_g.fits")), 1)
     scales = proj_plane_pixel_scales(WCS(header)) * 3600
-    assert Records.load(sample_records).pixel_scale == pytest.approx(scales.mean(), rel=1e-4)
+    assert RecordsDirectory.load(sample_records).pixel_scale == pytest.approx(scales.mean(), rel=1e-4)

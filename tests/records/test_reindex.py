@@ -10,7 +10,7 @@ from astropy.table import Table
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_json
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import signed
 from astrokeras.records.objects import OBJECTS
 from astrokeras.records.reindex import reindex
@@ -18,21 +18,21 @@ from astrokeras.records.verify import verify
 from tests.sky import config_for, write_visits
 
 
-def as_before(path: Path) -> Records:
+def as_before(path: Path) -> RecordsDirectory:
     """Records as they were made before there was a table."""
     (path / OBJECTS).unlink()
-    content = Records.load(path).content
+    content = RecordsDirectory.load(path).content
     content["files"] = [file for file in content["files"] if file["file"] != OBJECTS]
     write_json(path / "convert.json", signed(content))
-    return Records.load(path)
+    return RecordsDirectory.load(path)
 
 
 def test_ids_labels_and_positions_are_there_again(sample_records: Path, tmp_path: Path):
     shutil.copytree(sample_records, tmp_path / "records")
-    before = Records.load(tmp_path / "records").objects()
+    before = RecordsDirectory.load(tmp_path / "records").objects()
     said: list[str] = []
     reindex(as_before(tmp_path / "records"), said.append)
-    records = Records.load(tmp_path / "records")
+    records = RecordsDirectory.load(tmp_path / "records")
     after = records.objects()
     verify(records)
     assert said == [f"{records.path / OBJECTS} written: {len(before)} objects, positions are those of the catalogue"]
@@ -49,10 +49,10 @@ def test_a_damaged_table_is_written_again_and_verification_names_the_way(sample_
     path = Path(shutil.copytree(sample_records, tmp_path / "records")) / OBJECTS
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(AstrokerasError, match=r"objects\.parquet is damaged.*inspect --reindex"):
-        verify(Records.load(path.parent))
-    reindex(Records.load(path.parent), lambda line: None)
-    verify(Records.load(path.parent))
-    assert np.isfinite(Records.load(path.parent).objects()["ra"]).all()
+        verify(RecordsDirectory.load(path.parent))
+    reindex(RecordsDirectory.load(path.parent), lambda line: None)
+    verify(RecordsDirectory.load(path.parent))
+    assert np.isfinite(RecordsDirectory.load(path.parent).objects()["ra"]).all()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_without_the_catalogue_there_are_no_positions_and_why_is_said(tmp_path: 
     reindex(records, said.append)
     assert why in said[0]
     assert "without positions" in said[0]
-    records = Records.load(config.running.out)
+    records = RecordsDirectory.load(config.running.out)
     verify(records)
     objects = records.objects()
     assert np.isnan(objects["ra"]).all()

@@ -7,7 +7,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.shared_objects import Whereabouts, shared_by_id, shared_by_place
 
 
@@ -43,7 +43,7 @@ def test_ids_are_text_and_the_same_id_far_away_is_another_object():
 
 
 def test_those_of_records(sample_records: Path):
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     train, test = (Whereabouts.of(records, split) for split in ("train", "test"))
     assert len(train) == records.count("train")
     assert train.ids.tolist() == [str(name) for name in records.objects("train")["id"]]

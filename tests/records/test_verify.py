@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_json
 from astrokeras.records import metadata
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.tfrecord import _masked
 from astrokeras.records.verify import verify
 from tests.tampering import tamper
@@ -36,12 +36,12 @@ def test_a_flipped_bit_in_any_file_is_found(shared_copy: Path, data: st.DataObje
     path.write_bytes(damaged)
     try:
         with pytest.raises(AstrokerasError) as caught:
-            verify(Records.load(shared_copy))
+            verify(RecordsDirectory.load(shared_copy))
     finally:
         path.write_bytes(content)
     assert str(shared_copy) in str(caught.value)
     assert "\n" not in str(caught.value)
-    verify(Records.load(shared_copy))
+    verify(RecordsDirectory.load(shared_copy))
 
 
 def test_the_damaged_file_is_named(copy: Path):
@@ -50,10 +50,10 @@ def test_the_damaged_file_is_named(copy: Path):
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         with pytest.raises(AstrokerasError, match=f"{path.name} is damaged"):
-            verify(Records.load(copy))
+            verify(RecordsDirectory.load(copy))
         path.unlink()
         with pytest.raises(AstrokerasError, match=f"{path.name} is missing|has no convert.json"):
-            verify(Records.load(copy))
+            verify(RecordsDirectory.load(copy))
         path.write_bytes(content)
 
 
@@ -61,7 +61,7 @@ def test_a_shard_too_many_is_found(copy: Path):
     shard = next(copy.glob("*-test.tfrecord-*"))
     shutil.copy(shard, copy / "survey-test.tfrecord-00007-of-00008")
     with pytest.raises(AstrokerasError, match="not its own: survey-test"):
-        verify(Records.load(copy))
+        verify(RecordsDirectory.load(copy))
 
 
 @pytest.mark.parametrize("what", ["rows", "rejects", "count", "records"])
@@ -80,7 +80,7 @@ def test_rows_that_do_not_add_up_are_found(copy: Path, what: str):
         content["splits"]["val"]["shards"][0]["records"] += 1
     write_json(copy / metadata.CONVERT_JSON, metadata.signed(content))
     with pytest.raises(AstrokerasError, match="rows went in"):
-        verify(Records.load(copy))
+        verify(RecordsDirectory.load(copy))
 
 
 def test_a_length_beyond_the_file_is_found_where_every_checksum_holds(copy: Path):
@@ -88,4 +88,4 @@ def test_a_length_beyond_the_file_is_found_where_every_checksum_holds(copy: Path
     packed = struct.pack("<Q", 2**62)
     tamper(copy, "val", 0, packed + _masked(packed) + shard.read_bytes()[12:])
     with pytest.raises(AstrokerasError, match=f"{shard.name}: record 0 is cut short; convert the survey again"):
-        verify(Records.load(copy))
+        verify(RecordsDirectory.load(copy))

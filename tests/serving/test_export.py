@@ -12,7 +12,7 @@ from astrokeras.config import ExportConfig, PredictConfig
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.progress import not_shown
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.serving.export import export
 from astrokeras.serving.predict import predict
 from astrokeras.serving.served import ServedModel
@@ -44,7 +44,7 @@ np.savez(sys.argv[3], **out)
 def test_a_process_with_tensorflow_alone_gets_the_numbers_of_predict(served, tmp_path):
     result = export(ExportConfig(run=str(served / "classes"), out=str(tmp_path / "models/blobs")))
     assert result["version"] == 1
-    records = Records.load(served / "records")
+    records = RecordsDirectory.load(served / "records")
     flux, _, ids = load_arrays(records, "test")
     np.save(tmp_path / "flux.npy", flux)
     script = tmp_path / "client.py"

@@ -10,7 +10,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.progress import not_shown
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.serving.novelty import Novelty, held_out_distances
 from astrokeras.serving.predict import predict
 from tests.embedding.samples import sample, write
@@ -26,7 +26,7 @@ def embeddings(served, tmp_path_factory):
 
 def test_the_distance_is_that_to_the_labelled_training_objects(served, embeddings):
     novelty = Novelty.of(str(embeddings), str(served / "classes"))
-    flux, label, _ = load_arrays(Records.load(served / "records"), "train")
+    flux, label, _ = load_arrays(RecordsDirectory.load(served / "records"), "train")
     vectors = load_model(served / "classes/encoder.keras").predict(flux, verbose=0)
     known = vectors[label >= 0]
     assert novelty.gaussian.rows == len(known) < len(flux)

@@ -14,7 +14,7 @@ from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
 from astrokeras.progress import not_shown
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.objects import Column
 from astrokeras.serving import predict as predict_module
 from astrokeras.serving.predict import predict
@@ -39,7 +39,7 @@ def test_every_record_gets_a_line_in_every_format(served, tmp_path, suffix):
     result = run(config)
     # Another reader than ours: astropy's own for Parquet wants pandas.
     table = Table(parquet.read_table(out).to_pydict()) if suffix == "parquet" else Table.read(out)
-    assert len(table) == result["predicted"] == sum(Records.load(served / "records").counts.values())
+    assert len(table) == result["predicted"] == sum(RecordsDirectory.load(served / "records").counts.values())
     assert len(set(table["id"])) == len(table)
     total = np.asarray(table["p_blue"]) + np.asarray(table["p_red"])
     np.testing.assert_allclose(total, 1, atol=1e-5)
@@ -93,7 +93,7 @@ def test_images_give_what_their_records_give(sample_survey, sample_records, tmp_
 @pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits", "parquet"])
 def test_what_is_known_of_the_records_stands_beside(served, tmp_path, suffix):
     """The true label by its name, nothing where there is none, and the carried columns; equal in every format."""
-    out, records = tmp_path / f"p.{suffix}", Records.load(served / "records")
+    out, records = tmp_path / f"p.{suffix}", RecordsDirectory.load(served / "records")
     run(PredictConfig(run=str(served / "classes"), data=str(records.path), out=str(out), split="test"))
     table, columns = read_table(out), read_columns(records, "test")
     assert [_text(name) for name in table["id"]] == list(columns["id"])
@@ -172,7 +172,7 @@ def test_what_is_cut_off_is_told(served, tmp_path):
 
 
 def test_records_of_other_bands_are_refused(served, sample_records, tmp_path):
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     options = {**records.conversion, "bands": ("r",), "out": str(tmp_path / "r"), "workers": 1}
     convert(configure(ConvertConfig, **{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}))
     with pytest.raises(AstrokerasError, match=rf"was trained on bands {', '.join(records.bands)}, .* has r$"):
@@ -196,7 +196,7 @@ def pretrained(served, tmp_path_factory):
 
 
 def test_a_pre_training_predicts_magnitudes_with_their_residuals(served, pretrained, tmp_path):
-    records = Records.load(served / "records")
+    records = RecordsDirectory.load(served / "records")
     config = PredictConfig(run=str(pretrained), data=str(records.path), out=str(tmp_path / "p.ecsv"), split="test")
     assert run(config)["classes"] == {}
     table = Table.read(tmp_path / "p.ecsv")

@@ -16,7 +16,7 @@ from astrokeras.config import ExportConfig, FinetuneConfig, PredictConfig, Pretr
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.progress import not_shown
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.serving.export import export
 from astrokeras.serving.predict import predict
 from astrokeras.training.pretrain import pretrain
@@ -37,7 +37,7 @@ def exported(served):
 
 def _export(records, run, out):
     path = export(ExportConfig(run=str(run), out=str(out)))["path"]
-    flux, _, ids = load_arrays(Records.load(records), "test")
+    flux, _, ids = load_arrays(RecordsDirectory.load(records), "test")
     table = out.with_suffix(".ecsv")
     predict(PredictConfig(run=str(run), data=str(records), out=str(table), split="test"), print, not_shown)
     predicted = Table.read(table)
@@ -83,7 +83,7 @@ def kinds(tmp_path_factory):
     levels = write_records(path / "levels", counts=counts)
     described = json.loads((levels.path / "convert.json").read_text())
     (levels.path / "convert.json").write_text(json.dumps({**described, "unit": "display"}))
-    write_classifier(path / "display", Records.load(levels.path), backbone="compact", stretch="linear")
+    write_classifier(path / "display", RecordsDirectory.load(levels.path), backbone="compact", stretch="linear")
     return {name: (path / name, five.path) for name in ("efficientnet_b0", "averaged")} | {
         "display": (path / "display", levels.path)
     }
@@ -292,7 +292,7 @@ def test_a_pre_training_is_served_as_it_is_predicted(pretrained, tmp_path):
 def test_a_pre_training_that_tells_nothing_is_served_by_its_embeddings(pretrained, tmp_path):
     result = export(ExportConfig(run=str(pretrained / "untold"), out=str(tmp_path / "models"), check=True))
     assert result["checked"] and result["classes"] == []
-    flux = load_arrays(Records.load(pretrained / "records"), "test")[0]
+    flux = load_arrays(RecordsDirectory.load(pretrained / "records"), "test")[0]
     expected = keras.saving.load_model(pretrained / "untold/encoder.keras").predict(flux, verbose=0)
     for signature in (CLASSIFY, "embed"):
         (answer,) = ask(result["path"], signature, [flux])

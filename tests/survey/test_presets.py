@@ -13,7 +13,7 @@ from astropy.table import Table
 from astrokeras.cli import cli
 from astrokeras.config import ConvertConfig, configure, option_fields, replaced
 from astrokeras.errors import UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.survey.presets import DESCRIBING, FOLDER, check_pixel_scale, read_survey, survey_names, with_survey
 from astrokeras.survey.template import ImageTemplate
 from tests.sky import SCALE, examples_of, tan_header
@@ -123,11 +123,11 @@ def write_survey(directory: Path, name: str) -> list[str]:
     return ["--zero-point", str(directory / "zero_points.csv")]
 
 
-def convert(directory: Path, *arguments: str) -> tuple[Records, dict[str, dict]]:
+def convert(directory: Path, *arguments: str) -> tuple[RecordsDirectory, dict[str, dict]]:
     out = directory / "records"
     common = ["--out", str(out), "--size", "8", "--splits", "train=1", "--workers", "1"]
     cli.main(args=["convert", *arguments, *common], prog_name="astrokeras", standalone_mode=False)
-    records = Records.load(out)
+    records = RecordsDirectory.load(out)
     return records, examples_of(records)
 
 

@@ -11,7 +11,7 @@ from keras import ops, tree
 from astrokeras.models.normalization import batch_normalization
 from astrokeras.models.stretch import stretch_for
 from astrokeras.pipeline.arrays import Arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.base import Task
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.registry import fit_tasks, parse_tasks
@@ -65,7 +65,7 @@ def make_source(unit: str = "nJy") -> Arrays:
     if unit == "display":
         for columns in splits.values():
             columns["image"] = np.clip(columns["image"], 0, 255)
-    return Arrays(Records(Path("galaxies"), content), splits)
+    return Arrays(RecordsDirectory(Path("galaxies"), content), splits)
 
 
 def small_encoder(source: Arrays) -> keras.Model:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from astrokeras.pipeline.arrays import Arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.survey.units import AB_ZERO_POINT_NJY
 from astrokeras.tasks import measuring
 from astrokeras.tasks.measuring import measure_batch, measure_split
@@ -12,13 +12,13 @@ SIZE = 24
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     path = tmp_path_factory.mktemp("blobs") / "records"
     return write_records(path, counts={"train": 70, "val": 0}, size=SIZE, missing=0.0)
 
 
 @pytest.fixture
-def source(records: Records) -> Arrays:
+def source(records: RecordsDirectory) -> Arrays:
     return Arrays.load(records, ["train"], ["magnitudes"])
 
 
@@ -46,7 +46,7 @@ def test_the_records_order_is_kept_in_processes(source: Arrays, monkeypatch: pyt
     assert lines[1:] == ["measured 24 of 70", "measured 40 of 70", "measured 56 of 70"]
 
 
-def test_what_was_measured_is_measured_once(source: Arrays, records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_what_was_measured_is_measured_once(source: Arrays, records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     lines = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(records.path / "cache"))
     first = measure_split(source, "train", lines.append)
@@ -54,7 +54,7 @@ def test_what_was_measured_is_measured_once(source: Arrays, records: Records, mo
     assert len(lines) == 1
     # Other stamps, or other code, are measured.
     smaller = Arrays.load(records, ["train"], [], SIZE - 2)
-    others = Arrays(Records(records.path, {**records.content, "fingerprint": "another"}), source.splits)
+    others = Arrays(RecordsDirectory(records.path, {**records.content, "fingerprint": "another"}), source.splits)
     for other in (smaller, others):
         measure_split(other, "train", lines.append)
     monkeypatch.setattr(measuring.sep, "__version__", "0")
@@ -63,9 +63,9 @@ def test_what_was_measured_is_measured_once(source: Arrays, records: Records, mo
     assert len(list((records.path / "cache" / "astrokeras").iterdir())) == 4
 
 
-def test_levels_are_measured_from_zero_point_zero(records: Records, source: Arrays):
+def test_levels_are_measured_from_zero_point_zero(records: RecordsDirectory, source: Arrays):
     content = {**records.content, "unit": "display"}
-    levels = Arrays(Records(records.path, content), {"train": source.splits["train"]})
+    levels = Arrays(RecordsDirectory(records.path, content), {"train": source.splits["train"]})
     in_nanojansky = measure_split(source, "train", lambda _: None)
     as_levels = measure_split(levels, "train", lambda _: None)
     np.testing.assert_allclose(as_levels[:, :3], in_nanojansky[:, :3] - AB_ZERO_POINT_NJY, atol=1e-5)

@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.pairs import Retrieval, Spread, TwoViews
 from astrokeras.tasks.pretext.contrastive import Contrastive
 from astrokeras.tasks.pretext.vicreg import VICReg
 from astrokeras.training.distribution.strategy_replicas import replicas_of
 
-RECORDS = Records(Path("blobs"), {"bands": ["g", "r"], "sky": [5.0, 9.0], "noise": [1.0, 2.0], "unit": "nJy"})
+RECORDS = RecordsDirectory(Path("blobs"), {"bands": ["g", "r"], "sky": [5.0, 9.0], "noise": [1.0, 2.0], "unit": "nJy"})
 N, WIDTH = 12, 6
 
 

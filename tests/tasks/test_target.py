@@ -1,6 +1,6 @@
 import numpy as np
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.target import Labels, in_text, labels_of
 from tests.tasks.harness import make_source
 
@@ -24,7 +24,7 @@ def test_numbers_are_in_their_order_and_without_a_point():
 
 def test_labels_of_records_have_the_names_and_the_order_of_their_classes():
     source = make_source()
-    records = Records(source.records.path, {**source.records.content, "classes": ["star", "galaxy"]})
+    records = RecordsDirectory(source.records.path, {**source.records.content, "classes": ["star", "galaxy"]})
     labels = labels_of(records, {"train": np.array([1, -1, 0]), "test": np.array([], int)})
     assert labels.distinct("label") == ("star", "galaxy")
     assert labels.split("train")["label"].tolist() == ["galaxy", None, "star"]

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.place import Place
 from astrokeras.training.run_directory import load_run, write_run
 from tests.crash import die_at
 from tests.synthetic import write_records
 
 
-def run(out: Path, records: Records, what: str) -> None:
+def run(out: Path, records: RecordsDirectory, what: str) -> None:
     """What a training does with its directory."""
     config = PretrainConfig(str(records.path), str(out))
     with Place(out).held() as place:
@@ -46,7 +46,7 @@ def whole(path: Path) -> str | None:
     return what
 
 
-def killed_at(step: int, out: Path, records: Records) -> bool:
+def killed_at(step: int, out: Path, records: RecordsDirectory) -> bool:
     """Replace a run and be killed at a step; whether it has got as far."""
     child = os.fork()
     if child == 0:

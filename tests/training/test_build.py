@@ -16,7 +16,7 @@ from astrokeras.evaluation.finetune import finetune
 from astrokeras.models.encoder import build_encoder
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.serving.export import export
 from astrokeras.tasks.base import Scores
 from astrokeras.training import precision_trial
@@ -119,7 +119,7 @@ def test_what_was_trained_in_half_precision_is_served_in_float32(place: Path, ke
     assert result["rows"][0]["arm"] == "all-from-first-from-imagenet"
     assert "The training of all-from-first-from-imagenet went on from first, imagenet" in result["table"]
     assert not any("WARNING" in line for line in lines if "the test split has only" not in line)
-    flux = load_arrays(Records.load(place / "records"), "test")[0]
+    flux = load_arrays(RecordsDirectory.load(place / "records"), "test")[0]
     exported = tf.saved_model.load(export(ExportConfig(str(place / "classes"), str(place / "served")))["path"])
     out = exported.signatures["serving_default"](flux=tf.constant(flux))
     np.testing.assert_allclose(

@@ -9,7 +9,7 @@ from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.encoder import build_encoder
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.initial import (
     Asked,
     Start,
@@ -22,12 +22,12 @@ from tests.synthetic import write_records
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 8}, size=20)
 
 
 @pytest.fixture(scope="module")
-def runs(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(records: RecordsDirectory, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs as the commands leave them: ``first``, ``second`` that went on from it, ``classes`` that fine-tuned that."""
     path = tmp_path_factory.mktemp("runs")
     result = {"rows": [{"arm": "second", "backbone": "compact", "init": "second"}], "winner": {"arm": "second"}}
@@ -46,11 +46,11 @@ def runs(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def found(records: Records, lines: list[str] | None = None, **options: object) -> Start:
+def found(records: RecordsDirectory, lines: list[str] | None = None, **options: object) -> Start:
     return find_start(Asked(**{"init": "scratch", **options}), records, (lines or []).append)
 
 
-def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
+def test_random_weights_and_those_of_imagenet(records: RecordsDirectory, tmp_path: Path):
     start = found(records)
     assert (start.network["backbone"], start.record) == ("compact", {"kind": "scratch"})
     assert start.build().input_shape == (None, 20, 20, 3)
@@ -76,7 +76,7 @@ def test_random_weights_and_those_of_imagenet(records: Records, tmp_path: Path):
         found(records, imagenet_weights=str(file))
 
 
-def test_weights_of_imagenet_for_other_bands(records: Records, tmp_path: Path):
+def test_weights_of_imagenet_for_other_bands(records: RecordsDirectory, tmp_path: Path):
     """How they get the bands stands in the start and in its name; what nothing looks at is refused."""
     file = tmp_path / "mobilenet.weights.h5"
     keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(file)
@@ -93,7 +93,7 @@ def test_weights_of_imagenet_for_other_bands(records: Records, tmp_path: Path):
         found(records, init="imagenet:x")
 
 
-def test_a_run_brings_its_network_and_what_it_goes_back_to(records: Records, runs: Path):
+def test_a_run_brings_its_network_and_what_it_goes_back_to(records: RecordsDirectory, runs: Path):
     start = found(records, init=str(runs / "classes"))
     assert start.network == {"backbone": "compact", "size": 16, "resize": 18, "stretch": "linear"}
     assert not start.random
@@ -115,14 +115,16 @@ def test_a_run_brings_its_network_and_what_it_goes_back_to(records: Records, run
         ({"stretch": "asinh"}, "brings stretch linear"),
     ],
 )
-def test_what_a_run_brings_cannot_be_asked_for_otherwise(records: Records, runs: Path, options: dict, message: str):
+def test_what_a_run_brings_cannot_be_asked_for_otherwise(
+    records: RecordsDirectory, runs: Path, options: dict, message: str
+):
     with pytest.raises(UsageError, match=message):
         found(records, init=str(runs / "first"), **options)
     same = {"backbone": "compact", "size": 16, "resize": 18, "stretch": "linear"}
     assert found(records, init=str(runs / "first"), **same).network["resize"] == 18
 
 
-def test_runs_for_other_records_are_no_start(records: Records, runs: Path, tmp_path: Path):
+def test_runs_for_other_records_are_no_start(records: RecordsDirectory, runs: Path, tmp_path: Path):
     other = write_records(tmp_path / "bands", counts={"train": 4}, size=20, bands=("J", "H"))
     with pytest.raises(AstrokerasError, match=r"was pre-trained on bands g, r, i, these records have J, H$"):
         found(other, init=str(runs / "first"))
@@ -133,7 +135,7 @@ def test_runs_for_other_records_are_no_start(records: Records, runs: Path, tmp_p
         found(records, init="nowhere")
 
 
-def test_weights_that_are_not_finite_are_no_start(records: Records, runs: Path, tmp_path: Path):
+def test_weights_that_are_not_finite_are_no_start(records: RecordsDirectory, runs: Path, tmp_path: Path):
     run = shutil.copytree(runs / "first", tmp_path / "ruined")
     encoder = build_encoder(records, backbone="compact", size=16, resize=18, stretch="linear")
     encoder.set_weights([np.full_like(encoder.get_weights()[0], np.nan), *encoder.get_weights()[1:]])
@@ -142,22 +144,22 @@ def test_weights_that_are_not_finite_are_no_start(records: Records, runs: Path, 
         found(records, init=str(run))
 
 
-def test_another_sky_is_told(records: Records, runs: Path):
+def test_another_sky_is_told(records: RecordsDirectory, runs: Path):
     lines: list[str] = []
     report = lines.append
     asked = Asked(str(runs / "first"))
     find_start(asked, records, report)
     assert lines == []
-    noisy = Records(records.path, {**records.content, "noise": [10.0, 30.0, 10.0]})
+    noisy = RecordsDirectory(records.path, {**records.content, "noise": [10.0, 30.0, 10.0]})
     find_start(asked, noisy, report)
     assert len(lines) == 1
     assert "is 50 ± 30 in r, that of" in lines[0]
     lines.clear()
-    find_start(asked, Records(records.path, {**records.content, "sky": [50.0, 50.0, 0.0]}), report)
+    find_start(asked, RecordsDirectory(records.path, {**records.content, "sky": [50.0, 50.0, 0.0]}), report)
     assert "is 0 ± 10 in i" in lines[0]
 
 
-def test_a_start_that_has_changed_cannot_be_resumed(records: Records, runs: Path):
+def test_a_start_that_has_changed_cannot_be_resumed(records: RecordsDirectory, runs: Path):
     record = found(records, init=str(runs / "first")).record
     check_same_start("run", record, dict(record))
     check_same_start("run", {"kind": "scratch"}, {"kind": "scratch"})
@@ -165,9 +167,9 @@ def test_a_start_that_has_changed_cannot_be_resumed(records: Records, runs: Path
         check_same_start("run", {**record, "sha256": "0"}, record)
 
 
-def test_an_encoder_that_comes_with_the_package(records: Records, tmp_path: Path):
+def test_an_encoder_that_comes_with_the_package(records: RecordsDirectory, tmp_path: Path):
     content = {**records.content, "unit": "display", "bands": ["g", "r", "i"], "size": 40}
-    colours = Records(records.path, content)
+    colours = RecordsDirectory(records.path, content)
     start = found(colours, init="sdss-gri-compact")
     assert start.network == {"backbone": "compact", "size": 40, "resize": 96, "stretch": "display"}
     assert start.record["kind"] == "encoder"
@@ -177,4 +179,4 @@ def test_an_encoder_that_comes_with_the_package(records: Records, tmp_path: Path
     with pytest.raises(UsageError, match="--resize 64: --init sdss-gri-compact brings resize 96"):
         found(colours, init="sdss-gri-compact", resize=64)
     with pytest.raises(UsageError, match=r"those of .* are in nJy"):
-        found(Records(records.path, {**content, "unit": "nJy"}), init="sdss-gri-compact")
+        found(RecordsDirectory(records.path, {**content, "unit": "nJy"}), init="sdss-gri-compact")

@@ -21,7 +21,7 @@ from astrokeras.evaluation.arms import make_arms
 from astrokeras.files import digest
 from astrokeras.models.saving import load_model
 from astrokeras.models.stretch import stretch_for
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import signed
 from astrokeras.tasks.model import TaskModel, predictor
 from astrokeras.tasks.targets.class_ import Class
@@ -86,12 +86,12 @@ def read_or_refused(read: Callable[[], object]) -> None:
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 8, "test": 4})
 
 
 @pytest.fixture(scope="module")
-def run(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(records: RecordsDirectory, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished pre-training run with an encoder and a classifier that could not be smaller."""
     out = tmp_path_factory.mktemp("runs") / "run"
     out.mkdir()
@@ -107,19 +107,19 @@ def run(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def started(run: Path, records: Records) -> None:
+def started(run: Path, records: RecordsDirectory) -> None:
     """All that is read of a run that others start from."""
     find_start(Asked(str(run)), records, silent)
     make_arms(FinetuneConfig(str(records.path), "", init=(str(run),)), records, silent)
 
 
-def test_the_run_is_whole(run: Path, records: Records):
+def test_the_run_is_whole(run: Path, records: RecordsDirectory):
     started(run, records)
     assert load_model(run / "model.keras", LAYERS).output_shape == (None, 2)
 
 
 @given(data=st.data())
-def test_run_json(run: Path, records: Records, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
+def test_run_json(run: Path, records: RecordsDirectory, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
     place = tmp_path_factory.mktemp("fuzz") / "run"
     shutil.copytree(run, place)
     content = (run / RUN_FILE).read_bytes()
@@ -135,7 +135,7 @@ def test_run_json(run: Path, records: Records, tmp_path_factory: pytest.TempPath
 @pytest.mark.parametrize("name", ["encoder.keras", "model.keras"])
 @given(data=st.data())
 def test_keras_files(
-    run: Path, records: Records, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+    run: Path, records: RecordsDirectory, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ):
     place = tmp_path_factory.mktemp("fuzz") / "run"
     shutil.copytree(run, place)

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.objects import OBJECTS
 from astrokeras.training.leaks import check_leaks
 from astrokeras.training.pretrain import pretrain
@@ -20,7 +20,9 @@ COUNTS = {"train": 8, "val": 4, "test": 6}
 _ARCSEC = 1 / 3600
 
 
-def records_at(path: Path, *, prefix: str = "", ra: float = 10.0, near: dict[str, int] | None = None) -> Records:
+def records_at(
+    path: Path, *, prefix: str = "", ra: float = 10.0, near: dict[str, int] | None = None
+) -> RecordsDirectory:
     """Records whose objects are a degree apart, but for the first `near` of a split, which lie by training ones."""
     records = write_records(path, counts=COUNTS, seed=3)
     ids, splits, place = [], [], []
@@ -35,7 +37,7 @@ def records_at(path: Path, *, prefix: str = "", ra: float = 10.0, near: dict[str
     return records
 
 
-def start_of(records: Records, **changes: object) -> dict:
+def start_of(records: RecordsDirectory, **changes: object) -> dict:
     """What stands in ``run.json`` of a start from a pre-training on these records."""
     where = {"path": str(records.path), "name": "x", "fingerprint": records.fingerprint}
     return {"kind": "run", "path": "/runs/first", "command": "pretrain", "records": where, **changes}

@@ -14,7 +14,7 @@ from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.pipeline.source import POSITION
 from astrokeras.pipeline.stream import Stream
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.pretext.magnitudes import Magnitudes
 from astrokeras.training.checkpoints.checkpoint import Moment
 from astrokeras.training.pretrain import pretrain
@@ -26,16 +26,16 @@ BATCH = 16
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 160}, missing=0.0)
 
 
-def config_for(records: Records, out: Path, **options: object) -> PretrainConfig:
+def config_for(records: RecordsDirectory, out: Path, **options: object) -> PretrainConfig:
     return PretrainConfig(records=str(records.path), out=str(out), epochs=1, batch_size=BATCH, **options)
 
 
 @pytest.fixture
-def spoiled(records: Records, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable], int]:
+def spoiled(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable], int]:
     """Changes the loss of two stamps; gives the step of the first epoch in which the first of them comes."""
     batches = Stream(records).training(0, BATCH, (POSITION,), 0, seed=0)
     places = np.concatenate([batch[POSITION].numpy() for (batch,) in batches])
@@ -59,7 +59,7 @@ def checkpoints(out: Path) -> list[str]:
 
 
 def test_stamps_whose_loss_is_not_finite_are_named(
-    records: Records, spoiled: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    records: RecordsDirectory, spoiled: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     ids = spoiled(lambda spoiled, loss: ops.where(spoiled, float("inf"), loss))
     out = tmp_path / "run"
@@ -74,7 +74,7 @@ def test_stamps_whose_loss_is_not_finite_are_named(
 
 
 def test_no_checkpoint_holds_weights_that_are_not_finite(
-    records: Records, spoiled: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    records: RecordsDirectory, spoiled: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The loss is finite, but its gradient is not, so that the step ruins the weights."""
     spoiled(lambda spoiled, loss: loss + ops.where(spoiled, ops.sqrt(0.0 * loss), 0.0))
@@ -102,7 +102,7 @@ def test_no_best_epoch_has_weights_that_are_not_finite(tmp_path: Path, monkeypat
     assert not list((out / "checkpoints").glob("best/*"))
 
 
-def test_a_training_that_diverged_goes_on_with_a_smaller_rate(records: Records, tmp_path: Path):
+def test_a_training_that_diverged_goes_on_with_a_smaller_rate(records: RecordsDirectory, tmp_path: Path):
     """The weights become too large before they become infinite, so that the last checkpoint is of no use."""
     config = config_for(records, tmp_path / "run", learning_rate=1e30, checkpoint_every=1)
     with pytest.raises(

@@ -8,7 +8,7 @@ import pytest
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.locking import Locked
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training import place as module
 from astrokeras.training.place import Place
 from astrokeras.training.run_directory import load_run, write_run
@@ -18,11 +18,11 @@ _ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 2})
 
 
-def write(path: Path, records: Records, what: str | None = "old") -> Path:
+def write(path: Path, records: RecordsDirectory, what: str | None = "old") -> Path:
     path.mkdir(parents=True, exist_ok=True)
     result = what and {"what": what}
     write_run(path, "pretrain", PretrainConfig(str(records.path), str(path)), records, result)
@@ -38,7 +38,7 @@ def test_killed_at_every_step_the_old_run_or_the_new_one_is_whole(tmp_path: Path
     assert int(done.stdout) > 15
 
 
-def test_a_run_that_fails_leaves_the_old_one_and_says_so(records: Records, tmp_path: Path):
+def test_a_run_that_fails_leaves_the_old_one_and_says_so(records: RecordsDirectory, tmp_path: Path):
     out, lines = write(tmp_path / "run", records), []
     with pytest.raises(KeyboardInterrupt), Place(out).held() as place:
         path = place.begin(overwrite=True)
@@ -60,7 +60,7 @@ def test_a_run_that_fails_leaves_the_old_one_and_says_so(records: Records, tmp_p
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
-def test_where_nothing_is_to_be_replaced_the_run_is_written_in_its_place(records: Records, tmp_path: Path):
+def test_where_nothing_is_to_be_replaced_the_run_is_written_in_its_place(records: RecordsDirectory, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     for name in ("none", "empty", "deep/er"):
         with Place(tmp_path / name).held() as place:
@@ -71,7 +71,7 @@ def test_where_nothing_is_to_be_replaced_the_run_is_written_in_its_place(records
     assert {entry.name for entry in tmp_path.iterdir()} == {"none", "empty", "deep"}
 
 
-def test_two_runs_do_not_share_a_directory(records: Records, tmp_path: Path):
+def test_two_runs_do_not_share_a_directory(records: RecordsDirectory, tmp_path: Path):
     out = write(tmp_path / "run", records)
     (tmp_path / "link").symlink_to(out)
     with Place(out).held():
@@ -82,7 +82,7 @@ def test_two_runs_do_not_share_a_directory(records: Records, tmp_path: Path):
         pass
 
 
-def test_a_link_stays_a_link(records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_link_stays_a_link(records: RecordsDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = write(tmp_path / "disk" / "run", records)
     (tmp_path / "link").symlink_to(out)
     monkeypatch.chdir(tmp_path)
@@ -94,7 +94,9 @@ def test_a_link_stays_a_link(records: Records, tmp_path: Path, monkeypatch: pyte
     assert [entry.name for entry in (tmp_path / "disk").iterdir()] == ["run"]
 
 
-def test_what_somebody_put_where_a_run_was_killed_is_not_taken_for_the_new_run(records: Records, tmp_path: Path):
+def test_what_somebody_put_where_a_run_was_killed_is_not_taken_for_the_new_run(
+    records: RecordsDirectory, tmp_path: Path
+):
     write(tmp_path / ".run.old", records)
     out = tmp_path / "run"
     with pytest.raises(AstrokerasError, match=r"run is not there: a run was killed while .* in .*\.run\.old"):
@@ -110,7 +112,7 @@ def test_what_somebody_put_where_a_run_was_killed_is_not_taken_for_the_new_run(r
 
 
 def test_where_nothing_can_be_written_beside_it_a_run_is_not_replaced(
-    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    records: RecordsDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """As for a volume that is mounted in a container."""
     volume = tmp_path / "volume"

@@ -16,7 +16,7 @@ from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline import held
 from astrokeras.pipeline.dataset import load_arrays, read_columns
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training import pretrain as module
 from astrokeras.training.checkpoints.checkpoint import Moment
 from astrokeras.training.place import Place
@@ -29,12 +29,14 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 160, "val": 21})
 
 
 @pytest.fixture(scope="module")
-def undisturbed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> tuple[PretrainConfig, dict, list[str]]:
+def undisturbed(
+    records: RecordsDirectory, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[PretrainConfig, dict, list[str]]:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
     config = PretrainConfig(records=str(records.path), out=str(out), epochs=6, batch_size=16, learning_rate=3e-3)
     lines = []
@@ -105,7 +107,7 @@ def test_beats_the_mean_and_writes_everything(undisturbed: tuple[PretrainConfig,
 
 
 def test_reported_scores_are_those_of_the_saved_model(
-    records: Records, undisturbed: tuple[PretrainConfig, dict, list[str]]
+    records: RecordsDirectory, undisturbed: tuple[PretrainConfig, dict, list[str]]
 ):
     config, result, _ = undisturbed
     flux = load_arrays(records, "val")[0]
@@ -123,7 +125,7 @@ def test_reported_scores_are_those_of_the_saved_model(
     assert loss == pytest.approx(result["val"]["loss"], rel=1e-4)
 
 
-def test_an_averaged_model_is_averaged_to_the_end(records: Records, tmp_path: Path):
+def test_an_averaged_model_is_averaged_to_the_end(records: RecordsDirectory, tmp_path: Path):
     """Head and encoder are those that were validated, though no checkpoint of the best epoch holds them."""
     out = tmp_path / "run"
     options = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "schedule": "constant", "average": 0.999}
@@ -155,7 +157,7 @@ def test_baselines_are_in_the_same_charts(undisturbed: tuple[PretrainConfig, dic
     assert tags["baseline-linear"] == scores | by_magnitude
     assert tags["validation"] == scores | by_magnitude | {"loss"}
     # The steps of these curves are magnitudes.
-    truth = read_columns(Records.load(config.records), "val")["magnitudes"][:, 1]
+    truth = read_columns(RecordsDirectory.load(config.records), "val")["magnitudes"][:, 1]
     bins, counts = np.unique(np.floor(truth[np.isfinite(truth)]), return_counts=True)
     events = EventAccumulator(str(board / "validation")).Reload().Tensors("by magnitude/nmad_r")
     assert [event.step for event in events] == bins[counts >= 5].tolist() != []
@@ -241,7 +243,7 @@ def test_a_run_is_not_overwritten_where_its_weights_lie(undisturbed: tuple[Pretr
     config = differing(undisturbed[0], overwrite=True, init="imagenet")
     config = differing(config, imagenet_weights=str(Path(config.out) / "notop.weights.h5"))
     with pytest.raises(UsageError, match=r"is where .*notop\.weights\.h5 lies, which the run reads"):
-        module._earlier(config, Records.load(config.records), Place(config.out))
+        module._earlier(config, RecordsDirectory.load(config.records), Place(config.out))
 
 
 def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -299,7 +301,7 @@ def test_without_anything_to_train_on_nothing_is_begun(counts: dict[str, int], t
     assert not (tmp_path / "run").exists()
 
 
-def test_several_tasks_at_once_without_a_catalogue(records: Records, tmp_path: Path):
+def test_several_tasks_at_once_without_a_catalogue(records: RecordsDirectory, tmp_path: Path):
     out = tmp_path / "run"
     tasks = {"task": ("contrastive(temperature=0.2)", "rotation"), "task_weight": ("1", "0.5")}
     config = PretrainConfig(records=str(records.path), out=str(out), epochs=2, batch_size=16, **tasks)

@@ -7,7 +7,7 @@ import pytest
 
 from astrokeras.config import FinetuneConfig, PretrainConfig
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.initial import run_record
 from astrokeras.training.origins import ancestors, lineage
 from astrokeras.training.run_directory import RUN_FILE, load_run, write_run
@@ -15,12 +15,12 @@ from tests.synthetic import write_records
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 2})
 
 
 @pytest.fixture
-def pretrained(records: Records, tmp_path: Path) -> dict[str, Any]:
+def pretrained(records: RecordsDirectory, tmp_path: Path) -> dict[str, Any]:
     further = {"init": {"kind": "scratch"}, "resolved": {"precision": {"precision": "float32"}}, "changed": []}
     return write_run(tmp_path, "pretrain", PretrainConfig("", "", backbone="compact"), records, {"val": {}}, **further)
 
@@ -72,7 +72,7 @@ def test_what_is_of_another_kind_is_named(
             load_run(tmp_path)
 
 
-def test_a_comparison_whose_winner_is_none_of_its_arms(records: Records, tmp_path: Path):
+def test_a_comparison_whose_winner_is_none_of_its_arms(records: RecordsDirectory, tmp_path: Path):
     row = {"arm": "scratch", "backbone": "compact", "init": "scratch"}
     for result, message in (
         ({"rows": [row], "winner": {"arm": "imagenet"}}, "result.winner is none of the arms"),
@@ -84,7 +84,7 @@ def test_a_comparison_whose_winner_is_none_of_its_arms(records: Records, tmp_pat
             load_run(tmp_path)
 
 
-def test_starts_and_targets_of_a_comparison_are_looked_at(records: Records, tmp_path: Path):
+def test_starts_and_targets_of_a_comparison_are_looked_at(records: RecordsDirectory, tmp_path: Path):
     for further, message in (
         ({"starts": {"scratch": None, "a": 7}}, "starts.a is 7"),
         ({"targets": {"class": {"target": "class"}}}, "targets.class.config is missing"),

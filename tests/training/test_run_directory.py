@@ -5,17 +5,17 @@ import pytest
 
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.run_directory import check_out, check_same, is_empty, load_run, write_run
 from tests.synthetic import write_records
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 2})
 
 
-def test_what_is_written_can_be_read(records: Records, tmp_path: Path):
+def test_what_is_written_can_be_read(records: RecordsDirectory, tmp_path: Path):
     config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), backbone="compact", seed=5)
     path = tmp_path / "run"
     path.mkdir()
@@ -32,7 +32,7 @@ def test_what_is_written_can_be_read(records: Records, tmp_path: Path):
     assert set(run["versions"]) == {"astrokeras", "python", "tensorflow", "keras", "numpy", "astropy"}
 
 
-def test_only_runs_are_overwritten(records: Records, tmp_path: Path):
+def test_only_runs_are_overwritten(records: RecordsDirectory, tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(AstrokerasError, match=r"is not empty; .*--overwrite"):
         check_out(tmp_path)
@@ -57,7 +57,7 @@ def test_what_is_no_run(tmp_path: Path):
             load_run(tmp_path)
 
 
-def test_resuming_needs_the_same_options_and_records(records: Records, tmp_path: Path):
+def test_resuming_needs_the_same_options_and_records(records: RecordsDirectory, tmp_path: Path):
     config = PretrainConfig(records=str(records.path), out=str(tmp_path), epochs=5)
     write_run(tmp_path, "pretrain", config, records)
     check_same(tmp_path, PretrainConfig(records="moved", out="moved", epochs=5, resume=True, devices="cpu:2"), records)

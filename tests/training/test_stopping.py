@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.checkpoints.checkpoint import Checkpoints
 from astrokeras.training.checkpoints.state import take
 from astrokeras.training.stopping import BestWeights, best_epoch, check_patience, is_over
@@ -28,9 +28,9 @@ def test_patience_counts_epochs_without_a_lower_loss():
 
 
 def test_patience_needs_a_validation_split():
-    check_patience(None, Records(Path(), {"splits": {}}))
+    check_patience(None, RecordsDirectory(Path(), {"splits": {}}))
     with pytest.raises(UsageError, match=r"the validation split of .* is empty"):
-        check_patience(3, Records(Path(), {"splits": {}}))
+        check_patience(3, RecordsDirectory(Path(), {"splits": {}}))
 
 
 def test_weights_of_the_best_epoch_come_back_and_damage_is_found(tmp_path: Path):

@@ -10,17 +10,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from astrokeras.config import PretrainConfig
 from astrokeras.files import CannotWrite
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.tensorboard import TensorBoard
 from tests.synthetic import write_records
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 2})
 
 
-def test_everything_can_be_read_back(records: Records, tmp_path: Path):
+def test_everything_can_be_read_back(records: RecordsDirectory, tmp_path: Path):
     board = TensorBoard(tmp_path)
     board.scalars("validation", {"mae": 0.5}, 1)
     board.scalars("validation", {"mae": 0.25}, 2)

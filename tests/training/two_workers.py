@@ -19,7 +19,7 @@ import numpy as np
 from astrokeras import cli
 from astrokeras.config import PretrainConfig
 from astrokeras.errors import Stopped
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training import pretrain as module
 from astrokeras.training.checkpoints import state
 from astrokeras.training.engines.base import Engine, open_engine
@@ -48,7 +48,7 @@ def config_for(folder: Path, devices: str, name: str, **options: object) -> Pret
     return dataclasses.replace(config, **options)
 
 
-def one_step(engine: Engine, records: Records) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def one_step(engine: Engine, records: RecordsDirectory) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The weights before and after a step of plain gradient descent, whose size shows that of the gradients."""
     source = engine.source(records, None, None, ())
     with engine.scope():
@@ -96,7 +96,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     note("most", [engine.workers.most(0.25 if first else 0.75)])
-    note("step", one_step(engine, Records.load(config.records))[1])
+    note("step", one_step(engine, RecordsDirectory.load(config.records))[1])
     at_call(3, stop)
     try:
         module.pretrain(config, print)

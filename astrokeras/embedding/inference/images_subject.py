@@ -22,7 +22,7 @@ from astrokeras.records.conversion.plan import Plan, make_plan
 from astrokeras.records.conversion.resolve import resolve
 from astrokeras.records.conversion.resume import what_is_asked
 from astrokeras.records.conversion.tabulate import kinds_of, of_rows
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS
 from astrokeras.training.run_directory import RUN_FILE
 
@@ -133,7 +133,7 @@ class ImagesSubject:
 def _before(takes: Takes, config: OverObjectsConfig) -> Before:
     """Return how the stamps were made that new ones are to be like."""
     if config.like:
-        records = Records.load(config.like)
+        records = RecordsDirectory.load(config.like)
         return Before(records.path / CONVERT_JSON, records.unit, records.conversion)
     if not (takes.records and (takes.records.get("conversion") or (Path(takes.name) / RUN_FILE).is_file())):
         raise UsageError(

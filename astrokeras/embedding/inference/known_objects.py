@@ -11,7 +11,7 @@ from pyarrow import compute, parquet
 
 from astrokeras.embedding.inference.piece_result import Result
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.objects import OBJECTS, UNITS, Column
 
 Columns = dict[str, np.ndarray]
@@ -56,7 +56,7 @@ class KnownObjects(Protocol):
 class RecordsObjects:
     """Of splits of records, from their table of objects, of which a few thousand rows are in memory."""
 
-    def __init__(self, records: Records, splits: tuple[str, ...]) -> None:
+    def __init__(self, records: RecordsDirectory, splits: tuple[str, ...]) -> None:
         self._records, self._splits = records, splits
         self._path = records.path / OBJECTS
         if self._path.is_file():

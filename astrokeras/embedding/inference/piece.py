@@ -13,7 +13,7 @@ from astrokeras.pipeline.decoding import decode_record
 from astrokeras.records.conversion.rejects import Rejects
 from astrokeras.records.conversion.run_task import as_measured, checked_stamps, look_at_inputs, measured_piece
 from astrokeras.records.conversion.task import TaskInput
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.fingerprint import fingerprint
 from astrokeras.records.tfrecord import read
 from astrokeras.survey.measure import SHAPES
@@ -73,7 +73,7 @@ class RecordsPiece(Piece):
     """
 
     index: int
-    records: Records
+    records: RecordsDirectory
     shards: tuple[tuple[str, int, str], ...]
     version: str = __version__
 
@@ -104,10 +104,10 @@ class RecordsPiece(Piece):
         found.arrays["ids"] = np.array(ids, dtype=str)
 
 
-def records_pieces(records: Records, splits: tuple[str, ...]) -> list[RecordsPiece]:
+def records_pieces(records: RecordsDirectory, splits: tuple[str, ...]) -> list[RecordsPiece]:
     """Cut splits into pieces of whole shards, in the order of the records."""
     known = ("records_format", "name", "bands", "size", "unit", "columns", "integer_columns", "options")
-    light = Records(records.path, {name: records.content[name] for name in known if name in records.content})
+    light = RecordsDirectory(records.path, {name: records.content[name] for name in known if name in records.content})
     pieces: list[RecordsPiece] = []
     waiting: list[tuple[str, int, str]] = []
     for split in splits:

@@ -18,7 +18,7 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.parallel.dask_cluster import DaskCluster
 from astrokeras.parallel.processes import ATTEMPTS, Executor, Pool, SerialExecutor, WorkersLost
 from astrokeras.progress import Progress, followed
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.distribution.strategy import make_strategy
 
 # They say where and how, not what comes of it.
@@ -55,7 +55,7 @@ def find_subject(takes: Takes, config: OverObjectsConfig, data: str, report: Rep
     """
     if is_template(data):
         return ImagesSubject(takes, config, data, report)
-    return RecordsSubject(takes, Records.load(data), config.split, report)
+    return RecordsSubject(takes, RecordsDirectory.load(data), config.split, report)
 
 
 def check_place(out: Path, config: OverObjectsConfig, data: str) -> None:

@@ -11,7 +11,7 @@ from astrokeras.embedding.inference.table_workspace import TableWorkspace
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.parallel.processes import Executor
 from astrokeras.progress import Progress
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 Report = Callable[[str], None]
 
@@ -97,7 +97,7 @@ class RecordsSubject:
         AstrokerasError: the network takes other stamps, there is no such split, or a file is damaged.
     """
 
-    def __init__(self, takes: Takes, records: Records, split: str, report: Report) -> None:
+    def __init__(self, takes: Takes, records: RecordsDirectory, split: str, report: Report) -> None:
         check_stamps(takes, StampDescription(str(records.path), records.bands, records.unit, records.size), report)
         self._records = records
         self._splits = records.splits if split == "all" else (split,)

@@ -16,7 +16,7 @@ from astrokeras.embedding.labelling.server import LabellingServer
 from astrokeras.embedding.labelling.session import LabelQuestion, Session
 from astrokeras.embedding.pages.page import VIEWERS
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.picture import rgb, upright, white_balance
 from astrokeras.records.stamp_reader import StampReader
 from astrokeras.survey.tables import read_table
@@ -40,7 +40,7 @@ def label(config: LabelConfig, report: Callable[[str], None]) -> dict[str, Any]:
         UsageError: the classes or the port cannot be used.
         AstrokerasError: records or tables are missing or damaged, or nothing is left to label.
     """
-    records = Records.load(config.records)
+    records = RecordsDirectory.load(config.records)
     classes = choose_classes(config.classes, records.classes)
     objects = records.objects(None if config.split == "all" else config.split)
     wanted = read_ids(config.suggestions, config.max_catalog_bytes) if config.suggestions else None
@@ -97,7 +97,7 @@ def choose_rows(
     """Return the rows of `objects` that are shown, in order.
 
     Args:
-        objects: as `Records.objects` gives them.
+        objects: as `RecordsDirectory.objects` gives them.
         labelled: ids that have a label in the table, and are left out.
         wanted: ids of a table of suggestions; None for all objects that have no label in the records.
         seed: of the random order, where no order is given.
@@ -135,7 +135,7 @@ def _question(objects: Table, row: int, viewer: str) -> LabelQuestion:
 class Pictures:
     """Stamps as PNG; all of a sitting in colours of one balance."""
 
-    def __init__(self, records: Records, objects: Table, rows: Sequence[int]) -> None:
+    def __init__(self, records: RecordsDirectory, objects: Table, rows: Sequence[int]) -> None:
         self._records, self._stamps = records, StampReader(records)
         self._places = [(str(objects["shard"][row]), int(objects["row"][row])) for row in rows]
         sample = self._stamps.flux(self._places[:: max(1, len(rows) // _SAMPLE)][:_SAMPLE])

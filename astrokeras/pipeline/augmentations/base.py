@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.registration import Registry
 from astrokeras.spec import Call, Number, Parameter, bind
 
@@ -46,7 +46,7 @@ class SurveyInfo:
     unit: str = "image"
 
     @classmethod
-    def of(cls, records: Records) -> Self:
+    def of(cls, records: RecordsDirectory) -> Self:
         """Return the facts that stand in the records."""
         return cls(records.bands, records.sky, records.noise, records.unit)
 

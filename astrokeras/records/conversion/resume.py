@@ -9,7 +9,7 @@ from astrokeras.config import ConvertConfig, as_dict, describe_changes
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import digest, digest_of
 from astrokeras.records.conversion.workspace import Workspace
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import CONVERT_JSON
 from astrokeras.records.splitting.assignment import SPLITS_JSON
 from astrokeras.survey.parquet_table import parquet_files
@@ -91,7 +91,7 @@ def already_complete(asked: dict[str, Any], workspace: Workspace, *, resume: boo
         raise AstrokerasError(
             f"{out} is complete, but {_differences(made, asked)}; use --overwrite to convert again, or another --out"
         )
-    return Records.load(out).content
+    return RecordsDirectory.load(out).content
 
 
 def check_unfinished(asked: dict[str, Any], workspace: Workspace) -> None:

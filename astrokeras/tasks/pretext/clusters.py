@@ -20,7 +20,7 @@ from keras import KerasTensor, ops
 from scipy.optimize import linear_sum_assignment
 
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Number, Parameter, Whole
 from astrokeras.tasks.base import TASKS, Fields, Scores, Task
 from astrokeras.tasks.pairs import TwoViews
@@ -145,7 +145,7 @@ class Clusters(Task):
     @classmethod
     def fit(
         cls,
-        records: Records,
+        records: RecordsDirectory,
         columns: Mapping[str, np.ndarray],
         size: int,
         clusters: int = 10,

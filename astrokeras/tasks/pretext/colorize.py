@@ -18,7 +18,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
 from astrokeras.models.stretch import Stretch, stretch_for
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
 from astrokeras.tasks.decoder import decoded_picture
@@ -60,7 +60,7 @@ class Colorize(Task):
         self.channels = ("a", "b") if display else tuple(np.array(bands)[self.held_out].tolist())
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, sobel: float = 0.0) -> Self:
+    def fit(cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int, sobel: float = 0.0) -> Self:
         """Return the stretch of the survey makes the bands comparable.
 
         Raises:

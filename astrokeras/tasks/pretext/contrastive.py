@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import KerasTensor
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
 from astrokeras.tasks.pairs import VIEW_PARAMETERS, Retrieval, Spread, TwoViews, nt_xent, projector
@@ -44,7 +44,7 @@ class Contrastive(Task):
     @classmethod
     def fit(
         cls,
-        records: Records,
+        records: RecordsDirectory,
         columns: Mapping[str, np.ndarray],
         size: int,
         temperature: float = 0.1,

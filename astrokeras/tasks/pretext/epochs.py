@@ -22,7 +22,7 @@ from keras import KerasTensor, ops
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.augment import Chain, SurveyInfo, augmentation
 from astrokeras.pipeline.source import PARTNER, Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
 from astrokeras.tasks.pairs import Retrieval, Spread, nt_xent, projector
@@ -105,7 +105,9 @@ class Epochs(Task):
         source.group(groups)
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, temperature: float = 0.07) -> Self:
+    def fit(
+        cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int, temperature: float = 0.07
+    ) -> Self:
         """Count the stamps with another epoch.
 
         Raises:

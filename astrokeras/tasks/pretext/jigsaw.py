@@ -19,7 +19,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Parameter, Whole
 from astrokeras.tasks.base import TASKS, Fields, Task
 from astrokeras.tasks.permutations import distant_permutations
@@ -84,7 +84,9 @@ class Jigsaw(Task):
         )
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, permutations: int = 64) -> Self:
+    def fit(
+        cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int, permutations: int = 64
+    ) -> Self:
         """Nothing is to be learned beforehand.
 
         Raises:

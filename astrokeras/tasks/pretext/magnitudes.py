@@ -14,7 +14,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Parameter, Word
 from astrokeras.tasks.base import TASKS, Curves, Fields, Scores, Task, Told
 from astrokeras.tasks.residuals import by_magnitude, residual_scores
@@ -128,7 +128,7 @@ class Magnitudes(Task):
     @classmethod
     def fit(
         cls,
-        records: Records,
+        records: RecordsDirectory,
         columns: Mapping[str, np.ndarray],
         size: int,
         loss: str = "absolute",
@@ -227,7 +227,7 @@ class Magnitudes(Task):
         }
 
 
-def _typical_errors(records: Records, errors: np.ndarray) -> np.ndarray:
+def _typical_errors(records: RecordsDirectory, errors: np.ndarray) -> np.ndarray:
     """Return the median of the positive errors of each band, [B] float32; 1 for a band that has none."""
     known = np.ma.masked_where(~(np.isfinite(errors) & (errors > 0)), errors)
     if np.ma.getmaskarray(known).all():

@@ -14,7 +14,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.models.stretch import Stretch, stretch_for
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
 from astrokeras.tasks.decoder import decoded_picture
@@ -50,7 +50,7 @@ class MaskedBands(Task):
     @classmethod
     def fit(
         cls,
-        records: Records,
+        records: RecordsDirectory,
         columns: Mapping[str, np.ndarray],
         size: int,
         drop: float = 0.3,

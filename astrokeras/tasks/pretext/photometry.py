@@ -20,7 +20,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.survey.stamps import MAD_TO_SIGMA
 from astrokeras.tasks.base import TASKS, Fields, Scores, Task
 
@@ -141,7 +141,7 @@ class Photometry(Task):
         source.add(_FIELD, {split: measure_split(source, split, report) for split in splits})
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int) -> Self:
+    def fit(cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int) -> Self:
         """Find the middle and the scatter of each target, and the band that is known most often (the first of equals).
 
         Raises:

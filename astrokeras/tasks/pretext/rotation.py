@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import Number, Parameter
 from astrokeras.tasks.base import TASKS, Fields, Task
 
@@ -79,7 +79,9 @@ class Rotation(Task):
         self.consistency = consistency
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int, consistency: float = 0.0) -> Self:
+    def fit(
+        cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int, consistency: float = 0.0
+    ) -> Self:
         """Nothing is to be learned beforehand."""
         return cls(consistency)
 

@@ -19,7 +19,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.pipeline.augmentations.resampling import resample
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.base import TASKS, Fields, Scores, Task
 from astrokeras.tasks.turning import span, turning, within_circle
 
@@ -82,7 +82,7 @@ class Transformation(Task):
         self.size = size
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int) -> Self:
+    def fit(cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int) -> Self:
         """Return the shift is a share of the side of the stamps."""
         return cls(size)
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.base import TASKS, Fields, Task
 from astrokeras.tasks.pairs import Retrieval, Spread, TwoViews, projector
 
@@ -38,7 +38,7 @@ class VICReg(Task):
         self.n_draws = make.n_draws
 
     @classmethod
-    def fit(cls, records: Records, columns: Mapping[str, np.ndarray], size: int) -> Self:
+    def fit(cls, records: RecordsDirectory, columns: Mapping[str, np.ndarray], size: int) -> Self:
         """Return the views need the sky."""
         return cls(TwoViews(records))
 

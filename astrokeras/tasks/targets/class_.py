@@ -27,7 +27,7 @@ from sklearn.preprocessing import normalize
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.normalization import batch_normalization
 from astrokeras.models.outputs import CosineLogits, FirstLogits, TemperedMean, most_probable
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, File, Flag, Number, Parameter
 from astrokeras.tasks.class_groups import ClassGroup, read_groups
 from astrokeras.tasks.classification import classification_scores
@@ -99,7 +99,7 @@ class Class(Target):
     @classmethod
     def fit(
         cls,
-        records: Records,
+        records: RecordsDirectory,
         columns: LabelColumns,
         size: int,
         *,

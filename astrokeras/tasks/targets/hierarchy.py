@@ -16,7 +16,7 @@ from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.models.outputs import TreeProbabilities, most_probable, tree_log_probabilities
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.known import KnownMean
 from astrokeras.tasks.logistic import logistic_regression
@@ -53,7 +53,14 @@ class Hierarchy(Target):
 
     @classmethod
     def fit(
-        cls, records: Records, columns: LabelColumns, size: int, *, names: Labels, tree: str = "", **options: Any
+        cls,
+        records: RecordsDirectory,
+        columns: LabelColumns,
+        size: int,
+        *,
+        names: Labels,
+        tree: str = "",
+        **options: Any,
     ) -> Self:
         """Read the tree; without one, labels are paths such as ``galaxy/spiral/Sb``.
 

@@ -17,7 +17,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.models.outputs import CumulativeLogits, CumulativeProbabilities, cumulative_log_probabilities
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, Parameter
 from astrokeras.tasks.known import KnownMean, as_numbers
 from astrokeras.tasks.ridge import ridge_regression
@@ -53,7 +53,7 @@ class Ordinal(Target):
 
     @classmethod
     def fit(
-        cls, records: Records, columns: LabelColumns, size: int, *, names: Labels, **options: Any
+        cls, records: RecordsDirectory, columns: LabelColumns, size: int, *, names: Labels, **options: Any
     ) -> Self:  # fmt: skip
         """Take the classes: values known beforehand in their order, or the numbers of the column from the least on.
 

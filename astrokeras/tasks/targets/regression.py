@@ -18,7 +18,7 @@ from keras import KerasTensor, ops
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.joined import MixtureMoments
 from astrokeras.models.outputs import GaussianOutput, clipped_log
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, Flag, Number, Parameter, Text, Word
 from astrokeras.tasks.known import KnownMean, masked, numbers_of, ranges_of
 from astrokeras.tasks.number_scores import number_scores
@@ -119,7 +119,14 @@ class Regression(Target):
 
     @classmethod
     def fit(
-        cls, records: Records, columns: LabelColumns, size: int, *, names: Labels, errors: str = "", **options: Any
+        cls,
+        records: RecordsDirectory,
+        columns: LabelColumns,
+        size: int,
+        *,
+        names: Labels,
+        errors: str = "",
+        **options: Any,
     ) -> Self:
         """Measure the mean and deviation of each number in the training split.
 

@@ -14,7 +14,7 @@ from keras import KerasTensor, ops
 from sklearn.metrics import average_precision_score
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, Number, Parameter
 from astrokeras.tasks.known import KnownMean, masked, numbers_of
 from astrokeras.tasks.logistic import logistic_regression
@@ -56,7 +56,7 @@ class Tags(Target):
     @classmethod
     def fit(
         cls,
-        records: Records,
+        records: RecordsDirectory,
         columns: LabelColumns,
         size: int,
         *,

@@ -16,7 +16,7 @@ from scipy.special import gammaln, logit
 from sklearn.model_selection import KFold
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.dirichlet import log_likelihood
 from astrokeras.tasks.known import KnownMean, masked, numbers_of
@@ -62,7 +62,14 @@ class Votes(Target):
 
     @classmethod
     def fit(
-        cls, records: Records, columns: LabelColumns, size: int, *, names: Labels, tree: str = "", **options: Any
+        cls,
+        records: RecordsDirectory,
+        columns: LabelColumns,
+        size: int,
+        *,
+        names: Labels,
+        tree: str = "",
+        **options: Any,
     ) -> Self:
         """Take the questions.
 

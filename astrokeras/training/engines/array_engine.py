@@ -12,7 +12,7 @@ from astrokeras.errors import UsageError
 from astrokeras.pipeline.arrays import Arrays, Batches
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.replicas import Replicas
 from astrokeras.training.board import Board
@@ -51,7 +51,7 @@ class ArrayEngine:
         return contextlib.nullcontext()
 
     def source(
-        self, records: Records, size: int | None, augment: Chain | None, fields: Sequence[str],
+        self, records: RecordsDirectory, size: int | None, augment: Chain | None, fields: Sequence[str],
         splits: Sequence[str] = TRAINED_ON,
     ) -> Source:  # fmt: skip
         """See `Engine.source`."""

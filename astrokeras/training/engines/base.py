@@ -14,7 +14,7 @@ import keras
 from astrokeras.config import TrainingOptions
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.source import Source
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.replicas import Replicas
 from astrokeras.training.board import Board
@@ -54,7 +54,7 @@ class Engine(Protocol):
         """Return where variables have to be made."""
 
     def source(
-        self, records: Records, size: int | None, augment: Chain | None, fields: Sequence[str],
+        self, records: RecordsDirectory, size: int | None, augment: Chain | None, fields: Sequence[str],
         splits: Sequence[str] = TRAINED_ON,
     ) -> Source:  # fmt: skip
         """Return the batches of a records directory, of these fields of these splits, empty ones left out."""

@@ -14,7 +14,7 @@ from astrokeras.pipeline.shards import INPUT_ERRORS
 from astrokeras.pipeline.source import Source
 from astrokeras.pipeline.stream import Stream
 from astrokeras.pipeline.tuning import untuned
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.model import TaskModel
 from astrokeras.training.board import Board
 from astrokeras.training.distribution.multi_worker import WorkerStream, start
@@ -61,7 +61,7 @@ class TensorFlowEngine:
         return self.strategy.scope()
 
     def source(
-        self, records: Records, size: int | None, augment: Chain | None, fields: Sequence[str],
+        self, records: RecordsDirectory, size: int | None, augment: Chain | None, fields: Sequence[str],
         splits: Sequence[str] = TRAINED_ON,
     ) -> Source:  # fmt: skip
         """See `Engine.source`."""
@@ -91,7 +91,7 @@ class TensorFlowEngine:
 def _facts(config: TrainingOptions) -> dict[str, Any]:
     """Return what all workers have to have alike; the same records may lie elsewhere for each."""
     options = {f"--{name.replace('_', '-')}": value for name, value in as_dict(config).items() if name != "records"}
-    return {**options, **versions(), "fingerprint of the records": Records.load(config.records).fingerprint}
+    return {**options, **versions(), "fingerprint of the records": RecordsDirectory.load(config.records).fingerprint}
 
 
 class MultiWorkerEngine(TensorFlowEngine):

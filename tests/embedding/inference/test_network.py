@@ -9,7 +9,7 @@ from astrokeras.embedding.inference.find_encoder import find_encoder
 from astrokeras.embedding.inference.network import Runner, in_batches, read_ahead, together
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.dataset import load_arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 
 
 def test_stamps_become_batches_of_one_size():
@@ -33,7 +33,7 @@ def test_batches_do_not_share_memory():
 
 def test_the_outputs_are_those_of_the_model_on_any_number_of_devices(embedded):
     """To the bit: a batch is computed whole by one device."""
-    flux = load_arrays(Records.load(embedded / "records"), "train")[0]
+    flux = load_arrays(RecordsDirectory.load(embedded / "records"), "train")[0]
     network = find_encoder(str(embedded / "encoder.keras")).network
     found = []
     for devices in ([], ["CPU:0", "CPU:1"]):

@@ -11,7 +11,7 @@ from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.records.conversion.convert import task_input_of
 from astrokeras.records.conversion.plan import make_plan
 from astrokeras.records.conversion.resolve import resolve
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.synthetic import write_records
 
 
@@ -62,7 +62,7 @@ def test_stamps_from_images_are_those_of_a_conversion(sample_config, sample_reco
     left_out = np.concatenate([found.arrays["rejected"] for found in founds])
     assert sorted([*rows, *left_out, *np.flatnonzero(plan.rejects.mask)]) == list(range(len(plan.catalog)))
     by_id = dict(zip(plan.catalog.ids[rows].tolist(), np.concatenate(stamps), strict=True))
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     for split in records.splits:
         flux, _, ids = load_arrays(records, split)
         np.testing.assert_array_equal(flux, np.stack([by_id[name] for name in ids.tolist()]))

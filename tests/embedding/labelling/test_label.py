@@ -18,7 +18,7 @@ from astrokeras.config import LabelConfig
 from astrokeras.embedding.labelling.label import Pictures, choose_classes, choose_rows, label, read_ids
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.pipeline.plain import load_fields
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests import browser
 from tests.embedding.labelling.test_server import Client
 
@@ -34,7 +34,7 @@ def rows_of(file: Path) -> list[list[str]]:
 @pytest.fixture
 def unlabelled(sample_records) -> list[str]:
     """Ids of the records' unlabelled objects."""
-    objects = Records.load(sample_records).objects()
+    objects = RecordsDirectory.load(sample_records).objects()
     return objects["id"][np.ma.getmaskarray(objects["label"])].tolist()
 
 
@@ -109,12 +109,12 @@ def test_killed_at_any_moment_it_goes_on(sample_records, unlabelled, tmp_path):
                 assert process.returncode == 0
     ids = [identifier for identifier, _ in rows_of(out)]
     assert len(set(ids)) == 6 and set(ids) <= set(unlabelled)
-    first, second = Records.load(sample_records).classes[:2]
+    first, second = RecordsDirectory.load(sample_records).classes[:2]
     assert [name for _, name in rows_of(out)] == [first, second, first] * 2
 
 
 def test_a_stamp_is_shown_as_the_sky_has_it(sample_records):
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     objects = records.objects("test")
     shown = Pictures(records, objects, [3, 5, 8])
     flux = load_fields(records, "test", ("flux",))["flux"]

@@ -17,7 +17,7 @@ from astrokeras.records.conversion import convert as module
 from astrokeras.records.conversion import plan
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.conversion.workspace import workspace_path
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.tfrecord import checksum
 from tests.records.tasks import contents, quiet
 from tests.sky import config_for, noise_image, run, tan_header, write_image
@@ -186,7 +186,7 @@ def test_only_records_are_overwritten_and_only_if_asked_to(messy: Path):
     with pytest.raises(AstrokerasError, match="--overwrite"):
         quiet(config)
     quiet(replaced(config, overwrite=True, size=8))
-    assert Records.load(config.running.out).size == 8
+    assert RecordsDirectory.load(config.running.out).size == 8
     assert not list(messy.glob(".*"))
     thesis = messy / "thesis"
     thesis.mkdir()

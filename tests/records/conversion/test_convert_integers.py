@@ -9,7 +9,7 @@ from astropy.table import Table
 from astrokeras.pipeline.arrays import decode_record
 from astrokeras.pipeline.dataset import read_columns
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.sky import config_for, noise_image, tan_header, write_image
 
 BIG = [2**53 + 1, 2**53, -(2**62) - 1]
@@ -27,7 +27,7 @@ def test_large_integers_are_carried_whole(tmp_path: Path):
         y_column="y", out=str(tmp_path / "out"), size=16, workers=1,
     )  # fmt: skip
     convert(config, report=lambda line: None)
-    records = Records.load(tmp_path / "out")
+    records = RecordsDirectory.load(tmp_path / "out")
     assert (records.columns, records.integer_columns) == (("big", "small"), ("big",))
     found = read_columns(records, "train")
     order = np.argsort(found["id"])

@@ -12,7 +12,7 @@ from astrokeras.records.conversion import convert as module
 from astrokeras.records.conversion import detected_catalog as detection
 from astrokeras.records.conversion.convert import convert
 from astrokeras.records.conversion.detected_catalog import DETECTED, find_duplicates
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.sky import SCALE, config_for, run, tan_header, write_image
 
 SHAPE = (120, 140)
@@ -78,7 +78,7 @@ def test_what_is_measured_stands_in_the_table_of_what_was_detected(tmp_path: Pat
     sky(tmp_path)
     convert(options(tmp_path, measure=True))
     detected = Table.read(tmp_path / "records" / DETECTED)
-    objects = Records.load(tmp_path / "records").objects()
+    objects = RecordsDirectory.load(tmp_path / "records").objects()
     place = {str(name): i for i, name in enumerate(detected["ID"])}
     rows = [place[str(name)] for name in objects["id"]]
     for theirs, ours in (("MAG_AUTO_g", "magnitude_g"), ("HALF_LIGHT_RADIUS", "half_light_radius")):

@@ -9,7 +9,7 @@ from astropy.wcs import WCS
 
 from astrokeras.errors import UsageError
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from tests.sky import config_for, examples_of, rejects_of, tan_header, write_image
 
 SHAPE = (50, 60)
@@ -37,7 +37,7 @@ def survey(directory: Path, *, pixels: bool, field: bool = True, **options: str)
 @pytest.mark.parametrize("pixels", [True, False])
 def test_each_row_is_placed_by_what_its_own_field_has(tmp_path: Path, pixels: bool):
     lines = survey(tmp_path, pixels=pixels)
-    records = Records.load(tmp_path / "records")
+    records = RecordsDirectory.load(tmp_path / "records")
     first = PIXELS[20 - 8, 30 - 8]
     assert {name: e["image"][0, 0, 0] for name, e in examples_of(records).items()} == dict.fromkeys(
         "ABC" if pixels else "AB", first
@@ -49,7 +49,7 @@ def test_each_row_is_placed_by_what_its_own_field_has(tmp_path: Path, pixels: bo
 
 def test_a_field_without_wcs_is_no_obstacle_where_footprints_decide(tmp_path: Path):
     lines = survey(tmp_path, pixels=False, field=False)
-    records = Records.load(tmp_path / "records")
+    records = RecordsDirectory.load(tmp_path / "records")
     assert set(examples_of(records)) == set("AB")
     assert rejects_of(records) == {"C": "no_field"}
     assert any("C_g.fits has no WCS" in line for line in lines)

@@ -9,7 +9,7 @@ from PIL import Image
 from astrokeras.config import ConvertConfig, configure
 from astrokeras.errors import UsageError
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.example import decode
 from astrokeras.records.tfrecord import read
 
@@ -28,7 +28,7 @@ def test_without_a_size_the_whole_pictures_are_kept(tmp_path, side):
     config, levels = pictures(tmp_path, [side] * 5)
     said = []
     convert(config, report=said.append)
-    records = Records.load(tmp_path / "out")
+    records = RecordsDirectory.load(tmp_path / "out")
     assert records.size == side == records.conversion["size"]
     assert f"--size {side}: that of the images" in said
     assert not any("are kept of" in line for line in said)
@@ -42,7 +42,7 @@ def test_what_is_cut_off_is_said(tmp_path):
     said = []
     convert(config, report=said.append)
     assert "--size 64: the middle 64×64 pixels are kept of images of 88×88 pixels" in said
-    (example, *_) = map(decode, read(Path(Records.load(tmp_path / "out").shards("train")[0])))
+    (example, *_) = map(decode, read(Path(RecordsDirectory.load(tmp_path / "out").shards("train")[0])))
     stamp = np.frombuffer(example["image"], "<f4").reshape(64, 64, 3)
     np.testing.assert_array_equal(stamp, levels[int(example["id"])][12:76, 12:76])
 

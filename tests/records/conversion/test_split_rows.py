@@ -9,7 +9,7 @@ from astropy.table import Table
 from astrokeras.config import ConvertConfig, configure, replaced, values_of
 from astrokeras.errors import UsageError
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.inspect import describe_records
 from tests.sky import config_for, run, write_visits
 
@@ -27,7 +27,7 @@ def tile(tmp_path: Path, sample_survey: Path) -> ConvertConfig:
 def test_objects_of_tiles_are_split_by_sky_and_none_is_lost(tile: ConvertConfig):
     lines: list[str] = []
     convert(tile, report=lines.append)
-    records = Records.load(tile.running.out)
+    records = RecordsDirectory.load(tile.running.out)
     assert any(line.startswith("splits: by sky (the default") for line in lines)
     assert "overlap: 0.0% of the test stamps share sky with training stamps" in lines
     assert "HEALPix" in records.content["split_by"]

@@ -17,7 +17,7 @@ from astrokeras.config import ConvertConfig, configure, replaced
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_json
 from astrokeras.records import objects
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.example import decode
 from astrokeras.records.metadata import describe_small_file, signed
 from astrokeras.records.tfrecord import read
@@ -27,7 +27,7 @@ from tests.records.tasks import contents, quiet, small_tasks
 pytestmark = pytest.mark.long
 
 
-def stored(records: Records, split: str) -> list[dict]:
+def stored(records: RecordsDirectory, split: str) -> list[dict]:
     """The records of a split as they are read."""
     return [decode(record) for shard in records.shards(split) for record in read(Path(shard))]
 
@@ -39,7 +39,7 @@ def small(survey: Path, out: Path, **options: object) -> ConvertConfig:
 
 
 def test_rows_are_the_records_in_the_order_in_which_they_are_read(sample_records):
-    records = Records.load(sample_records)
+    records = RecordsDirectory.load(sample_records)
     table = records.objects()
     assert table.colnames == [
         "id", "split", "shard", "row", "ra", "dec", "x", "y", "field", "label", "magnitude_g", "magnitude_r",
@@ -68,8 +68,8 @@ def test_rows_are_the_records_in_the_order_in_which_they_are_read(sample_records
 
 
 def test_the_pixels_at_x_and_y_of_the_field_are_those_of_the_record(sample_records, sample_survey):
-    records = Records.load(sample_records)
-    table, examples = records.objects("test"), stored(Records.load(sample_records), "test")
+    records = RecordsDirectory.load(sample_records)
+    table, examples = records.objects("test"), stored(RecordsDirectory.load(sample_records), "test")
     for row, example in zip(table, examples, strict=True):
         stamp = np.frombuffer(example["image"], "<f4").reshape(32, 32, 3)
         with fits.open(sample_survey / "images" / f"{row['field']}_r.fits") as hdus:
@@ -80,7 +80,7 @@ def test_the_pixels_at_x_and_y_of_the_field_are_those_of_the_record(sample_recor
 
 
 def test_positions_are_those_of_the_catalogue_and_of_the_images_wcs(sample_records, sample_survey):
-    table = Records.load(sample_records).objects()
+    table = RecordsDirectory.load(sample_records).objects()
     catalogue = Table.read(sample_survey / "catalog.fits")
     of_id = {str(row["ID"]).strip(): row for row in catalogue}
     for row in table:
@@ -96,7 +96,7 @@ def test_where_the_catalogue_has_pixels_alone_the_wcs_gives_ra_and_dec(sample_co
     catalogue.write(tmp_path / "pixels.fits")
     config = replaced(sample_config, catalog=str(tmp_path / "pixels.fits"), out=str(tmp_path / "records"))
     quiet(config)
-    table = Records.load(tmp_path / "records").objects()
+    table = RecordsDirectory.load(tmp_path / "records").objects()
     assert len(table)
     for row in table:
         sky = WCS(fits.getheader(sample_survey / "images" / f"{row['field']}_g.fits", 1)).pixel_to_world(
@@ -107,7 +107,7 @@ def test_where_the_catalogue_has_pixels_alone_the_wcs_gives_ra_and_dec(sample_co
 
 def test_without_a_wcs_there_is_no_ra_and_dec(tmp_path, monkeypatch):
     quiet(small(small_tasks(tmp_path, monkeypatch), tmp_path / "out"))
-    table = Records.load(tmp_path / "out").objects()
+    table = RecordsDirectory.load(tmp_path / "out").objects()
     assert np.isnan(table["ra"]).all()
     assert np.isfinite(table["x"]).all()
     assert parquet.read_table(tmp_path / "out" / "objects.parquet")["dec"].null_count == len(table)
@@ -115,13 +115,13 @@ def test_without_a_wcs_there_is_no_ra_and_dec(tmp_path, monkeypatch):
 
 def test_units_are_seen_by_astropy_pandas_and_arrow(sample_records):
     path, said = sample_records / "objects.parquet", {"ra": "deg", "dec": "deg", "x": "pix", "magnitude_r": "mag"}
-    for table in (Records.load(sample_records).objects(), Table.read(path)):
+    for table in (RecordsDirectory.load(sample_records).objects(), Table.read(path)):
         assert {name: str(table[name].unit) for name in said} == said
         assert table["id"].unit is None
     assert pd.read_parquet(path).attrs["units"].items() >= said.items()
     assert parquet.read_schema(path).field("ra").metadata == {b"unit": b"deg"}
     assert pd.read_parquet(path)["label"].isna().sum() == sum(
-        split["unlabelled"] for split in Records.load(sample_records).content["splits"].values()
+        split["unlabelled"] for split in RecordsDirectory.load(sample_records).content["splits"].values()
     )
 
 
@@ -130,7 +130,7 @@ def test_units_are_seen_by_what_reads_the_votable_in_the_file(sample_records, tm
     assert header[b"IVOA.VOTable-Parquet.version"] == b"1.0"
     (tmp_path / "header.vot").write_bytes(header[b"IVOA.VOTable-Parquet.content"])
     table = Table.read(tmp_path / "header.vot", format="votable")
-    assert table.colnames == Records.load(sample_records).objects().colnames
+    assert table.colnames == RecordsDirectory.load(sample_records).objects().colnames
     assert table["dec"].unit == u.deg
     assert table["magnitude_i"].unit == u.mag
 
@@ -154,15 +154,15 @@ def test_ids_keep_their_type(tmp_path, monkeypatch, ids, suffix, kind):
     )
     table.write(tmp_path / f"few.{suffix}")
     quiet(small(tmp_path, tmp_path / "out", catalog=str(tmp_path / f"few.{suffix}"), label=None, splits="train=1"))
-    found = Records.load(tmp_path / "out").objects()["id"]
+    found = RecordsDirectory.load(tmp_path / "out").objects()["id"]
     assert found.dtype.kind == kind
     assert sorted(map(str, found.tolist())) == sorted(map(str, ids))
-    verify(Records.load(tmp_path / "out"))
+    verify(RecordsDirectory.load(tmp_path / "out"))
 
 
 def test_a_carried_column_of_a_name_that_is_taken_is_the_catalogues(sample_config, tmp_path):
     quiet(replaced(sample_config, columns=("X",), out=str(tmp_path / "out")))
-    table = Records.load(tmp_path / "out").objects()
+    table = RecordsDirectory.load(tmp_path / "out").objects()
     assert "X" not in table.colnames
     assert np.isfinite(table["catalog_X"]).all()
 
@@ -178,7 +178,7 @@ def test_stamps_with_files_of_their_own_have_the_catalogues_positions(tmp_path):
             ConvertConfig, out=str(tmp_path / "out"), catalog=str(tmp_path / "all.ecsv"), splits="train=1", **given
         )
     )
-    table = Records.load(tmp_path / "out").objects()
+    table = RecordsDirectory.load(tmp_path / "out").objects()
     np.testing.assert_array_equal(table["ra"], table["id"] + 0.5)
     np.testing.assert_array_equal(table["dec"], -table["id"])
     assert np.isnan(table["x"]).all()
@@ -188,7 +188,7 @@ def test_stamps_with_files_of_their_own_have_the_catalogues_positions(tmp_path):
 def test_measured_magnitudes_and_shapes_are_in_the_table(tmp_path, sample_config):
     config = replaced(sample_config, measure=True, columns=(), out=str(tmp_path / "out"))
     quiet(config)
-    records = Records.load(tmp_path / "out")
+    records = RecordsDirectory.load(tmp_path / "out")
     table, examples = records.objects("val"), stored(records, "val")
     np.testing.assert_array_equal(table["magnitude_i"], [example["magnitudes"][2] for example in examples])
     radii = [np.frombuffer(example["half_light_radius"], "<f8")[0] for example in examples]
@@ -206,18 +206,18 @@ def test_the_bytes_do_not_depend_on_who_works_nor_on_a_rerun(tmp_path, monkeypat
         found.append((tmp_path / name / "objects.parquet").read_bytes())
     assert found[0] == found[1]
     assert parquet.ParquetFile(tmp_path / "one" / "objects.parquet").num_row_groups > 3
-    verify(Records.load(tmp_path / "one"))
+    verify(RecordsDirectory.load(tmp_path / "one"))
 
 
-def edited(records: Path, out: Path, change) -> Records:
+def edited(records: Path, out: Path, change) -> RecordsDirectory:
     """A copy with another table of objects, signed anew."""
     shutil.copytree(records, out)
     path = out / "objects.parquet"
     parquet.write_table(change(parquet.read_table(path)), path)
-    content = Records.load(out).content
+    content = RecordsDirectory.load(out).content
     content["files"] = [describe_small_file(out / file["file"]) for file in content["files"]]
     write_json(out / "convert.json", signed(content))
-    return Records.load(out)
+    return RecordsDirectory.load(out)
 
 
 @pytest.mark.parametrize(
@@ -239,15 +239,15 @@ def test_verification_finds_a_table_that_says_other_than_the_shards(sample_recor
 def test_older_records_have_ids_and_labels_but_no_positions(sample_records, tmp_path):
     shutil.copytree(sample_records, tmp_path / "old")
     (tmp_path / "old" / "objects.parquet").unlink()
-    content = Records.load(tmp_path / "old").content
+    content = RecordsDirectory.load(tmp_path / "old").content
     content["files"] = [file for file in content["files"] if file["file"] != "objects.parquet"]
     write_json(tmp_path / "old" / "convert.json", signed(content))
-    old, new = (Records.load(path).objects() for path in (tmp_path / "old", sample_records))
+    old, new = (RecordsDirectory.load(path).objects() for path in (tmp_path / "old", sample_records))
     assert "ra" not in old.colnames
     for name in old.colnames:
         np.testing.assert_array_equal(np.asarray(old[name]), np.asarray(new[name]), err_msg=name)
-    verify(Records.load(tmp_path / "old"))
-    assert len(Records.load(tmp_path / "old").objects("val")) == old["split"].tolist().count("val")
+    verify(RecordsDirectory.load(tmp_path / "old"))
+    assert len(RecordsDirectory.load(tmp_path / "old").objects("val")) == old["split"].tolist().count("val")
 
 
 def test_the_order_within_a_shard_is_mixed_and_each_row_stands_where_its_id_puts_it(tmp_path, monkeypatch):
@@ -257,7 +257,7 @@ def test_the_order_within_a_shard_is_mixed_and_each_row_stands_where_its_id_puts
     for seed in (0, 0, 1):
         out = tmp_path / f"out{len(orders)}"
         quiet(small(survey, out, seed=seed, splits="train=1"))
-        orders.append(Records.load(out).objects())
+        orders.append(RecordsDirectory.load(out).objects())
     first = orders[0][orders[0]["field"] == "A"]
     assert first["id"].tolist() != first[np.argsort(first["y"])]["id"].tolist()
     assert abs(np.corrcoef(np.arange(len(first)), first["y"])[0, 1]) < 0.4
@@ -266,7 +266,9 @@ def test_the_order_within_a_shard_is_mixed_and_each_row_stands_where_its_id_puts
     some.write(survey / "some.fits")
     quiet(small(survey, tmp_path / "some", catalog=str(survey / "some.fits"), splits="train=1"))
     kept = set(some["id"])
-    assert Records.load(tmp_path / "some").objects()["id"].tolist() == [i for i in orders[0]["id"] if i in kept]
+    assert RecordsDirectory.load(tmp_path / "some").objects()["id"].tolist() == [
+        i for i in orders[0]["id"] if i in kept
+    ]
 
 
 def test_files_are_the_same_however_it_is_converted(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from astrokeras.config import ConvertConfig, configure, replaced
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.conversion.convert import convert
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.splitting.assignment import SPLITS_JSON, Group, Splitting, choose_splitting, load_splitting
 from astrokeras.records.splitting.shares import parse_splits
 from astrokeras.records.verify import verify
@@ -185,7 +185,7 @@ def test_records_that_go_on_with_the_splits_of_others_keep_every_object_where_it
     lines: list[str] = []
     later = config_for(tmp_path, splits_from=str(tmp_path / "records"), out=str(tmp_path / "later"), size=8)
     content = convert(later, report=lines.append)
-    records = Records.load(later.running.out)
+    records = RecordsDirectory.load(later.running.out)
     after = examples_of(records)
     # Objects of the margin may find a place once their neighbours have one.
     kept = [name for name, example in before.items() if example["split"] != "margin"]

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_squared_error
 from astrokeras.errors import UsageError
 from astrokeras.models.encoder import build_encoder
 from astrokeras.pipeline.arrays import Arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.pretext.clusters import Clusters, ClusterScores, draw_points, exchange
 from astrokeras.tasks.registry import fit_tasks, parse_tasks
@@ -22,12 +22,12 @@ FIELD = "cluster_point"
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 40, "val": 9})
 
 
 @pytest.fixture
-def source(records: Records) -> Arrays:
+def source(records: RecordsDirectory) -> Arrays:
     return Arrays.load(records, ["train", "val"], [])
 
 

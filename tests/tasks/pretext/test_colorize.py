@@ -6,7 +6,7 @@ from keras import ops
 from scipy.ndimage import minimum_filter, sobel
 
 from astrokeras.errors import UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.lab import gray, lab
 from astrokeras.tasks.pretext.colorize import Colorize
 from astrokeras.tasks.reconstruction import gradients
@@ -14,7 +14,7 @@ from astrokeras.tasks.reconstruction import gradients
 
 def fit(bands: tuple[str, ...], unit: str = "nJy", **options: float) -> Colorize:
     content = {"bands": bands, "unit": unit, "sky": [5.0] * len(bands), "noise": [2.0] * len(bands)}
-    return Colorize.fit(Records(Path("blobs"), content), {}, 16, **options)
+    return Colorize.fit(RecordsDirectory(Path("blobs"), content), {}, 16, **options)
 
 
 @pytest.mark.parametrize(

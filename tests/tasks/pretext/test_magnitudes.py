@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.pretext.magnitudes import MagnitudeErrors, Magnitudes
 from astrokeras.tasks.registry import get_task
 
@@ -13,7 +13,7 @@ NAN = np.nan
 
 
 def fit(magnitudes: np.ndarray, errors: np.ndarray | None = None, **options: str) -> Magnitudes:
-    records = Records(Path("blobs"), {"bands": ["g", "r", "i"]})
+    records = RecordsDirectory(Path("blobs"), {"bands": ["g", "r", "i"]})
     errors = np.full_like(magnitudes, 0.1) if errors is None else errors
     return Magnitudes.fit(records, {"magnitudes": magnitudes, "magnitude_errors": errors}, 16, **options)
 

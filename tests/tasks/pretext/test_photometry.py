@@ -6,7 +6,7 @@ from scipy.stats import median_abs_deviation
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.arrays import Arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.pretext.photometry import Photometry, PhotometryErrors, photometric_targets
 from astrokeras.tasks.registry import fit_tasks, get_task
 from tests.synthetic import write_records
@@ -16,7 +16,7 @@ NAMES = ("magnitude_g", "g-r", "r-i", "half_light_radius", "ellipticity", "conce
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
     return write_records(tmp_path_factory.mktemp("blobs") / "records", counts={"train": 120, "val": 30})
 
 
@@ -33,7 +33,7 @@ def test_targets_against_a_loop():
     np.testing.assert_array_equal(targets, np.array(expected, np.float32))
 
 
-def test_common_scale_against_scipy(records: Records):
+def test_common_scale_against_scipy(records: RecordsDirectory):
     measured = measurements(np.random.default_rng(1), 40)
     measured[7, 3] = 1e4
     task = Photometry.fit(records, {"photometry": measured}, 16)
@@ -47,7 +47,7 @@ def test_common_scale_against_scipy(records: Records):
     assert task.notes == ["photometry: an object was found on 97.5% of the training stamps"]
 
 
-def test_loss_against_scipy_with_what_is_missing(records: Records):
+def test_loss_against_scipy_with_what_is_missing(records: RecordsDirectory):
     rng = np.random.default_rng(2)
     measured = measurements(rng)
     measured[:, 2] = NAN
@@ -77,7 +77,7 @@ def test_scores_are_mean_errors_of_what_is_known():
     assert result == pytest.approx({n: e for n, e, u in zip(NAMES, expected, usable, strict=True) if u}, rel=1e-5)
 
 
-def test_measures_both_splits_and_knows_simple_baselines(records: Records, monkeypatch: pytest.MonkeyPatch):
+def test_measures_both_splits_and_knows_simple_baselines(records: RecordsDirectory, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(records.path / "cache"))
     source = Arrays.load(records, ["train", "val"], ["magnitudes"])
     lines = []
@@ -95,6 +95,6 @@ def test_measures_both_splits_and_knows_simple_baselines(records: Records, monke
         assert simple["baseline_linear"][name] < 0.2 * simple["baseline_median"][name]
 
 
-def test_empty_stamps_are_an_error(records: Records):
+def test_empty_stamps_are_an_error(records: RecordsDirectory):
     with pytest.raises(AstrokerasError, match="nothing could be measured on the 5 training stamps"):
         Photometry.fit(records, {"photometry": np.full((5, 6), NAN, np.float32)}, 16)

@@ -17,7 +17,7 @@ from astrokeras.errors import UsageError
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import PARTNER
 from astrokeras.pipeline.stream import Stream
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.engines.base import open_engine
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.trainer import SPEEDS
@@ -76,7 +76,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Workers:
 
 def test_a_step_equals_that_of_one_device(workers: Workers):
     engine = open_engine(config_for(workers.folder, "cpu:1", "unused"))
-    start, expected = one_step(engine, Records.load(workers.folder / "records"))
+    start, expected = one_step(engine, RecordsDirectory.load(workers.folder / "records"))
     moved = 0.0
     for index in range(2):
         ours = workers.arrays("step", index)

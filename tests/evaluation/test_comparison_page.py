@@ -8,11 +8,11 @@ import pytest
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.compare import Comparison, EvaluationSet
+from astrokeras.evaluation.comparison_page import Page, differences
 from astrokeras.evaluation.judged import judge
-from astrokeras.evaluation.pages import Page, differences
 from astrokeras.evaluation.slices import sliced
 from astrokeras.pipeline.arrays import Arrays
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.targets.class_ import Class
 from tests import browser
 from tests.synthetic import write_records
@@ -25,7 +25,7 @@ HOSTILE = ("<script>alert(1)</script>", "</svg><img src=x onerror=alert(2)>")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Three arms at two budgets; the first class is easier with more labels and a better arm."""
     records = write_records(tmp_path_factory.mktemp("page") / "records", counts={"train": 8, "test": N}, size=12)
-    records = Records(records.path, {**records.content, "classes": list(HOSTILE), "name": "<b>survey"})
+    records = RecordsDirectory(records.path, {**records.content, "classes": list(HOSTILE), "name": "<b>survey"})
     target = Class(HOSTILE)
     labels = np.arange(N) % 2
     exam = EvaluationSet("test", np.ones(N, bool), {"class": {"class:label": labels}})
