@@ -19,7 +19,7 @@ from PIL import Image
 from pretext_scores import CLASSES, split_labelled
 from real_data import write
 
-from astrokeras.encoders.shipped import encoder_like, load_encoder
+from astrokeras.shipped_encoders.load import encoder_like, load_encoder
 from astrokeras.tasks.logistic import logistic_regression
 
 BUDGETS = (10, 25, 50, 100)

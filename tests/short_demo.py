@@ -1,9 +1,9 @@
-"""Run by `test_demo.py` in a process of its own: the demo, but for how long and how often it trains."""
+"""Run by `test_demo_steps.py` in a process of its own: the demo, but for how long and how often it trains."""
 
 import dataclasses
 
-from astrokeras import cli, demo
-from astrokeras.demo import Step
+from astrokeras import cli, demo_steps
+from astrokeras.demo_steps import Step
 
 LESS = {"pretrain": ("--epochs", "2"), "finetune": ("--repeats", "1")}
 FEWER_STEPS = ("--epochs", "1", "--min-steps", "10")
@@ -22,6 +22,6 @@ def shorter(step: Step) -> Step:
 
 
 if __name__ == "__main__":
-    whole = demo.steps
-    demo.steps = lambda *options: [shorter(step) for step in whole(*options)]
+    whole = demo_steps.steps
+    demo_steps.steps = lambda *options: [shorter(step) for step in whole(*options)]
     cli.main()

@@ -11,7 +11,7 @@ STAGES = [
     "records",
     "pipeline",
     "models",
-    "encoders",
+    "shipped_encoders",
     "tasks",
     "training",
     "evaluation",

@@ -1,6 +1,7 @@
 """Tests lie where what they test lies, under its name; no name stands for two things."""
 
 import ast
+import configparser
 from pathlib import Path
 
 from astrokeras.commands import commands
@@ -48,3 +49,13 @@ def test_modules_of_one_name_are_about_one_thing():
             places.setdefault(path.stem.rstrip("_"), []).append(path.relative_to(package).as_posix())
     several = {name for name, paths in places.items() if len(paths) > 1}
     assert several - set(commands()) <= SAME_SUBJECT, places
+
+
+def test_an_installation_has_every_file_of_the_package():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    patterns = settings["options.package_data"]["astrokeras"].split()
+    package = ROOT / "astrokeras"
+    listed = {file for pattern in patterns for file in package.glob(pattern)}
+    there = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert listed == there

@@ -24,7 +24,7 @@ _LETTERS = ("bands", "catalog_bands")  # "ugriz" is five bands here
 @functools.cache
 def function_names() -> tuple[str, ...]:
     """Return the names of the commands that are functions of the package, those of plug-ins too."""
-    return tuple(name for name, command in commands().items() if command.function)
+    return tuple(commands())
 
 
 @functools.cache

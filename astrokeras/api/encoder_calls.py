@@ -73,6 +73,6 @@ def load_encoder(name: str, size: int | None = None, bands: Sequence[str] | None
         (100, 1280)
     """
     import_keras(tensorflow=False)
-    from astrokeras.encoders import shipped  # noqa: PLC0415
+    from astrokeras.shipped_encoders import load  # noqa: PLC0415
 
-    return shipped.load_encoder(name, size, None if bands is None else tuple(bands))
+    return load.load_encoder(name, size, None if bands is None else tuple(bands))

@@ -32,7 +32,6 @@ class Command:
         prints: whether `run` writes to stdout itself; what libraries print while the others work goes to stderr.
         order: where the help lists it, smaller numbers first; those of equal numbers by name.
         example: a line of Python that calls the function.
-        function: whether it is a function of the package too; not where a module of the package has the name.
         presets: options whose value decides the defaults of others, with the function that tells them.
 
     Example:
@@ -57,5 +56,4 @@ class Command:
     prints: bool = False
     order: int = 1000
     example: str = ""
-    function: bool = True
     presets: Mapping[str, Callable[[str], Mapping[str, Any]]] = dataclasses.field(default_factory=dict)

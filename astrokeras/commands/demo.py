@@ -25,7 +25,7 @@ class DemoConfig:
 def _run(config: DemoConfig, _: Console) -> Path:
     from astrokeras.commands import commands  # noqa: PLC0415
     from astrokeras.commands.click_command import click_command  # noqa: PLC0415
-    from astrokeras.demo import COMPARISONS, next_commands, steps  # noqa: PLC0415
+    from astrokeras.demo_steps import COMPARISONS, next_commands, steps  # noqa: PLC0415
 
     out = Path(config.out)
     for step in steps(out, config.seed, config.imagenet_weights, config.overwrite):
@@ -48,5 +48,5 @@ DEMO = Command(
     text=lambda config, result: "",
     prints=True,
     order=170,
-    function=False,
+    example='astrokeras.demo("demo")',
 )

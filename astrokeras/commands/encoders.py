@@ -17,14 +17,14 @@ class EncodersConfig:
 
 
 def _run(config: EncodersConfig, _: Console) -> dict[str, Any]:
-    from astrokeras.encoders.card import encoder_names, read_card  # noqa: PLC0415
+    from astrokeras.shipped_encoders.card import encoder_names, read_card  # noqa: PLC0415
 
     names = encoder_names() if config.name is None else (config.name,)
     return {name: dataclasses.asdict(read_card(name)) for name in names}
 
 
 def _text(config: EncodersConfig, _: dict[str, Any]) -> str:
-    from astrokeras.encoders.card import encoder_names, read_card  # noqa: PLC0415
+    from astrokeras.shipped_encoders.card import encoder_names, read_card  # noqa: PLC0415
 
     if config.name is not None:
         return read_card(config.name).text()
@@ -41,5 +41,5 @@ ENCODERS = Command(
     _text,
     json=True,
     order=160,
-    function=False,
+    example='astrokeras.encoders("sdss-gri-compact")["sdss-gri-compact"]["bands"]',
 )

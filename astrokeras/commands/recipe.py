@@ -30,7 +30,7 @@ class RecipeConfig:
 
 
 def _run(config: RecipeConfig, console: Console) -> list[dict[str, Any]]:
-    from astrokeras.recipe import outcome, read_recipe, recipe_names, repeat  # noqa: PLC0415
+    from astrokeras.repeat_recipe import outcome, read_recipe, recipe_names, repeat  # noqa: PLC0415
 
     if config.name is None:
         return [{"name": name, "title": read_recipe(name).title} for name in recipe_names()]
@@ -61,7 +61,7 @@ def _command(words: list[str]) -> None:
 
 
 def _text(config: RecipeConfig, result: list[dict[str, Any]]) -> str:
-    from astrokeras.recipe import outcome  # noqa: PLC0415
+    from astrokeras.repeat_recipe import outcome  # noqa: PLC0415
 
     if config.name is None:
         return "\n".join(f"{row['name']}  {row['title']}" for row in result)
@@ -76,5 +76,5 @@ RECIPE = Command(
     text=_text,
     json=True,
     order=165,
-    function=False,
+    example='astrokeras.recipe("efigi", data="efigi", out="repeated")',
 )

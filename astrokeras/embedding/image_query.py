@@ -15,9 +15,9 @@ from astrokeras.embedding.inference.images_subject import ImagesSubject
 from astrokeras.embedding.inference.network import Runner
 from astrokeras.embedding.inference.piece import ObjectsRead
 from astrokeras.embedding.inference.table_workspace import TableWorkspace
-from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.progress import not_shown
+from astrokeras.shipped_encoders.card import is_shipped
 from astrokeras.survey.tables import write_table
 from astrokeras.text import is_plain, printable
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
-from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.words import plain_name
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.backbone import needs_three_channels
 from astrokeras.models.joined import joined
 from astrokeras.records.directory import RecordsDirectory
+from astrokeras.shipped_encoders.card import is_shipped
 from astrokeras.training.imagenet import WORDS, is_imagenet
 from astrokeras.training.initial import Asked, Start, find_start
 from astrokeras.training.origins import SIGNS, ancestors, joined_record, lineage

@@ -10,7 +10,6 @@ from typing import Any
 import keras
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, Stopped, UsageError
 from astrokeras.evaluation.arm_network import Watch, parts_of
 from astrokeras.evaluation.arms import Arm, make_arms, singles_of
@@ -35,6 +34,7 @@ from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.progress import Progress, not_shown
 from astrokeras.records.directory import RecordsDirectory
+from astrokeras.shipped_encoders.card import is_shipped
 from astrokeras.training.build import find_precision
 from astrokeras.training.distribution.worker_cluster import MULTI_WORKER
 from astrokeras.training.engines.base import Engine, open_engine

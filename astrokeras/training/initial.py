@@ -9,8 +9,6 @@ import keras
 import numpy as np
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, MAX_MODEL_BYTES, PretrainConfig
-from astrokeras.encoders.card import encoder_names, is_shipped, read_card
-from astrokeras.encoders.shipped import encoder_for
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
 from astrokeras.models.backbone import needs_three_channels
@@ -22,6 +20,8 @@ from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.models.stretch import stretch_kind
 from astrokeras.models.turns import without_turns
 from astrokeras.records.directory import RecordsDirectory
+from astrokeras.shipped_encoders.card import encoder_names, is_shipped, read_card
+from astrokeras.shipped_encoders.load import encoder_for
 from astrokeras.training.imagenet import WORDS, channels_of, imagenet_record, is_imagenet
 from astrokeras.training.origins import is_random, shortened
 from astrokeras.training.run_directory import load_run

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from astrokeras.config import PretrainConfig
-from astrokeras.encoders.card import is_shipped
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.models.joined import encoders_of
@@ -20,6 +19,7 @@ from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.source import Source
 from astrokeras.progress import Progress, not_shown
 from astrokeras.records.directory import RecordsDirectory
+from astrokeras.shipped_encoders.card import is_shipped
 from astrokeras.tasks.base import Curves, Scores
 from astrokeras.tasks.model import TaskModel, baselines, check_weights, predictor
 from astrokeras.tasks.registry import fields_of, fit_tasks, get_task, parse_tasks

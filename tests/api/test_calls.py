@@ -1,6 +1,8 @@
+import dataclasses
 import inspect
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,26 @@ def test_every_name_is_described():
         described = getattr(ak, name)
         assert "Example:" in described.__doc__ or (isinstance(described, type) and issubclass(described, Exception))
     assert {"suggest", "fewshot", "label", "inspect"} <= set(ak.__all__) <= set(dir(ak))
+
+
+def test_every_command_is_a_function():
+    assert set(commands()) <= set(ak.__all__)
+    for name in commands():
+        assert getattr(ak, name).__doc__.startswith(commands()[name].help)
+    assert list(ak.encoders("sdss-gri-compact")) == ["sdss-gri-compact"]
+    assert "efigi" in [recipe["name"] for recipe in ak.recipe()]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("records", "has the name of the module astrokeras.records"), ("convert", "is there twice")],
+)
+def test_a_command_of_a_plug_in_with_a_name_that_is_taken(name, message, monkeypatch):
+    module = types.ModuleType("plug_in")
+    module.COMMAND = dataclasses.replace(commands()["simulate"], name=name)
+    monkeypatch.setattr("astrokeras.commands.plugins", lambda: (module,))
+    with pytest.raises(ak.AstrokerasError, match=f"command '{name}' {message}"):
+        commands.__wrapped__()
 
 
 def test_the_package_is_imported_without_what_it_does_not_need():

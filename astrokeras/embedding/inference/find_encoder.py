@@ -8,13 +8,13 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.inference.network import Network, loaded
-from astrokeras.encoders.card import encoder_names, is_shipped, read_card
-from astrokeras.encoders.shipped import load_encoder
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.fits import HEAD, MODEL, load_fit
 from astrokeras.files import digest
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.registration import plugins
+from astrokeras.shipped_encoders.card import encoder_names, is_shipped, read_card
+from astrokeras.shipped_encoders.load import load_encoder
 from astrokeras.training.run_directory import RUN_FILE, load_run
 
 _FILE = "encoder.keras"

@@ -9,7 +9,7 @@ from typing import Any
 
 from astrokeras.errors import UsageError, unknown_name
 
-_FILES = importlib.resources.files("astrokeras.encoders")
+_FILES = importlib.resources.files("astrokeras.shipped_encoders")
 
 
 @dataclasses.dataclass(frozen=True)

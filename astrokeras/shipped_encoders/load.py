@@ -7,10 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from astrokeras.encoders.card import Card, read_card
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.encoder import build_encoder
 from astrokeras.records.directory import RecordsDirectory
+from astrokeras.shipped_encoders.card import Card, read_card
 
 
 def load_encoder(name: str, size: int | None = None, bands: tuple[str, ...] | None = None) -> keras.Model:

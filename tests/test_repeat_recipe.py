@@ -10,7 +10,7 @@ from astrokeras.commands import commands
 from astrokeras.commands.click_command import click_command
 from astrokeras.config import option_fields
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.recipe import outcome, read_recipe, recipe_names, repeat
+from astrokeras.repeat_recipe import outcome, read_recipe, recipe_names, repeat
 
 TEXT = """
 title = "A recipe for tests"

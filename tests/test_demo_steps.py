@@ -6,7 +6,7 @@ import pytest
 from astropy.table import Table
 
 from astrokeras import cli
-from astrokeras.demo import next_commands, steps
+from astrokeras.demo_steps import next_commands, steps
 from astrokeras.survey.simulate import SAMPLE
 
 pytestmark = pytest.mark.long
@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_outside_a_checkout_the_sample_is_simulated_first(monkeypatch, tmp_path):
-    monkeypatch.setattr("astrokeras.demo._SAMPLE", tmp_path / "nowhere")
-    monkeypatch.setattr("astrokeras.demo._GALAXIES", tmp_path / "nowhere")
+    monkeypatch.setattr("astrokeras.demo_steps._SAMPLE", tmp_path / "nowhere")
+    monkeypatch.setattr("astrokeras.demo_steps._GALAXIES", tmp_path / "nowhere")
     first = steps(tmp_path, seed=0, imagenet_weights=None, overwrite=False)[0].command
     context = cli.cli.get_command(None, "simulate").make_context("simulate", list(first[1:]))
     assert {name: context.params[name] for name in ("fields", "size", "objects", "seed", "bands")} == {

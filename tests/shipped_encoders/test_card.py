@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from astrokeras.encoders.card import encoder_names, is_shipped, read_card
 from astrokeras.errors import UsageError
+from astrokeras.shipped_encoders.card import encoder_names, is_shipped, read_card
 
 LARGEST = 10e6
 

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from astrokeras.encoders import shipped
-from astrokeras.encoders.card import read_card
-from astrokeras.encoders.shipped import encoder_for, encoder_like, load_encoder
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.records.directory import RecordsDirectory
+from astrokeras.shipped_encoders import load
+from astrokeras.shipped_encoders.card import read_card
+from astrokeras.shipped_encoders.load import encoder_for, encoder_like, load_encoder
 
 SMALL = "sdss-gri-compact"
 
@@ -76,6 +76,6 @@ def test_other_stamps_are_refused(given, message):
 
 def test_damaged_weights_are_refused(monkeypatch):
     card = dataclasses.replace(read_card(SMALL), sha256="0" * 64)
-    monkeypatch.setattr(shipped, "read_card", lambda name: card)
+    monkeypatch.setattr(load, "read_card", lambda name: card)
     with pytest.raises(AstrokerasError, match="are damaged"):
         load_encoder(SMALL)
