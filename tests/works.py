@@ -15,6 +15,10 @@ def double(number: int) -> int:
     return 2 * number
 
 
+def thrice(number: int) -> tuple[int, int, int]:
+    return number, number, number
+
+
 def wait_for(file: str) -> None:
     while not Path(file).exists():
         time.sleep(0.005)

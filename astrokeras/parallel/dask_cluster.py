@@ -1,5 +1,6 @@
 """Run one function over many works on a Dask cluster."""
 
+import asyncio
 import concurrent.futures
 import socket
 import time
@@ -46,21 +47,23 @@ class DaskCluster:
             raise AstrokerasError(f"the Dask scheduler at {address} has no workers after {seconds:g} s") from None
 
     def map(self, function: Callable[[Any], Any], works: Iterable[Any]) -> Iterator[Any]:
-        """Yield the results in the works' order; Dask itself tries a work again whose worker dies.
+        """Yield the results in the works' order.
+
+        Dask itself tries a work again whose worker dies, be it before the result is delivered or while it works.
 
         Raises:
             WorkersLost: works that killed more workers than Dask allows (``distributed.scheduler.allowed-failures``).
             AstrokerasError: the scheduler is gone.
         """
         from distributed import KilledWorker  # noqa: PLC0415 - an extra
+        from distributed.comm import CommClosedError  # noqa: PLC0415
 
-        executor = self._client.get_executor(pure=False)
         waiting, results, lost = enumerate(works), InOrder(), []
         running: dict[concurrent.futures.Future, tuple[int, Any]] = {}
         while True:
             room = max(4, WORKS_AHEAD * sum(self._client.ncores().values())) - len(running)
             for _, item in zip(range(room), waiting, strict=False):
-                running[executor.submit(function, item[1])] = item
+                running[self._submit(function, item[1])] = item
             if not running:
                 break
             finished = self._wait(running)
@@ -72,13 +75,23 @@ class DaskCluster:
                 except KilledWorker:
                     lost.append(work)
                     results.skip(index)
-                except concurrent.futures.CancelledError:
+                except (concurrent.futures.CancelledError, CommClosedError):
                     raise AstrokerasError("the connection to the Dask scheduler is lost") from None
             if len(lost) >= LOST_WORKS:
                 break
             yield from results.ready()
         if lost:
             raise WorkersLost(lost)
+
+    def _submit(self, function: Callable[[Any], Any], work: Any) -> concurrent.futures.Future:
+        """Return a future that ends when the result is here.
+
+        That of Dask's own executor fails with a TypeError, or takes a result of three for an error, where the worker is
+        lost just after it has sent the result (`_cascade_future` of distributed 2026.8).
+        """
+        task = self._client.submit(function, work, pure=False)
+        arrives = self._client.gather(task, asynchronous=True)
+        return asyncio.run_coroutine_threadsafe(arrives, self._client.loop.asyncio_loop)
 
     def _wait(self, running: Iterable[concurrent.futures.Future]) -> set[concurrent.futures.Future]:
         """Return the works that are finished, as soon as there are any."""

@@ -94,6 +94,48 @@ def test_a_task_that_kills_every_worker_is_named_and_the_others_are_kept(survey:
     }
 
 
+def test_a_result_whose_worker_is_lost_after_it_was_sent_is_a_result(
+    cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch
+):
+    gather = distributed.Client._gather
+
+    async def lost_on_arrival(client: distributed.Client, future: distributed.Future, **options: object) -> object:
+        result = await gather(client, future, **options)
+        client._handle_lost_data(future.key)
+        return result
+
+    monkeypatch.setattr(distributed.Client, "_gather", lost_on_arrival)
+    assert list(cluster.map(works.double, range(3))) == [0, 2, 4]
+    assert list(cluster.map(works.thrice, range(3))) == [(0, 0, 0), (1, 1, 1), (2, 2, 2)]
+
+
+def test_a_result_that_is_lost_on_its_way_is_asked_for_again(cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch):
+    gather, left = distributed.Client._gather_remote, [2]
+
+    async def lost_on_the_way(client: distributed.Client, *options: object) -> dict:
+        found = await gather(client, *options)
+        if not left[0]:
+            return found
+        left[0] -= 1
+        return {"status": "error", "keys": list(found["data"])}
+
+    monkeypatch.setattr(distributed.Client, "_gather_remote", lost_on_the_way)
+    assert list(cluster.map(works.double, range(3))) == [0, 2, 4]
+    assert left == [0]
+
+
+def test_a_scheduler_that_goes_while_it_delivers_is_one_clear_line(
+    cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch
+):
+    async def gone(client: distributed.Client, *_: object) -> dict:
+        client._gather_keys = client._gather_future = None
+        raise distributed.comm.CommClosedError("in <TCP>: Stream is closed")
+
+    monkeypatch.setattr(distributed.Client, "_gather_remote", gone)
+    with pytest.raises(AstrokerasError, match=r"^the connection to the Dask scheduler is lost$"):
+        list(cluster.map(works.double, range(3)))
+
+
 def test_a_cluster_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
