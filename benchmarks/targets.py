@@ -27,7 +27,7 @@ from astrokeras.evaluation.bootstrap import resample
 
 WEIGHTS = "--init imagenet --imagenet-weights mobilenet_v2.weights.h5"
 FROZEN = "--budget 100 --budget 400 --repeats 2 --mode frozen"
-FULL = "--init scratch --budget 100 --repeats 2 --mode full --epochs 10 --min-steps 40"
+FULL = "--init scratch --budget 400 --repeats 4 --mode full --epochs 20 --min-steps 300"
 
 FILES = {
     "types.toml": """galaxy = ["early", "late"]
@@ -55,6 +55,8 @@ finetune efigi/records --target class {FULL} --out efigi/alone
 finetune efigi/records --target class --target 'ordinal(T)' {FULL} --out efigi/joint
 {CONVERT} --label kind --out efigi/kinds
 finetune efigi/kinds --target 'hierarchy(label,tree=types.toml)' {WEIGHTS} {FROZEN} --out efigi/hierarchy
+export efigi/targets --check --out efigi/served
+predict efigi/targets efigi/records --out efigi/answers.parquet
 """
 KIDS9 = """
 convert --hcompress --images 'data/kids9/{band}.fits' --bands u,g,r,i --catalog data/kids9/catalog.fits

@@ -4,7 +4,7 @@ import base64
 import io
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from astrokeras import __version__
 from astrokeras.config import as_command
 from astrokeras.evaluation import costs, figures
 from astrokeras.evaluation.answers import PREDICTIONS, Answers, write_predictions
+from astrokeras.evaluation.arms import singles_of
 from astrokeras.evaluation.bootstrap import Interval, Resampled
 from astrokeras.evaluation.calibration import reliability
 from astrokeras.evaluation.class_scores import CLASS_SCORES, class_scores, in_lines
@@ -33,6 +34,7 @@ from astrokeras.evaluation.words import score_title
 from astrokeras.files import write_atomically
 from astrokeras.tasks.classification import SCORES
 from astrokeras.text import shortened
+from astrokeras.training.imagenet import WORDS
 
 _MOST_CLASSES = 12  # in tables and figures with a line for each class
 
@@ -47,6 +49,7 @@ class Page:
         slices: scores by magnitude and the like.
         further: what stands on the page too, before how it was made: sections.
         winner: of the networks, see `finetune`; None if that is not known.
+        general: the arms that began without a survey's images.
     """
 
     def __init__(
@@ -57,9 +60,10 @@ class Page:
         slices: Sequence[Sliced] = (),
         further: Sequence[Section] = (),
         winner: Mapping[str, Any] | None = None,
+        general: Collection[str] = (),
     ) -> None:
         self.comparison, self.answers, self.judged = comparison, answers, judged
-        self.slices, self.further, self.winner = slices, further, winner
+        self.slices, self.further, self.winner, self.general = slices, further, winner, general
         self.name, self.target = next(iter(comparison.targets.items()))
         self.prefix = f"{self.name}_" if len(comparison.targets) > 1 else ""
         self.title = score_title(self.target.main_score)
@@ -78,7 +82,7 @@ class Page:
     @property
     def verdict(self) -> str:
         """What the comparison says, see `verdict.verdict`."""
-        return verdict(self.judged, self.title, errors=self.errors)
+        return verdict(self.judged, self.title, self.general, errors=self.errors)
 
     def html(self, rows: list[list[str]], head: list[str], footnote: str) -> str:
         """Return the page; `rows` and `head` are the table of all scores."""
@@ -275,7 +279,8 @@ def write_pages(
     write_slices(out / SLICES, slices, every[0])
     distance, samples = measure_distance(encoder, comparison, report)
     further = [distance.section()] if distance else []
-    shown = Page(comparison, test, judged, slices, further, winner)
+    general = {row["arm"] for row in rows if all(init in WORDS for init in singles_of(row["init"]))}
+    shown = Page(comparison, test, judged, slices, further, winner, general)
     shown.costs = costs.cost_lines(rows)
     first, measure = rows[0]["arm"], comparison.measure
     text = shown.html(lines_of(rows, comparison), head_of(first, measure), footnote(rows, comparison, shortened))

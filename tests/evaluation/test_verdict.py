@@ -66,3 +66,31 @@ def test_one_budget_is_enough(scores):
 
 def test_never_reached():
     assert math.isnan(needed(found(TWO))["scratch"]["ours"])
+
+
+THREE = {
+    10: {"scratch": 0.5, "imagenet": 0.55, "ours": 0.7, "small": 0.66},
+    100: {"scratch": 0.7, "imagenet": 0.71, "ours": 0.8, "small": 0.79},
+}
+
+
+def test_an_encoder_of_the_survey_is_held_against_the_best_other_start():
+    said = verdict(found(THREE), "accuracy", ["scratch", "imagenet"])
+    assert said.startswith("ours is the best: its accuracy is 0.700 with 10 labels, 0.150 above imagenet [+0.1")
+    assert " With 10 labels it is as good as imagenet with 100 (0.710)." not in said  # 0.700 is below 0.710
+    assert " small comes second, 0.040 behind with 10 labels [-0.06" in said
+    assert "and 0.010 behind with 100 labels [-0.0" in said
+    assert said.endswith("; where the interval holds zero, the lead may be chance.")
+
+
+def test_where_pre_training_did_not_pay_the_best_pre_trained_arm_is_named():
+    said = verdict(found(THREE), "accuracy", ["ours", "small"])
+    assert "0.150 above imagenet" in said
+    assert "small comes second" in said
+
+
+def test_of_errors_the_second_is_above():
+    scores = found({10: {"scratch": 0.5, "ours": 0.2, "small": 0.3}}, spread=0.001)
+    said = verdict(scores, "error", ["scratch"], errors=True)
+    assert "0.300 below scratch" in said
+    assert " small comes second, 0.100 behind with 10 labels [+0." in said

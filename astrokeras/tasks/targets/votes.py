@@ -12,23 +12,19 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 from scipy.optimize import minimize_scalar
-from scipy.special import gammaln, logit
-from sklearn.model_selection import KFold
+from scipy.special import logit
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.dirichlet import log_likelihood
+from astrokeras.tasks.dirichlet_regression import LEAST, SPAN, dirichlet_regression, log_likelihoods
 from astrokeras.tasks.known import KnownMean, masked, numbers_of
 from astrokeras.tasks.questions import Question, places_of, read_questions
-from astrokeras.tasks.ridge import ridge_regression
 from astrokeras.tasks.target import TARGETS, Encoded, LabelColumns, Labels, Output, Target
 from astrokeras.tasks.written import text, texts
 
-_LEAST, _SPAN = 1.0, 100.0  # of the concentrations
 _MOST = 1e6  # votes for an answer: a column that has more is something else
-_STRENGTHS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-_FOLDS = 3
 
 
 @TARGETS.register("votes")
@@ -124,7 +120,7 @@ class Votes(Target):
     def head(self, embeddings: list[KerasTensor]) -> KerasTensor:
         """Return the concentrations [N, A]: a sigmoid of a linear layer, from 1 to 101."""
         x = keras.layers.Dense(len(self.answers), activation="sigmoid", dtype="float32", name="shares")(embeddings[0])
-        return keras.layers.Rescaling(_SPAN, _LEAST, dtype="float32", name="concentrations")(x)
+        return keras.layers.Rescaling(SPAN, LEAST, dtype="float32", name="concentrations")(x)
 
     def loss(self, target: KerasTensor, prediction: KerasTensor) -> KerasTensor:
         """Return minus the logarithm of the likelihood of the votes, over all questions; 0 where nobody voted."""
@@ -169,18 +165,14 @@ class Votes(Target):
         return np.nan_to_num(fields[self.derived_fields[0]])[:, self.places[0]].argmax(axis=1).astype(np.int32)
 
     def probe(self, features: np.ndarray, fields: Encoded, seed: int) -> list[np.ndarray]:
-        """Return kernel [D, A] and bias [A], a ridge regression for each answer.
-
-        It is that of the layer's value that makes the observed fractions, with one vote spread over the answers, out of
-        concentrations of a certain sum. The sum is the one under which votes left out are most probable.
-        """
+        """Return kernel [D, A] and bias [A], of the greatest likelihood with a penalty; see `dirichlet_regression`."""
         counts, asked = np.nan_to_num(fields[self.derived_fields[0]]).astype(np.float64), self._asked(fields)
         kernel = np.zeros((features.shape[1], len(self.answers)), np.float32)
         bias = np.full(len(self.answers), logit(0.01), np.float32)
         for number, place in enumerate(self.places):
             rows = asked[:, number]
             if rows.any():
-                kernel[:, place], bias[place] = _fit(features[rows], counts[rows, place], seed)
+                kernel[:, place], bias[place] = dirichlet_regression(features[rows], counts[rows, place], seed)
         return [kernel, bias]
 
     def outputs(self) -> tuple[Output, ...]:
@@ -214,7 +206,7 @@ class Votes(Target):
         counts = np.nan_to_num(fields[self.derived_fields[0]]).astype(np.float64)
         known = self.known(fields)
         error = np.abs(self.fractions(prediction.astype(np.float64)) - self.fractions(counts))
-        likelihood = sum(_log_likelihood(counts[:, place], prediction[:, place]) for place in self.places)
+        likelihood = sum(log_likelihoods(counts[:, place], prediction[:, place]) for place in self.places)
         found = {"mae": _mean(error), "log_likelihood": _mean(likelihood[known])}
         if len(self.questions) > 1:
             pairs = zip(self.questions, self.places, strict=True)
@@ -228,8 +220,8 @@ class Votes(Target):
             here = counts[:, place]
             shares = (here.sum(axis=0) + 0.5) / (here.sum() + 0.5 * here.shape[1])
             found = minimize_scalar(
-                lambda log, here=here, shares=shares: -_log_likelihood(here, np.exp(log) * shares).sum(),
-                bounds=(0.0, np.log(_SPAN * here.shape[1])), method="bounded",
+                lambda log, here=here, shares=shares: -log_likelihoods(here, np.exp(log) * shares).sum(),
+                bounds=(0.0, np.log(SPAN * here.shape[1])), method="bounded",
             )  # fmt: skip
             parts.append(np.exp(found.x) * shares)
         return np.concatenate(parts)[None].astype(np.float32)
@@ -247,37 +239,3 @@ def _questions(columns: tuple[str, ...], tree: str) -> tuple[Question, ...]:
 def _mean(values: np.ndarray) -> float:
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else float("nan")
-
-
-def _log_likelihood(counts: np.ndarray, concentrations: np.ndarray) -> np.ndarray:
-    """Return what `dirichlet.log_likelihood` does, in double precision."""
-    alpha = np.broadcast_to(np.asarray(concentrations, np.float64), counts.shape)
-    n, whole = counts.sum(axis=1), alpha.sum(axis=1)
-    ways = gammaln(n + 1) - gammaln(counts + 1).sum(axis=1)
-    return ways + gammaln(whole) - gammaln(n + whole) + (gammaln(counts + alpha) - gammaln(alpha)).sum(axis=1)
-
-
-def _fit(features: np.ndarray, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return kernel [D, A] and bias [A] for one question."""
-    folds = list(KFold(_FOLDS, shuffle=True, random_state=seed).split(features)) if len(features) > 2 * _FOLDS else []
-
-    def left_out(strength: float) -> float:
-        told = 0.0
-        for train, test in folds:
-            kernel, bias = _linear(features[train], counts[train], strength)
-            told += _log_likelihood(counts[test], _concentrations(features[test] @ kernel + bias)).sum()
-        return told
-
-    best = max(_STRENGTHS, key=left_out) if folds else _STRENGTHS[1]
-    return _linear(features, counts, best)
-
-
-def _linear(features: np.ndarray, counts: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    answers = counts.shape[1]
-    shares = (counts + 1 / answers) / (counts.sum(axis=1, keepdims=True) + 1)
-    wanted = logit(np.clip(strength * shares / _SPAN, 1e-3, 1 - 1e-3))  # a sum of `strength`, and 1 for each answer
-    return ridge_regression(features, wanted)[:2]
-
-
-def _concentrations(values: np.ndarray) -> np.ndarray:
-    return _LEAST + _SPAN / (1 + np.exp(-values))
