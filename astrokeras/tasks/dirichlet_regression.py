@@ -8,9 +8,9 @@ from sklearn.preprocessing import StandardScaler
 
 LEAST, SPAN = 1.0, 100.0
 """The concentrations are `LEAST` + `SPAN` × the sigmoid of what the layer gives."""
-_PENALTIES = np.logspace(5, 0, 6)  # the first leaves next to nothing but the bias
+_PENALTIES = np.logspace(5, 1, 5)  # the first leaves next to nothing but the bias
 _FOLDS = 3
-_STEPS = 200
+_OPTIONS = {"maxiter": 100, "ftol": 1e-6}
 
 
 def log_likelihoods(counts: np.ndarray, concentrations: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def _path(values: np.ndarray, counts: np.ndarray, penalties: np.ndarray) -> list
     layers = [np.concatenate([np.zeros((values.shape[1], answers)), bias[None]])]
     for penalty in penalties:
         told = minimize(
-            _objective, layers[-1].ravel(), (values, counts, penalty), "L-BFGS-B", jac=True, options={"maxiter": _STEPS}
+            _objective, layers[-1].ravel(), (values, counts, penalty), "L-BFGS-B", jac=True, options=_OPTIONS
         )
         layers.append(told.x.reshape(layers[0].shape))
     return layers[1:]
