@@ -23,7 +23,7 @@ FINETUNE = Command(
     "Fine-tune networks on few labels and compare their starts.",
     FinetuneConfig,
     _run,
-    text=lambda _, result: result["table"],
+    text=lambda _, result: f"{result['table']}\n\n{result['verdict']}",
     opened=_opened,
     keras="any",
     json=True,

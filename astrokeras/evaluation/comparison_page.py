@@ -268,7 +268,8 @@ def write_pages(
         report: gets a warning where the unlabelled objects are unlike the labelled ones.
 
     Returns:
-        What belongs into ``run.json``: ``unlabelled``, see `unlabelled.Distance`.
+        What belongs into ``run.json``: ``verdict``, what the page begins with, and ``unlabelled``, see
+        `unlabelled.Distance`.
     """
     name, target = next(iter(comparison.targets.items()))
     every = [Answers.read(out, results, comparison, exam) for exam in comparison.exams]
@@ -297,4 +298,4 @@ def write_pages(
         show_embeddings(board, winner["arm"], comparison, samples)
     finally:
         board.close()
-    return {"unlabelled": distance.content if distance else None}
+    return {"verdict": shown.verdict, "unlabelled": distance.content if distance else None}

@@ -63,8 +63,8 @@ def finetune(config: FinetuneConfig, report: Callable[[str], None], progress: Pr
         progress: shows how far a fit is, see `training.trainer.Trainer`.
 
     Returns:
-        ``rows`` (mean and spread of each arm and budget), ``baselines`` (the same of simple methods), ``winner`` and
-        ``table`` (Markdown).
+        ``rows`` (mean and spread of each arm and budget), ``baselines`` (the same of simple methods), ``winner``,
+        ``verdict`` (a sentence) and ``table`` (Markdown).
 
     Raises:
         AstrokerasError: records without enough labels, runs that are none, no arm left, no fit that did not fail.

@@ -1,0 +1,109 @@
+"""Repeat recipes and write what came of them into docs/results.md.
+
+    python benchmarks/recipes.py NAME [NAME …] --data DIR --out DIR [--weights FILE] [--write]
+
+`--out` gets a directory for each recipe; stages that were done there before are left, so that the tables can be made
+anew in seconds. Printed for each comparison: its command, the first words of its page, and by arm and number of labels
+the score of `comparison.csv` with its spread over the draws and the paired difference of `differences.csv` to
+ImageNet's weights, or to training from scratch where these are no arm, with its 95 % interval. `--write` puts this
+between the marks in docs/results.md.
+"""
+
+import argparse
+import html
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from real_data import write
+
+from astrokeras.recipe import read_recipe
+
+SCORE = "test_balanced_accuracy"
+
+
+def table(directory: Path) -> str:
+    """Return the scores of a comparison, an arm in each line, as Markdown."""
+    rows = pd.read_csv(directory / "comparison.csv")
+    leads = pd.read_csv(directory / "differences.csv")
+    arms = list(dict.fromkeys(leads["arm"]) | dict.fromkeys(leads["other"]))
+    arms = [arm for arm in dict.fromkeys(rows["arm"]) if arm in arms]
+    other = next(arm for arm in (*(one for one in arms if one.startswith("imagenet")), "scratch") if arm in arms)
+    counts = sorted(set(leads["labels"]))
+    lines = [["arm", *(f"{count} labels" for count in counts)], ["---"] * (1 + len(counts))]
+    lines += [[arm.replace("|", "\\|"), *(_cell(rows, leads, arm, other, count) for count in counts)] for arm in arms]
+    note = (
+        f"Balanced accuracy, mean ± standard deviation over {rows['repeats'].max():.0f} draws of the labels; then the "
+        f"difference to {other} with its 95 % interval over test objects and draws."
+    )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{note}"
+
+
+def _cell(rows: pd.DataFrame, leads: pd.DataFrame, arm: str, other: str, count: int) -> str:
+    row = rows[(rows["arm"] == arm) & (rows["labels"] == count)].iloc[0]
+    cell = f"{row[f'{SCORE}_mean']:.3f} ± {row[f'{SCORE}_spread']:.3f}"
+    of_count = leads[leads["labels"] == count]
+    for sign, found in (
+        (1, of_count[(of_count["arm"] == arm) & (of_count["other"] == other)]),
+        (-1, of_count[(of_count["arm"] == other) & (of_count["other"] == arm)]),
+    ):
+        for _, lead in found.iterrows():
+            low, high = sorted((sign * lead["low"], sign * lead["high"]))
+            cell += f", {sign * lead['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return cell
+
+
+def chosen(directory: Path) -> str:
+    """Return how often the fits of each arm chose which mode; nothing of a comparison in a fixed one."""
+    if not (directory / "repeats.csv").is_file():
+        return ""
+    rows = pd.read_csv(directory / "repeats.csv")
+    config = json.loads((directory / "run.json").read_text(encoding="utf-8"))["options"]
+    if config["mode"] != "search":
+        return ""
+    told = [
+        f"{arm}: {', '.join(f'{mode} {count}×' for mode, count in of_arm['mode'].value_counts().items())}"
+        for arm, of_arm in rows.groupby("arm", sort=False)
+    ]
+    return f"What the fits chose: {'; '.join(told)}."
+
+
+def section(name: str, out: Path) -> str:
+    """Return the results of a recipe that is done."""
+    recipe = read_recipe(name)
+    parts = [f"`astrokeras recipe {name} --data DIR --out DIR` ({recipe.needs.get('time', '')})"]
+    for stage, command in recipe.stages.items():
+        parts.append(f"```\n$ astrokeras {command}\n```")
+        if command.startswith("finetune"):
+            page = (out / stage / "comparison.html").read_text(encoding="utf-8")
+            said = html.unescape(re.search(r'<p class="verdict">(.*?)</p>', page, re.DOTALL)[1])
+            parts += [f"> {said}", table(out / stage), chosen(out / stage)]
+    return "\n\n".join(filter(None, parts))
+
+
+def main() -> None:
+    """Repeat what was asked for, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="of a recipe")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights", help="file of ImageNet's MobileNetV2 without its top")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/results.md")
+    given = parser.parse_args()
+    for name in given.names:
+        weights = ["--imagenet-weights", given.weights] if given.weights else []
+        words = ["recipe", name, "--data", str(given.data), "--out", str(given.out / name), *weights]
+        code = subprocess.run([sys.executable, "-m", "astrokeras", *words], check=False).returncode
+        text = section(name, given.out / name)
+        print(text, flush=True)
+        if code:
+            raise SystemExit(code)  # a score is not as the recipe says: nothing is written
+        if given.write:
+            write(f"recipe {name}", text)
+
+
+if __name__ == "__main__":
+    main()
