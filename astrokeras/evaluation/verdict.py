@@ -56,7 +56,8 @@ def verdict(found: ByCount, score: str, general: Collection[str] = (), *, errors
         errors: whether a smaller score is the better one.
 
     Example:
-        >>> scores = Resampled({"scratch": 0.5, "ours": 0.7}, {"scratch": [0.49, 0.51], "ours": [0.69, 0.71]})
+        >>> samples = {"scratch": np.array([0.49, 0.51]), "ours": np.array([0.69, 0.71])}
+        >>> scores = Resampled({"scratch": 0.5, "ours": 0.7}, samples)
         >>> verdict({10: scores}, "accuracy", ["scratch"])
         'ours is the best: its accuracy is 0.700 with 10 labels, 0.200 above scratch [+0.200, +0.200].'
     """

@@ -1,4 +1,5 @@
 import dataclasses
+import html
 import json
 import re
 import shutil
@@ -121,6 +122,9 @@ def test_table_and_page_show_every_row(place):
     assert text.count("| scratch ") == text.count("| magnitudes ") == 3
     assert page.count("<td>scratch</td><td>compact") == 3
     assert "same " in page and "data:image/png;base64,iVBOR" in page
+    verdict = json.loads((place / "classes" / "run.json").read_text())["result"]["verdict"]
+    assert f'<p class="verdict">{html.escape(verdict)}</p>' in page
+    assert "magnitudes" in verdict and "scratch" in verdict
 
 
 def test_any_number_follows_from_the_table_of_answers_alone(place):
