@@ -19,7 +19,7 @@ class PredictConfig(OverObjectsConfig, _PredictArguments):
 
     novelty: str | None = option(
         None,
-        "Embeddings by the run's encoder: say how far from its objects (labelled ones, if any) each one lies.",
+        "Embeddings by the run's encoder: say how unlike its objects (labelled ones, if any) each one is.",
         group="Input and output",
         metavar="EMBEDDINGS",
     )

@@ -1,4 +1,4 @@
-"""How far an object lies from those that a network was taught with, by its embedding."""
+"""How unlike an object is to those that a network was taught with, by its embedding."""
 
 import dataclasses
 from pathlib import Path
@@ -7,42 +7,61 @@ import numpy as np
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.file import EmbeddingsFile
-from astrokeras.embedding.gaussian import Gaussian, among
+from astrokeras.embedding.gaussian import among
 from astrokeras.embedding.inference.find_encoder import find_encoder
 from astrokeras.embedding.inference.network import Outputs
+from astrokeras.embedding.neighbours import distances, prepare
 from astrokeras.embedding.table import Objects
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.files import digest
 from astrokeras.records.objects import Column
 
-_PARTS = 5
-_MANY = 100  # objects a direction, at which one more or less changes nothing
+NEIGHBOURS = 5
+_MOST = 10_000  # known objects that others are compared with
+_BLOCK = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Novelty:
-    """A Gaussian around known objects, with their own distances from its middle.
+    """Known objects, to which the nearness of others is measured.
 
-    ``novelty`` is the Mahalanobis distance; ``novelty_rank`` is the share of the known objects that lie nearer: 0.5 is
-    usual, 1 is farther out than all of them. Their own distances are each from a Gaussian that was fitted without them
-    (in five parts, unless there are very many): where there are few objects and many directions, one that was fitted
-    with them lies nearer to them than to any other object like them.
+    ``novelty`` is the cosine distance of an embedding to that of the fifth nearest known object; ``novelty_rank`` is
+    the share of the known objects that have their own fifth nearest nearer: 0.5 is usual, 1 is farther out than all of
+    them. Of very many known objects 10,000 are taken, evenly among them.
 
     Attributes:
-        gaussian: fitted to the known objects, with shrunk covariance.
-        distances: [K] of the known objects, sorted, see above.
+        vectors: [K, D] of the known objects, of length 1.
+        ranked: [K] their own distances, sorted.
         sha256: of the file of their embeddings.
 
-    Source: Lee et al. 2018, arXiv 1807.03888, with one Gaussian; Rippel et al. 2020, arXiv 2005.14140.
+    Source: Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML, arXiv 2204.06507.
+
+    Example:
+        >>> novelty = Novelty.among(np.random.default_rng(0).normal([9, 9], 1, (100, 2)))
+        >>> novelty.of_vectors(np.array([[-9.0, 9.0]]))["novelty_rank"]
+        array([1.], dtype=float32)
     """
 
-    gaussian: Gaussian
-    distances: np.ndarray
-    sha256: str
+    vectors: np.ndarray
+    ranked: np.ndarray
+    sha256: str = ""
+
+    @classmethod
+    def among(cls, vectors: np.ndarray, sha256: str = "") -> "Novelty":
+        """Take these embeddings, [K, D], for known.
+
+        Raises:
+            AstrokerasError: there are too few of them.
+        """
+        if len(vectors) <= NEIGHBOURS:
+            raise AstrokerasError(f"it has {len(vectors)} known objects, expected {NEIGHBOURS + 1} or more")
+        known = prepare(vectors, "cosine")
+        own = [_farthest(known[at : at + _BLOCK], known, NEIGHBOURS + 1) for at in range(0, len(known), _BLOCK)]
+        return cls(known, np.sort(np.concatenate(own)), sha256)  # the nearest to an object is itself
 
     @classmethod
     def of(cls, path: str, run: str, max_bytes: int = MAX_MODEL_BYTES) -> "Novelty":
-        """Fit to the objects of an embeddings file: those of the training split, and of them the labelled ones, if any.
+        """Take the objects of an embeddings file: those of the training split, and of them the labelled ones, if any.
 
         Raises:
             UsageError: the embeddings are not by the encoder of the run.
@@ -59,13 +78,14 @@ class Novelty:
         chosen = np.ones(len(known), dtype=bool)
         for of_them in (known.split == "train", known.label != None):  # noqa: E711 - an array of objects
             chosen &= of_them if np.any(chosen & of_them) else True
+        rows = np.flatnonzero(chosen)
+        if len(rows) > _MOST:
+            rows = rows[np.linspace(0, len(rows) - 1, _MOST).astype(int)]
+            chosen = np.isin(np.arange(len(known)), rows)
         try:
-            gaussian = Gaussian.fit(among(file.blocks, chosen), file.width)
-            many = chosen.sum() > _MANY * file.width
-            distances = _distances(gaussian, file, chosen) if many else held_out_distances(file, chosen)
+            return cls.among(np.concatenate([block for _, block in among(file.blocks, chosen)()]), digest(Path(path)))
         except AstrokerasError as error:
             raise AstrokerasError(f"--novelty {path}: {error}") from None
-        return cls(gaussian, np.sort(distances), digest(Path(path)))
 
     @property
     def kinds(self) -> dict[str, Column]:
@@ -73,33 +93,16 @@ class Novelty:
         return {"novelty": Column("float32"), "novelty_rank": Column("float32")}
 
     def of_vectors(self, vectors: np.ndarray) -> Outputs:
-        """Return the distance of each object, and the share of the known ones that lie nearer.
+        """Return the distance of each object, and the share of the known ones whose own is less.
 
         Shapes:
             [N, D] -> [N] float32 each
         """
-        found = self.gaussian.distances(vectors)
-        rank = np.searchsorted(self.distances, found) / len(self.distances)
+        found = _farthest(prepare(vectors, "cosine"), self.vectors, NEIGHBOURS)
+        rank = np.searchsorted(self.ranked, found) / len(self.ranked)
         return {"novelty": found.astype(np.float32), "novelty_rank": rank.astype(np.float32)}
 
 
-def held_out_distances(file: EmbeddingsFile, chosen: np.ndarray) -> np.ndarray:
-    """Return the distance of each chosen object from a Gaussian fitted to the chosen objects of four other fifths.
-
-    Shapes:
-        chosen [N] bool -> [K] float64
-
-    Raises:
-        AstrokerasError: there are too few objects, or all are equal.
-    """
-    part = np.full(len(chosen), -1)
-    part[chosen] = np.arange(chosen.sum()) % _PARTS
-    found = []
-    for number in range(min(_PARTS, int(chosen.sum()))):
-        others = Gaussian.fit(among(file.blocks, chosen & (part != number)), file.width)
-        found.append(_distances(others, file, part == number))
-    return np.concatenate(found)
-
-
-def _distances(gaussian: Gaussian, file: EmbeddingsFile, chosen: np.ndarray) -> np.ndarray:
-    return np.concatenate([gaussian.distances(block) for _, block in among(file.blocks, chosen)()])
+def _farthest(vectors: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+    """Return the distance of each vector [N, D] to the farthest of its `count` nearest, [N]; both are of length 1."""
+    return np.partition(distances(vectors, known, "cosine"), count - 1, axis=1)[:, count - 1]

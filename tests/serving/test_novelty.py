@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 from astropy.table import Table
+from sklearn.neighbors import NearestNeighbors
 
 from astrokeras.config import EmbedConfig, PredictConfig
 from astrokeras.embedding.embed import embed
-from astrokeras.embedding.file import EmbeddingsFile
-from astrokeras.embedding.gaussian import Gaussian, among
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.progress import not_shown
 from astrokeras.records.directory import RecordsDirectory
-from astrokeras.serving.novelty import Novelty, held_out_distances
+from astrokeras.serving import novelty as module
+from astrokeras.serving.novelty import Novelty
 from astrokeras.serving.predict import predict
-from tests.embedding.samples import sample, write
+from tests.embedding.samples import sample
 
 
 @pytest.fixture(scope="module")
@@ -29,24 +29,32 @@ def test_the_distance_is_that_to_the_labelled_training_objects(served, embedding
     flux, label, _ = load_arrays(RecordsDirectory.load(served / "records"), "train")
     vectors = load_model(served / "classes/encoder.keras").predict(flux, verbose=0)
     known = vectors[label >= 0]
-    assert novelty.gaussian.rows == len(known) < len(flux)
-    np.testing.assert_allclose(novelty.gaussian.mean, known.mean(axis=0), atol=1e-4)
-    inside, outside = novelty.of_vectors(known), novelty.of_vectors(known + 100)
-    assert outside["novelty"].min() > inside["novelty"].max()
-    assert set(outside["novelty_rank"].tolist()) == {1.0}
+    assert len(novelty.vectors) == len(known) < len(flux)
+    far, _ = NearestNeighbors(n_neighbors=5, metric="cosine").fit(known).kneighbors(vectors)
+    found = novelty.of_vectors(vectors)
+    np.testing.assert_allclose(found["novelty"], far[:, -1], atol=1e-5)
+    np.testing.assert_allclose(found["novelty_rank"], (novelty.ranked < far[:, -1:]).mean(axis=1), atol=0.02)
+    assert set(novelty.of_vectors(-known)["novelty_rank"].tolist()) == {1.0}
 
 
-def test_what_is_like_the_known_objects_is_not_called_new(tmp_path):
-    """With as many directions as objects, a Gaussian lies nearer to what it was fitted to than to anything else."""
-    vectors = (np.random.default_rng(0).normal(size=(600, 64)) * np.geomspace(1, 1000, 64)).astype(np.float32)
-    file = EmbeddingsFile.open(write(tmp_path / "e.parquet", vectors))
-    chosen = np.arange(600) % 6 == 0
-    novelty = Novelty(Gaussian.fit(among(file.blocks, chosen), 64), np.sort(held_out_distances(file, chosen)), "")
-    rank = novelty.of_vectors(vectors[~chosen])["novelty_rank"]
+def test_what_is_like_the_known_objects_is_not_called_new():
+    vectors = (np.random.default_rng(0).normal(1, 1, (600, 64)) * np.geomspace(1, 1000, 64)).astype(np.float32)
+    rank = Novelty.among(vectors[::6]).of_vectors(np.delete(vectors, np.s_[::6], axis=0))["novelty_rank"]
     assert 0.4 < np.median(rank) < 0.6
-    assert 0.02 < (rank > 0.95).mean() < 0.1
-    fitted, others = (novelty.gaussian.distances(vectors[which]) for which in (chosen, ~chosen))
-    assert (others > np.quantile(fitted, 0.95)).mean() > 0.3, "else it is for nothing"
+    assert 0.01 < (rank > 0.95).mean() < 0.12
+
+
+def test_of_very_many_some_are_compared(monkeypatch, served, embeddings):
+    all_of_them = Novelty.of(str(embeddings), str(served / "classes"))
+    monkeypatch.setattr(module, "_MOST", 7)
+    some = Novelty.of(str(embeddings), str(served / "classes"))
+    assert len(some.vectors) == 7 < len(all_of_them.vectors)
+    np.testing.assert_array_equal(some.vectors[[0, -1]], all_of_them.vectors[[0, -1]])
+
+
+def test_too_few_are_refused():
+    with pytest.raises(AstrokerasError, match="it has 5 known objects, expected 6 or more"):
+        Novelty.among(np.ones((5, 3)))
 
 
 def test_predictions_carry_it(served, embeddings, tmp_path):
@@ -57,7 +65,7 @@ def test_predictions_carry_it(served, embeddings, tmp_path):
     table = Table.read(tmp_path / "p.ecsv")
     order = np.argsort(np.asarray(table["novelty"]))
     assert np.all(np.diff(np.asarray(table["novelty_rank"])[order]) >= 0)
-    assert table["novelty"].min() > 0
+    assert table["novelty"].min() >= 0
 
 
 def test_other_embeddings_are_refused(served, embeddings, embedded_elsewhere, tmp_path):
