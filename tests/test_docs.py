@@ -1,4 +1,4 @@
-"""What the documents show in Python runs as it stands there."""
+"""What the documents show in Python runs as it stands there, and each of them says a thing once."""
 
 import json
 import os
@@ -33,3 +33,12 @@ def test_the_python_of_a_document_runs(document, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_told_twice():
+    """A paragraph or a heading that stands in a document twice came from two edits of one place."""
+    for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = document.read_text(encoding="utf-8")
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        told = [part for part in prose.split("\n\n") if len(part) > 100 or part.startswith("## ")]
+        assert not {part[:80] for part in told if told.count(part) > 1}, document.name
