@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 from real_data import write
 
-from astrokeras.recipe import read_recipe
+from astrokeras.repeat_recipe import read_recipe
 
 SCORE = "test_balanced_accuracy"
 
