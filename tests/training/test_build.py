@@ -25,6 +25,7 @@ from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run, write_run
 from astrokeras.training.trainer import Trainer
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 # Validation losses of the epochs; with a patience of 1 the third is the last, and the second is kept.
 LOSSES = (3.0, 1.0, 2.0, 0.5)
@@ -36,8 +37,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("options")
     records = write_records(path / "records", counts={"train": 48, "val": 16, "test": 20})
     (path / "first").mkdir()
-    build_encoder(records, backbone="compact").save(path / "first" / "encoder.keras")
-    config = PretrainConfig(str(records.path), str(path / "first"), backbone="compact")
+    build_encoder(records, backbone=TINY).save(path / "first" / "encoder.keras")
+    config = PretrainConfig(str(records.path), str(path / "first"), backbone=TINY)
     write_run(path / "first", "pretrain", config, records, {"epochs": 1}, init={"kind": "imagenet"})
     return path
 
@@ -88,7 +89,7 @@ def test_the_average_of_the_best_epoch_is_kept(place: Path, kept: list[np.ndarra
     assert written["result"]["val"]["loss"] == 1.0
     assert written["resolved"]["precision"]["precision"] == "bfloat16"
     assert written["resolved"]["precision"]["trial"]["speedup"] == 2.0
-    assert written["options"]["backbone"] == "compact"
+    assert written["options"]["backbone"] == TINY
     assert written["init"]["path"] == str(place / "first")
     assert written["init"]["init"] == {"kind": "imagenet"}
 

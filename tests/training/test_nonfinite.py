@@ -21,6 +21,7 @@ from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run
 from astrokeras.training.trainer import Trainer
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 BATCH = 16
 
@@ -31,7 +32,8 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> RecordsDirectory:
 
 
 def config_for(records: RecordsDirectory, out: Path, **options: object) -> PretrainConfig:
-    return PretrainConfig(records=str(records.path), out=str(out), epochs=1, batch_size=BATCH, **options)
+    options = {"epochs": 1, "batch_size": BATCH, "backbone": TINY, **options}
+    return PretrainConfig(records=str(records.path), out=str(out), **options)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run
 from astrokeras.training.trainer import Trainer
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 
 def silent(_: str) -> None:
@@ -40,12 +41,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pretraining(path: Path, **options: object) -> PretrainConfig:
-    config = PretrainConfig(str(path / "records"), str(path / "run"), task=("rotation",), epochs=2, batch_size=16)
+    base = {"task": ("rotation",), "epochs": 2, "batch_size": 16, "backbone": TINY}
+    config = PretrainConfig(str(path / "records"), str(path / "run"), **base)
     return dataclasses.replace(config, **options)
 
 
 def comparison(path: Path, **options: object) -> FinetuneConfig:
-    config = FinetuneConfig(str(path / "records"), str(path / "classes"), budget=("8",), repeats=1, mode="frozen")
+    base = {"backbone": (TINY,), "budget": ("8",), "repeats": 1, "mode": "frozen"}
+    config = FinetuneConfig(str(path / "records"), str(path / "classes"), **base)
     return dataclasses.replace(config, **options)
 
 

@@ -24,6 +24,7 @@ from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run
 from astrokeras.training.trainer import SPEEDS, Trainer
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -38,7 +39,8 @@ def undisturbed(
     records: RecordsDirectory, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[PretrainConfig, dict, list[str]]:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    config = PretrainConfig(records=str(records.path), out=str(out), epochs=6, batch_size=16, learning_rate=3e-3)
+    options = {"epochs": 6, "batch_size": 16, "learning_rate": 3e-3, "backbone": TINY}
+    config = PretrainConfig(records=str(records.path), out=str(out), **options)
     lines = []
     return config, pretrain(config, lines.append), lines
 
@@ -129,6 +131,7 @@ def test_an_averaged_model_is_averaged_to_the_end(records: RecordsDirectory, tmp
     """Head and encoder are those that were validated, though no checkpoint of the best epoch holds them."""
     out = tmp_path / "run"
     options = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "schedule": "constant", "average": 0.999}
+    options["backbone"] = TINY
     result = pretrain(PretrainConfig(records=str(records.path), out=str(out), **options), lambda _: None)
     found = load_model(out / "model.keras").predict(load_arrays(records, "val")[0], verbose=0)
     error = np.abs(found - read_columns(records, "val")["magnitudes"])
@@ -232,7 +235,9 @@ def test_a_signal_just_after_the_look_for_one_stops_where_the_state_is_saved(
         signal.raise_signal(signal.SIGTERM)
         return answer
 
-    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=16)
+    config = PretrainConfig(
+        records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=16, backbone=TINY
+    )
     monkeypatch.setattr(Trainer, "pausing", signalled)
     with pytest.raises(Stopped, match=f"^stopped by SIGTERM after {where}; "):
         pretrain(config, lambda _: None)
@@ -257,7 +262,7 @@ def test_a_shard_that_is_damaged_on_the_way_is_named(tmp_path: Path, monkeypatch
             content[-100] ^= 1
             shard.write_bytes(content)
 
-    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=8)
+    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=2, batch_size=8, backbone=TINY)
     with pytest.raises(AstrokerasError, match=rf"^{shard} is damaged.*inspect --verify"):
         pretrain(config, damage)
 
@@ -285,7 +290,9 @@ def test_a_converted_survey_is_learned(sample_records: Path, tmp_path: Path):
 def test_without_validation(tmp_path: Path):
     records = write_records(tmp_path / "records", counts={"train": 20})
     lines = []
-    config = PretrainConfig(records=str(records.path), out=str(tmp_path / "run"), epochs=1, batch_size=16)
+    config = PretrainConfig(
+        records=str(records.path), out=str(tmp_path / "run"), epochs=1, batch_size=16, backbone=TINY
+    )
     result = pretrain(config, lines.append)
     assert result["val"] == {}
     assert "no validation" in lines[0]
@@ -304,7 +311,7 @@ def test_without_anything_to_train_on_nothing_is_begun(counts: dict[str, int], t
 def test_several_tasks_at_once_without_a_catalogue(records: RecordsDirectory, tmp_path: Path):
     out = tmp_path / "run"
     tasks = {"task": ("contrastive(temperature=0.2)", "rotation"), "task_weight": ("1", "0.5")}
-    config = PretrainConfig(records=str(records.path), out=str(out), epochs=2, batch_size=16, **tasks)
+    config = PretrainConfig(records=str(records.path), out=str(out), epochs=2, batch_size=16, backbone=TINY, **tasks)
     lines = []
     result = pretrain(config, lines.append)
     names = ("contrastive_loss", "contrastive_retrieval", "contrastive_spread", "rotation_loss", "rotation_accuracy")
@@ -315,7 +322,7 @@ def test_several_tasks_at_once_without_a_catalogue(records: RecordsDirectory, tm
     assert result["legend"].count(";") == 2
     # Neither says anything of one stamp alone.
     assert not (out / "model.keras").exists()
-    assert load_model(out / "encoder.keras").output_shape[-1] == 128
+    assert load_model(out / "encoder.keras").output_shape[-1] == 32
     # Rotation forbids the default augmentation, which would turn the stamps.
     for option, message in (({"augment": "dihedral"}, "orientation"), ({"task_weight": ("1",)}, "--task-weight 1")):
         with pytest.raises(UsageError, match=message):
