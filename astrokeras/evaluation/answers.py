@@ -13,19 +13,24 @@ from pyarrow import parquet
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.fits import DONE
+from astrokeras.evaluation.out_of_fold import HeldOut
+from astrokeras.evaluation.temperature import OUT_OF_FOLD
 from astrokeras.files import write_atomically
 from astrokeras.records.objects import read_objects
 from astrokeras.tasks.target import Target
 
 PREDICTIONS = "predictions.parquet"
-_FILE = "answers.npz"
+_FILE, _HELD = "answers.npz", "held_out"
 
 ByTarget = Mapping[str, np.ndarray]
 
 
-def save_answers(directory: Path, answers: Mapping[str, ByTarget]) -> None:
-    """Write what a fit predicts for its exams, by split and target, into its directory."""
+def save_answers(directory: Path, answers: Mapping[str, ByTarget], held: HeldOut | None = None) -> None:
+    """Write what a fit predicts for its exams, by split and target, and what was held out, into its directory."""
     flat = {f"{split}/{name}": values for split, of in answers.items() for name, values in of.items()}
+    if held is not None:
+        flat |= {f"{OUT_OF_FOLD}/{name}": values for name, values in held.answers.items()}
+        flat[_HELD] = np.flatnonzero(held.select)
     write_atomically(directory / _FILE, lambda path: np.savez(path, **flat))
 
 
@@ -44,6 +49,27 @@ def load_answers(directory: Path, exam: EvaluationSet, names: list[str]) -> dict
     if any(len(values) != exam.count for values in found.values()):
         raise AstrokerasError(f"{path} is of other test objects; repeat the comparison")
     return found
+
+
+def load_held_out(directory: Path, count: int, names: list[str]) -> HeldOut | None:
+    """Return what was held out of a fit among the `count` objects of the train split; None if nothing was.
+
+    Raises:
+        AstrokerasError: the file is damaged.
+    """
+    path = directory / _FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if _HELD not in file:
+                return None
+            rows, found = file[_HELD], {name: file[f"{OUT_OF_FOLD}/{name}"] for name in names}
+            select = np.zeros(count, bool)
+            select[rows] = True
+    except (OSError, KeyError, ValueError, IndexError, EOFError) as error:
+        raise AstrokerasError(f"{path} is missing or damaged ({error}); repeat the comparison") from None
+    if any(len(values) != len(rows) for values in found.values()):
+        raise AstrokerasError(f"{path} is damaged; repeat the comparison")
+    return HeldOut(select, found)
 
 
 @dataclasses.dataclass(frozen=True)

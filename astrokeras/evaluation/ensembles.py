@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.evaluation.answers import load_answers
+from astrokeras.evaluation.answers import load_answers, load_held_out
 from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, score
@@ -25,8 +25,8 @@ from astrokeras.evaluation.costs import one_after_the_other
 from astrokeras.evaluation.fits import HEAD, load_fit, load_heads
 from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.keep import place_of
+from astrokeras.evaluation.out_of_fold import HeldOut, calibrated
 from astrokeras.evaluation.schedule import Schedule
-from astrokeras.evaluation.temperature import calibrate
 from astrokeras.models.joined import joined, mean_head
 from astrokeras.training.run_directory import RUN_FILE, load_run
 
@@ -63,7 +63,7 @@ class EnsembleTrainer:
         targets, exams = self.comparison.targets, self.comparison.exams
         self._model = self._together(places, runs)
         heads = {name: self._model.get_layer(name) for name in names}
-        answers, calibration = calibrate(targets, exams, answers, heads)
+        answers, held, calibration = calibrated(self.comparison, answers, self._held_out(places, draw), heads)
         scores = {exam.split: score(targets, exam, answers[exam.split]) for exam in exams}
         seconds = time.perf_counter() - started + sum(run["result"]["seconds"] for run in runs)
         speeds = [run["result"]["images_per_second"] for run in runs]  # JSON has no NaN
@@ -71,12 +71,20 @@ class EnsembleTrainer:
         modes = dict.fromkeys(run["result"]["mode"] for run in runs)
         config = self.comparison.config
         schedule = Schedule(", ".join(modes), config.epochs, config.min_steps, config.batch_size, config.learning_rate)
-        return FineTuneResult(draw, schedule, [], scores, calibration, answers, [], seconds, speed)
+        return FineTuneResult(draw, schedule, [], scores, calibration, answers, held, [], seconds, speed)
 
     @contextlib.contextmanager
     def trained(self) -> Iterator[keras.Model]:
         """Return a time in which there is the network of the last `fit`."""
         yield self._model
+
+    def _held_out(self, places: list[Path], draw: Draw) -> HeldOut | None:
+        """Return the mean of what the members say of labels that were held out; None unless these were the same."""
+        names = list(self.comparison.targets)
+        each = [load_held_out(place, len(draw.select), names) for place in places]
+        if any(one is None or not np.array_equal(one.select, each[0].select) for one in each):
+            return None
+        return HeldOut(each[0].select, {name: self._mean(name, [one.answers[name] for one in each]) for name in names})
 
     def _place(self, member: Arm, draw: Draw) -> Path:
         """Return the directory of a member's fit; of all labels, one whose start no seed changes has a single one."""

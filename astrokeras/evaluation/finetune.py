@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from astrokeras.evaluation.fitting import ArmTrainer
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
 from astrokeras.evaluation.optuna_search import import_optuna
+from astrokeras.evaluation.out_of_fold import steps_out_of_fold
 from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.regrouping import sets_of
@@ -256,7 +258,9 @@ class _Fits:
 
     def _works(self, arm: Arm, draws: list[Draw]) -> list[float]:
         config, exams = self.comparison.config, self.comparison.exams
-        return works_of(schedules_of(config, arm.random), arm.random, draws, exams, config.tune)
+        schedules = schedules_of(config, arm.random)
+        further = functools.partial(steps_out_of_fold, self.comparison, schedules)
+        return works_of(schedules, arm.random, draws, exams, config.tune, further)
 
     def _arm(self, arm: Arm, draws: list[Draw], signals: Signals) -> dict[str, dict[str, Any]]:
         """Return the lines of the fits of an arm, by place."""

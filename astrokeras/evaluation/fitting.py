@@ -17,6 +17,7 @@ from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, EvaluationSet, score
 from astrokeras.evaluation.costs import Speed
 from astrokeras.evaluation.optuna_search import tune
+from astrokeras.evaluation.out_of_fold import HeldOut, answer_out_of_fold, calibrated, steps_out_of_fold
 from astrokeras.evaluation.predictions import predict
 from astrokeras.evaluation.refining import refined_labels
 from astrokeras.evaluation.schedule import Schedule
@@ -30,7 +31,6 @@ from astrokeras.evaluation.schedule_search import (
     try_all,
 )
 from astrokeras.evaluation.shared_features import SharedFeatures
-from astrokeras.evaluation.temperature import calibrate
 from astrokeras.models.side import ALPHA
 from astrokeras.training.checkpoints.checkpoint import History
 
@@ -44,8 +44,9 @@ class FineTuneResult:
         schedule: how.
         trials: from which that was chosen.
         scores: by split.
-        calibration: see `temperature.calibration_figures`.
+        calibration: see `temperature.calibrate`.
         answers: its predictions for the objects of each exam, by split and target.
+        held_out: what a temperature was fitted on where validation labels are missing, at that temperature.
         history: by epoch; empty in frozen mode.
         seconds: that it took.
         images_per_second: that its network looks at; NaN if that is not known.
@@ -55,8 +56,9 @@ class FineTuneResult:
     schedule: Schedule
     trials: list[Trial]
     scores: dict[str, dict[str, float]]
-    calibration: dict[str, float]
+    calibration: dict[str, Any]
     answers: dict[str, Mapping[str, np.ndarray]]
+    held_out: HeldOut | None
     history: History
     seconds: float
     images_per_second: float
@@ -130,20 +132,22 @@ class ArmTrainer:
         started = time.perf_counter()
         tuned = self.comparison.config.tune
         steps = steps_of_search(self.schedules, draw.count, tuned) + most_steps(self.schedules, draw.count)
+        steps += steps_out_of_fold(self.comparison, self.schedules, draw.count)
         with watch.shown(steps or 1) as advance:
             about = About(watch, advance, directory)
             trials = try_all(self, draw, about)
             trials += tune(self, draw, trials, about) if tuned else []
             schedule = choose(trials, self.comparison.measure).schedule
+            held = answer_out_of_fold(self, draw, schedule, about)
             with refined_labels(self, draw, schedule, about):
                 history = self.train(draw, schedule, about)
         exams = self.comparison.exams
         targets = self.comparison.targets
         answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}
-        answers, calibration = calibrate(targets, exams, answers, self.network.tells)
+        answers, held, calibration = calibrated(self.comparison, answers, held, self.network.tells)
         scores = {exam.split: score(targets, exam, answers[exam.split]) for exam in exams}
-        seconds = time.perf_counter() - started
-        return FineTuneResult(draw, schedule, trials, scores, calibration, answers, history, seconds, self._speed())
+        seconds, speed = time.perf_counter() - started, self._speed()
+        return FineTuneResult(draw, schedule, trials, scores, calibration, answers, held, history, seconds, speed)
 
     def train(self, draw: Draw, schedule: Schedule, about: About) -> History:
         """Train the network of a schedule on a draw, from the start.

@@ -17,7 +17,7 @@ from astrokeras.evaluation.hparams import write_trial
 from astrokeras.evaluation.report import write_csv
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.evaluation.schedule_search import Trial
-from astrokeras.evaluation.temperature import calibration_names
+from astrokeras.evaluation.temperature import calibration_names, fitted_on_names
 from astrokeras.evaluation.words import score_title
 from astrokeras.training.board import Board
 from astrokeras.training.history import write_history
@@ -71,7 +71,7 @@ def failed(arm: Arm, draw: Draw, mode: str, comparison: Comparison, reason: str)
     """Return the line of a fit that came to nothing, for this reason; its scores are NaN."""
     scores = [f"{exam.split}_{name}" for exam in comparison.exams for name in comparison.measure.scores]
     others = [key for keys in calibration_names(comparison.targets).values() for key in keys]
-    none = dict.fromkeys([*scores, *others], math.nan)
+    none = dict.fromkeys([*scores, *others], math.nan) | dict.fromkeys(fitted_on_names(comparison.targets).values(), "")
     return _line(arm, draw, mode, math.nan, "failed", reason) | _NOTHING_CHOSEN | none
 
 
@@ -93,7 +93,7 @@ def keep(
     result |= {f"{split}_{name}": v for split, scores in outcome.scores.items() for name, v in scores.items()}
     result |= outcome.calibration
     result |= {"images_per_second": round(outcome.images_per_second, 1), "parameters": model.count_params()}
-    save_answers(directory, outcome.answers)
+    save_answers(directory, outcome.answers, outcome.held_out)
     if outcome.history:
         write_history(directory / "history.csv", outcome.history)
     board = comparison.engine.board(out / "tensorboard")

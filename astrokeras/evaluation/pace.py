@@ -14,8 +14,9 @@ _FITTED = 100
 
 
 def works_of(
-    schedules: Sequence[Schedule], random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet], tune: int = 0
-) -> list[float]:
+    schedules: Sequence[Schedule], random: bool, draws: Sequence[Draw], exams: Sequence[EvaluationSet], tune: int = 0,
+    held_out: Callable[[int], int] = lambda count: 0,
+) -> list[float]:  # fmt: skip
     """Return the work of each fit of an arm, in examples that its network looks at.
 
     Args:
@@ -24,6 +25,7 @@ def works_of(
         draws: what is trained on, in the order of the fits.
         exams: what is measured on.
         tune: further trials of each fit.
+        held_out: the steps of further trainings for labels that are held out, for a number of labels.
     """
     works, features_of = [], None
     measured = sum(exam.count for exam in exams)
@@ -39,7 +41,7 @@ def works_of(
                 work += len(union) + (0 if all(one.trains for one in schedules) else measured)
                 features_of = encoder
         if any(one.trains for one in schedules):
-            steps = steps_of_search(schedules, count, tune) + most_steps(schedules, count)
+            steps = steps_of_search(schedules, count, tune) + most_steps(schedules, count) + held_out(count)
             work += _TRAINED * steps * schedules[0].batch_size + measured
         works.append(work)
     return works

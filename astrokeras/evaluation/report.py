@@ -13,6 +13,7 @@ from astrokeras.evaluation.compare import Comparison, Measure
 from astrokeras.evaluation.costs import COSTS, cost_table
 from astrokeras.evaluation.fits import DONE
 from astrokeras.evaluation.schedule import SEARCH
+from astrokeras.evaluation.temperature import OUT_OF_FOLD, VALIDATION
 from astrokeras.evaluation.words import in_markdown, listed, score_title
 from astrokeras.files import write_atomically
 from astrokeras.survey.tables import markdown
@@ -30,6 +31,7 @@ def summarise(results: list[dict], measure: Measure) -> list[dict]:
     cancels. Fits that failed count in ``failed`` alone.
     """
     names = [key for key in results[0] if key.startswith(("test_", "val_")) or key.endswith("temperature")]
+    origins = [key for key in results[0] if key.endswith("temperature_from")]
     key, done = f"test_{measure.main}", [r for r in results if r["status"] == DONE]
     baseline = {(r["budget"], r["repeat"]): r[key] for r in done if r["arm"] == results[0]["arm"]}
     rows = []
@@ -42,6 +44,7 @@ def summarise(results: list[dict], measure: Measure) -> list[dict]:
             row |= mean_and_spread(name, [r.get(name, math.nan) for r in mine])
         for name in names:
             row |= mean_and_spread(name, [r[name] for r in mine])
+        row |= {name: ", ".join(dict.fromkeys(r.get(name) or "none" for r in mine)) for name in origins}
         pairs = [(r[key], _partner(baseline, r)) for r in mine]
         gains = [measure.sign * (own - other) for own, other in pairs if other is not None]
         reasons = [r["reason"] for r in every if r["status"] != DONE]
@@ -122,7 +125,7 @@ def footnote(rows: list[dict], comparison: Comparison, say: Callable[[str, int],
     if measure.calibration:
         sentences.append(
             "Calibration error: how far probabilities are from the share of right answers, of the models as they are "
-            "saved, and in brackets before temperature scaling, which was fitted on validation objects."
+            f"saved, and in brackets before temperature scaling{_fitted_on(rows, measure)}."
         )
     if len({row["backbone"] for row in rows}) > 1:
         sentences.append("Arms differ in their network too (backbone), not only in where it starts from.")
@@ -140,6 +143,21 @@ def footnote(rows: list[dict], comparison: Comparison, say: Callable[[str, int],
                 f"{number} fits of {say(row['arm'], 100)} with {row['budget']} labels failed: {say(row['reason'], 300)}"
             )
     return " ".join(sentences)
+
+
+_FITTED_ON = {
+    VALIDATION: "on validation objects",
+    OUT_OF_FOLD: "on labels of each draw that were held out in turn (out of fold), as the validation split has none",
+    "none": "not at all where no labels could be held out",
+}
+
+
+def _fitted_on(rows: list[dict], measure: Measure) -> str:
+    """Return in words on what the temperatures of the first target were fitted."""
+    key = measure.calibration.replace("calibration_error", "temperature_from")
+    found = {one for row in rows for one in row.get(key, "").split(", ")}
+    told = [words for one, words in _FITTED_ON.items() if one in found]
+    return f", which was fitted {' and '.join(told)}" if told else ""
 
 
 def how_trained(config: FinetuneConfig) -> list[str]:

@@ -248,11 +248,11 @@ def judge(trainer: "ArmTrainer", trial: Trial, count: int, part: Draw, held: np.
         return
     judged = np.logical_or.reduce([mask for mask, _ in trial.answers])
     exam = EvaluationSet("train", judged, comparison.labels("train", judged))
-    told = {name: _in_order([(mask, said[name]) for mask, said in trial.answers]) for name in comparison.targets}
+    told = {name: in_order([(mask, said[name]) for mask, said in trial.answers]) for name in comparison.targets}
     trial.scores = score(comparison.targets, exam, told)
 
 
-def _in_order(parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def in_order(parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Return the rows of several masks in the order of the records, [N, ...]."""
     rows = np.concatenate([np.flatnonzero(mask) for mask, _ in parts])
     return np.concatenate([values for _, values in parts])[np.argsort(rows)]

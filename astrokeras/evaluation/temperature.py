@@ -1,6 +1,7 @@
-"""The temperature of a fit's probabilities: found on validation objects, kept in the model."""
+"""The temperature of a fit's probabilities: found on objects that it was not fitted to, kept in the model."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,7 +9,8 @@ import numpy as np
 from astrokeras.evaluation.calibration import at_temperature, expected_calibration_error, fit_temperature
 from astrokeras.evaluation.compare import EvaluationSet, Targets
 
-VALIDATION = "val"
+VALIDATION, OUT_OF_FOLD = "val", "out_of_fold"
+"""What temperatures are fitted on: validation objects; for want of them, labels of the draw, held out in turn."""
 LAYER = "temperature"
 """The name of the layer in the head of a target that tells classes."""
 
@@ -18,47 +20,61 @@ def calibrate(
     exams: Sequence[EvaluationSet],
     answers: Mapping[str, Mapping[str, np.ndarray]],
     heads: Mapping[str, keras.Model],
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, float]]:
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
     """Fit the temperatures of a network and give them to its heads.
 
     Args:
         targets: by name.
-        exams: what is measured on; the first one is the test, which nothing is fitted on.
+        exams: what is measured on; the first one is the test, which nothing is fitted on. One that is called
+            `OUT_OF_FOLD` may come last.
         answers: of the network at a temperature of 1, by split and target.
         heads: of the network, by target.
 
     Returns:
-        Its answers from then on, and `calibration_figures`.
+        Its answers from then on, and `calibration_figures` with what temperatures were fitted on.
     """
+    splits = fitted_on(targets, exams)
     found = temperatures(targets, exams, answers)
     set_temperatures(heads, found)
     after, test = tempered(answers, found), exams[0]
-    return after, calibration_figures(targets, test, answers[test.split], after[test.split], found)
+    figures = calibration_figures(targets, test, answers[test.split], after[test.split], found)
+    return after, figures | {key: splits.get(name, "") for name, key in fitted_on_names(targets).items()}
+
+
+def fitted_on(targets: Targets, exams: Sequence[EvaluationSet]) -> dict[str, str]:
+    """Return for each target that has a temperature on which exam it is fitted; nothing where none has labels of it."""
+    found = {}
+    for split in (VALIDATION, OUT_OF_FOLD):
+        for exam in exams:
+            for name, target in targets.items():
+                if exam.split == split and target.tempered and target.known(exam.fields[name]).any():
+                    found.setdefault(name, split)
+    return found
+
+
+def unvalidated(targets: Targets, exams: Sequence[EvaluationSet]) -> list[str]:
+    """Return the names of targets that have a temperature and no validation labels to fit it on."""
+    there = fitted_on(targets, exams)
+    return [name for name, target in targets.items() if target.tempered and name not in there]
 
 
 def temperatures(
     targets: Targets, exams: Sequence[EvaluationSet], answers: Mapping[str, Mapping[str, np.ndarray]]
 ) -> dict[str, float]:
-    """Return the temperature of each target that has one, fitted on the validation objects; nothing without any.
+    """Return the temperature of each target that has one, fitted as `fitted_on` says; nothing without labels.
 
     Args:
         targets: by name.
-        exams: what is measured on.
+        exams: what is measured on, and what was held out, see `calibrate`.
         answers: probabilities at a temperature of 1, by split and target.
 
     Source: Guo et al. 2017 (arXiv 1706.04599); Pollastri et al. 2020 for few labels.
     """
-    found = {}
-    for exam in exams:
-        if exam.split != VALIDATION:
-            continue
-        for name, target in targets.items():
-            if not target.tempered:
-                continue
-            known = target.known(exam.fields[name])
-            if known.any():
-                codes = target.strata(exam.fields[name])[known]
-                found[name] = fit_temperature(codes, answers[exam.split][name][known])
+    found, by_split = {}, {exam.split: exam for exam in exams}
+    for name, split in fitted_on(targets, exams).items():
+        fields = by_split[split].fields[name]
+        known = targets[name].known(fields)
+        found[name] = fit_temperature(targets[name].strata(fields)[known], answers[split][name][known])
     return found
 
 
@@ -76,11 +92,19 @@ def tempered(
 
 def calibration_names(targets: Targets) -> dict[str, tuple[str, str, str]]:
     """Return how the figures of `calibration_figures` are called, by target that has them."""
-    prefixes = {name: f"{name}_" if len(targets) > 1 else "" for name, target in targets.items() if target.tempered}
     return {
         name: (f"{prefix}temperature", f"test_{prefix}calibration_error_before", f"test_{prefix}calibration_error")
-        for name, prefix in prefixes.items()
+        for name, prefix in _prefixes(targets).items()
     }
+
+
+def fitted_on_names(targets: Targets) -> dict[str, str]:
+    """Return how that on which a temperature was fitted is called in the line of a fit, by target that has one."""
+    return {name: f"{prefix}temperature_from" for name, prefix in _prefixes(targets).items()}
+
+
+def _prefixes(targets: Targets) -> dict[str, str]:
+    return {name: f"{name}_" if len(targets) > 1 else "" for name, target in targets.items() if target.tempered}
 
 
 def calibration_figures(

@@ -28,6 +28,12 @@ def test_the_work_of_full_fits_is_that_of_their_steps():
     assert both == [3 * 60 * 32 + 50 + 100 + 10]
 
 
+def test_trainings_for_labels_that_are_held_out_are_counted():
+    full = Schedule("full", 20, 50, 32, 1e-3)
+    works = works_of([full], True, draws(10, repeats=1), EXAMS, held_out=lambda count: 7 * count)
+    assert works == [3 * (60 + 70) * 32 + 50]
+
+
 def test_what_is_left_follows_from_what_it_took():
     now = [100.0]
     pace = Pace([10, 10, 20, 40], clock=lambda: now[0])

@@ -6,7 +6,13 @@ import pytest
 
 from astrokeras.evaluation.calibration import at_temperature, expected_calibration_error, fit_temperature
 from astrokeras.evaluation.compare import EvaluationSet
-from astrokeras.evaluation.temperature import calibrate, calibration_names, set_temperatures
+from astrokeras.evaluation.temperature import (
+    OUT_OF_FOLD,
+    calibrate,
+    calibration_names,
+    fitted_on_names,
+    set_temperatures,
+)
 from astrokeras.tasks.targets.class_ import Class
 from tests.models.test_inflate import computed
 
@@ -72,12 +78,28 @@ def test_errors_before_and_after_are_those_of_the_test_objects(fitted):
     assert figures["test_calibration_error_before"] == error
     after = expected_calibration_error(codes[known], at_temperature(before, figures["temperature"])[known])
     assert figures["test_calibration_error"] == after < error
-    assert set(figures) == set(calibration_names(targets)["class"])
+    assert set(figures) == {*calibration_names(targets)["class"], *fitted_on_names(targets).values()}
 
 
 def test_without_validation_objects_probabilities_stay_as_they_are(fitted):
     targets, head, features, exams, raw, _, _ = fitted
     after, figures = calibrate(targets, exams[:1], {"test": raw["test"]}, {"class": head})
-    assert figures["temperature"] == 1
+    assert figures["temperature"] == 1 and figures["temperature_from"] == ""
     np.testing.assert_array_equal(after["test"]["class"], raw["test"]["class"])
     np.testing.assert_allclose(computed(head, [features["test"]]), raw["test"]["class"], atol=1e-6)
+
+
+def test_labels_that_were_held_out_stand_in_for_validation_objects_alone(fitted):
+    """They are looked at where the validation objects have no label, and nowhere else."""
+    targets, head, _, exams, raw, _, figures = fitted
+    assert figures["temperature_from"] == "val"
+    held = EvaluationSet(OUT_OF_FOLD, exams[1].select, exams[1].fields)
+    told = {"test": raw["test"], "val": raw["val"], OUT_OF_FOLD: {"class": raw["val"]["class"][::-1]}}
+    _, both = calibrate(targets, [*exams, held], told, {"class": head})
+    assert both == figures
+    blank = EvaluationSet("val", exams[1].select, {"class": {"class:label": np.full(N, -1, np.int32)}})
+    after, alone = calibrate(targets, [exams[0], blank, held], told, {"class": head})
+    known = held.fields["class"]["class:label"] >= 0
+    expected = fit_temperature(held.fields["class"]["class:label"][known], told[OUT_OF_FOLD]["class"][known])
+    assert alone["temperature"] == expected and alone["temperature_from"] == OUT_OF_FOLD
+    np.testing.assert_array_equal(after[OUT_OF_FOLD]["class"], at_temperature(told[OUT_OF_FOLD]["class"], expected))
