@@ -33,7 +33,18 @@ pre { background: var(--box); padding: .7rem; overflow-x: auto; font-size: .85re
 .stamps { display: flex; flex-wrap: wrap; gap: .8rem }
 .stamps figure { margin: 0; width: 9rem; font-size: .78rem; line-height: 1.3; overflow-wrap: anywhere }
 .stamps img { width: 100%; image-rendering: pixelated; display: block; margin-bottom: .2rem }
-@media print { body { max-width: none; font-size: 11pt } h2 { break-after: avoid } .figure, tr { break-inside: avoid } }
+@media print {
+  :root { color-scheme: light; --ink: #1c1e21; --paper: #fff; --faint: #6a6f76; --line: #d9dce0; --box: #f4f5f7 }
+  @page { margin: 13mm }
+  body { max-width: none; font-size: 10pt; padding: 0 }
+  h2 { break-inside: avoid; break-after: avoid; margin-top: 1.4rem }
+  .figure, tr, .stamps figure { break-inside: avoid }
+  .figure svg { max-height: 8cm; width: auto; min-width: 0 !important }
+  .wide, .figure, pre { overflow: visible }
+  table { font-size: 7.5pt }
+  th, td { white-space: normal; padding-right: .4rem }
+  th, td:first-child { overflow-wrap: anywhere }
+}
 """
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

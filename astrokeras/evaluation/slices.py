@@ -17,6 +17,7 @@ from astrokeras.evaluation.report import write_csv
 from astrokeras.evaluation.verdict import curves
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.objects import carried_names, magnitude_names
+from astrokeras.tasks.target import Encoded, Target
 
 SLICES = "slices.csv"
 MOST_SLICES, LEAST_OBJECTS = 6, 25
@@ -56,6 +57,7 @@ class Sliced:
         column: of the table of objects.
         slices: ascending; last, if there are any, the objects without a value.
         scores: of each slice, by number of labels and arm.
+        rarest: how many objects of its rarest class each slice has, of a target of classes; empty of others.
     """
 
     target: str
@@ -63,6 +65,7 @@ class Sliced:
     column: str
     slices: Sequence[Slice]
     scores: Sequence[Mapping[int, Mapping[str, Interval]]]
+    rarest: Sequence[int] = ()
 
 
 def cut(values: np.ndarray) -> list[Slice]:
@@ -148,8 +151,16 @@ def sliced(comparison: Comparison, answers: Answers, columns: Sequence[str]) -> 
         for name, target in comparison.targets.items():
             judged = [judge(target, name, answers, comparison.config.seed, one.rows) for one in slices]
             scores = [_by_count(of_slice) for of_slice in judged]
-            found.append(Sliced(name, target.main_score, column, slices, scores))
+            rarest = _rarest(target, answers.exam.fields[name], slices) if target.of_classes else ()
+            found.append(Sliced(name, target.main_score, column, slices, scores, rarest))
     return found
+
+
+def _rarest(target: Target, fields: Encoded, slices: Sequence[Slice]) -> list[int]:
+    """Return of each slice how many objects it has of the class of which it has fewest, of those that occur."""
+    codes = target.strata(fields)
+    classes = np.unique(codes[target.known(fields)])
+    return [min((int((codes[one.rows] == code).sum()) for code in classes), default=0) for one in slices]
 
 
 def _by_count(judged: Mapping[int, Any]) -> dict[int, dict[str, Interval]]:
@@ -164,19 +175,21 @@ def write_slices(path: Path, found: Sequence[Sliced], answers: Answers) -> None:
     """Write a table with a line for each target, column, slice, number of labels and arm; none without any.
 
     Columns: ``target``, ``score``, ``column``, ``low``, ``high`` and ``median`` of its values in the slice (NaN where
-    they are missing), ``objects``, ``budget``, ``labels``, ``arm``, and the mean of the score over the repeats with its
-    95 % interval, ``value``, ``interval_low`` and ``interval_high``.
+    they are missing), ``objects``, ``rarest`` (how many of these are of the class of which there are fewest, if
+    there are classes), ``budget``, ``labels``, ``arm``, and the mean of the score over the repeats with its 95 %
+    interval, ``value``, ``interval_low`` and ``interval_high``.
     """
     budgets, rows = answers.budgets, []
     for one in found:
-        for part, scores in zip(one.slices, one.scores, strict=True):
+        rarest = one.rarest or [""] * len(one.slices)
+        for part, scores, fewest in zip(one.slices, one.scores, rarest, strict=True):
             for count, arms in scores.items():
                 rows += [
                     {
                         "target": one.target, "score": one.score, "column": one.column, "low": part.low,
-                        "high": part.high, "median": part.middle, "objects": len(part.rows), "budget": budgets[count],
-                        "labels": count, "arm": arm, "value": interval.value, "interval_low": interval.low,
-                        "interval_high": interval.high,
+                        "high": part.high, "median": part.middle, "objects": len(part.rows), "rarest": fewest,
+                        "budget": budgets[count], "labels": count, "arm": arm,
+                        "value": interval.value, "interval_low": interval.low, "interval_high": interval.high,
                     }
                     for arm, interval in arms.items()
                 ]  # fmt: skip

@@ -90,4 +90,11 @@ def test_the_page_in_a_browser(text: str, tmp_path: Path):
             ink, paper = ("230, 231, 233", "21, 23, 26") if dark else ("28, 30, 33", "255, 255, 255")
             assert page.ask("getComputedStyle(document.body).backgroundColor") == f"rgb({paper})"
             assert page.ask("getComputedStyle(document.querySelector('.figure svg text')).fill") == f"rgb({ink})"
+        # On paper nothing scrolls, whatever the scheme: what is wider than the page would be cut off.
+        page.open((tmp_path / "page.html").as_uri(), width=700, dark=True)
+        page.do("Emulation.setEmulatedMedia", media="print")
+        assert page.ask("matchMedia('print').matches")
+        boxes = "[...document.querySelectorAll('.wide, .figure')]"
+        assert page.ask(f"{boxes}.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)") == []
+        assert page.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.said == []

@@ -14,7 +14,7 @@ from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.schedule import Schedule
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.dataset import load_arrays, read_columns
-from astrokeras.records.directory import Records
+from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.logistic import logistic_regression
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.evaluation.test_schedule_search import CODES, DRAW, compared
@@ -30,7 +30,7 @@ def run(place, tmp_path_factory):
         writer = csv.writer(stream)
         writer.writerow(["id", "label"])
         for split in ("train", "test"):
-            columns = read_columns(Records.load(place / "records"), split, ("id", "label"))
+            columns = read_columns(RecordsDirectory.load(place / "records"), split, ("id", "label"))
             writer.writerows((i, n) for i, n in zip(columns["id"], columns["label"], strict=True) if n >= 0)
     parts = []
 
@@ -63,7 +63,7 @@ def test_what_is_held_out_is_told_by_who_has_not_seen_it(place, run):
     """The same regressions, fitted by hand on the features of the other parts."""
     out, parts = run
     rows, answers, _ = held_out(out, "magnitudes")
-    records = Records.load(place / "records")
+    records = RecordsDirectory.load(place / "records")
     flux, codes, _ = load_arrays(records, "train")
     features = load_model(place / "magnitudes" / "encoder.keras").predict(flux, verbose=0)
     assert len(parts) == 3 and sum(held.sum() for _, held in parts) == 40
@@ -78,7 +78,7 @@ def test_what_is_held_out_is_told_by_who_has_not_seen_it(place, run):
 def test_the_temperature_has_the_smallest_log_loss_there(place, run, arm):
     """Of a fine grid; for a mean of arms it is that of the mean of what they say."""
     rows, answers, line = held_out(run[0], arm)
-    codes = read_columns(Records.load(place / "records"), "train", ("label",))["label"][rows]
+    codes = read_columns(RecordsDirectory.load(place / "records"), "train", ("label",))["label"][rows]
     grid = np.exp(np.linspace(np.log(0.05), np.log(20), 4001))
     logits = np.log(np.maximum(answers, 1e-12))
     losses = [-log_softmax(logits / t, axis=1)[np.arange(len(rows)), codes].mean() for t in grid]

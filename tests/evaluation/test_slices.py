@@ -100,6 +100,7 @@ def test_scores_are_those_of_the_objects_alone(compared: tuple[Comparison, Answe
             assert sum(int(row["objects"]) for row in mine) == answers.exam.count
             assert all(float(row["interval_low"]) <= float(row["value"]) <= float(row["interval_high"]) for row in mine)
             assert {row["score"] for row in mine} == {comparison.targets[of].main_score}
+            assert all((row["rarest"] == "") == (of == "regression") for row in mine)
     column = np.ma.filled(np.ma.asarray(comparison.records.objects("test")["magnitude_r"]), np.nan)
     column = column[answers.exam.select]
     labels = answers.exam.fields["class"]["class:label"]
@@ -114,6 +115,7 @@ def test_scores_are_those_of_the_objects_alone(compared: tuple[Comparison, Answe
             for value in answers.values[2:]
         ]
         assert int(row["objects"]) == rows_inside.sum()
+        assert int(row["rarest"]) == np.bincount(labels[rows_inside], minlength=2).min()
         assert float(row["value"]) == pytest.approx(np.mean(expected))
     assert float(checked[0]["value"]) == 1.0 > float(checked[-2]["value"])
 
@@ -124,12 +126,16 @@ def test_the_section_shows_every_slice_and_arm(compared: tuple[Comparison, Answe
     section, drawn = slice_section(one)
     assert section.heading == "Balanced accuracy against magnitude r"
     assert section.content.count("<tr>") == 1 + len(one.slices)
+    assert f"<td>{len(one.slices[0].rows)}</td><td>{one.rarest[0]}</td>" in section.content
+    assert "of the rarest class" in section.content and "the interval" in section.note
+    number = dataclasses.replace(one, rarest=())
+    assert "rarest" not in slice_section(number)[0].content + slice_section(number)[0].note
     assert "<svg" in section.content and 'aria-label="balanced accuracy of each arm' in section.content
     assert "<b>" not in section.content and "&lt;b&gt;bright" in section.content
     assert len(drawn.axes[0].lines) >= 2
     # Of objects without any value there is a line of the table, and no point.
     nothing = dataclasses.replace(one, slices=[s for s in one.slices if not s.known], scores=one.scores[-1:])
-    section, _ = slice_section(nothing)
+    section, _ = slice_section(dataclasses.replace(nothing, rarest=one.rarest[-1:]))
     assert "<td>unknown</td>" in section.content
     assert slice_section(dataclasses.replace(one, scores=[{} for _ in one.scores])) is None
 
