@@ -14,6 +14,7 @@ from scipy.special import log_softmax, softmax
 N_BINS = 15
 _LOWEST, _HIGHEST = 0.05, 20.0
 _TINY = 1e-12
+_IMPOSSIBLE = 1e-6  # the largest probability of a class that a classifier does not know
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,16 +79,25 @@ def brier_score(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the temperature, from 0.05 to 20, by which the logits are divided for the smallest log loss.
 
+    Examples of a class that the classifier never thinks possible (it was fitted without one) are left out: no
+    temperature makes them right, and their loss, which has no bound, would decide it for all others.
+
     Args:
         labels: [N], 0 … C - 1, of examples that the classifier was not fitted to.
         probabilities: [N, C].
+
+    Returns:
+        The temperature; 1 if no example is left.
 
     Example:
         >>> sure = np.array([[0.99, 0.01]] * 4)
         >>> fit_temperature(np.array([0, 0, 0, 1]), sure) > 1  # it is too sure
         True
     """
-    logits = np.log(np.maximum(probabilities, _TINY))
+    told = (probabilities.max(axis=0) > _IMPOSSIBLE)[labels]
+    if not told.any():
+        return 1.0
+    labels, logits = labels[told], np.log(np.maximum(probabilities[told], _TINY))
     rows = np.arange(len(labels))
 
     def log_loss(logarithm: float) -> float:
