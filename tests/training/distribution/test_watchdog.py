@@ -12,14 +12,15 @@ from astrokeras.training.distribution.worker_cluster import Cluster
 from tests.ports import free_addresses
 
 _ROOT = Path(__file__).parents[3]
-# It sleeps with Python's lock, as TensorFlow waits.
+# It waits with Python's lock, as TensorFlow does, and for a signal that never comes.
 _HELD = """
 import ctypes, json, sys
 from astrokeras.training.distribution.watchdog import patience
 allowed, held, others = json.loads(sys.argv[1])
 with patience(allowed, others):
     print("begun", flush=True)
-    ctypes.PyDLL(None).usleep(int(1e6 * held))
+    if held:
+        ctypes.PyDLL(None).pause()
 print("done")
 """
 _STARTS = """
@@ -42,20 +43,20 @@ def test_it_ends_with_a_line_that_names_who_is_silent():
     with socket.create_server(("127.0.0.1", 0)) as server:
         (silent,) = free_addresses(1)
         others = {"worker 1": f"127.0.0.1:{server.getsockname()[1]}", "worker 2": silent}
-        process = begin(_HELD, (0.1, 60, others))
+        process = begin(_HELD, (0.1, True, others))
         out, errors = process.communicate(timeout=50)
     assert (process.returncode, out) == (1, "begun\n")
     assert re.fullmatch(r"error: .* within 0\.1 s: worker 2 does not answer .* --resume goes on\n", errors)
 
 
 def test_what_is_done_in_time_hears_nothing():
-    process = begin(_HELD, (30, 0, {}))
+    process = begin(_HELD, (30, False, {}))
     assert process.communicate(timeout=25) == ("begun\ndone\n", "")
     assert process.returncode == 0
 
 
 def test_nothing_is_left_of_a_process_that_is_killed():
-    process = begin(_HELD, (60, 60, {}))
+    process = begin(_HELD, (60, True, {}))
     process.stdout.readline()
     process.kill()
     # It is the last to close this.
