@@ -89,9 +89,10 @@ def make_model(
     return TaskModel(small_encoder(source), tasks, weights or dict.fromkeys(tasks, 1.0))
 
 
-def compile_model(model: TaskModel, optimizer: keras.optimizers.Optimizer) -> None:
-    """As the trainer does it."""
-    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
+def compile_model(model: TaskModel, optimizer: keras.optimizers.Optimizer, eagerly: bool = False) -> None:
+    """As the trainer does it; `eagerly` for one step, which runs before a graph would be made."""
+    compiled = keras.backend.backend() != "tensorflow" and not eagerly
+    model.compile(optimizer=optimizer, jit_compile=compiled, run_eagerly=eagerly)
 
 
 def batch_of(model: TaskModel, source: Arrays, step: int = 0) -> dict[str, np.ndarray]:
@@ -178,7 +179,7 @@ def check_learning(model: TaskModel, source: Arrays) -> None:
 
 def train_steps(model: TaskModel, source: Arrays, steps: int) -> list[np.ndarray]:
     """The weights after a few steps of plain gradient descent, whose size shows that of the gradients."""
-    compile_model(model, keras.optimizers.SGD(0.01))
+    compile_model(model, keras.optimizers.SGD(0.01), eagerly=True)
     for step in range(steps):
         model.train_on_batch(batch_of(model, source, step))
     return model.get_weights()
