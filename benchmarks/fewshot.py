@@ -12,9 +12,9 @@ import time
 import numpy as np
 from efigi import CLASSES, arguments, embeddings, interval, write
 
-from astrokeras.embedding.fewshot import METHODS, classify
 from astrokeras.survey.tables import markdown
 from astrokeras.tasks.classification import classification_scores
+from astrokeras.tasks.few_labels import METHODS, classify, spread
 
 TEST, LABELS, REPEATS = 1000, (1, 5, 10, 25), 10
 
@@ -23,12 +23,12 @@ def repeat(vectors: np.ndarray, classes: np.ndarray, seed: int) -> dict[tuple[st
     """Balanced accuracy by method and number of labels."""
     order = np.random.default_rng(seed).permutation(len(vectors))
     test, pool = order[:TEST], order[TEST:]
-    found = {}
+    mixed, found = spread(vectors), {}
     for count in LABELS:
         numbers = np.full(len(vectors), -1)
         for number in range(len(CLASSES)):
             numbers[pool[classes[pool] == number][:count]] = number
-        for method, chances in classify(vectors, numbers, len(CLASSES)).items():
+        for method, chances in classify(vectors, mixed, numbers, len(CLASSES)).items():
             scores = classification_scores(classes[test], chances[test])
             found[method, count] = scores["balanced_accuracy"]
     return found

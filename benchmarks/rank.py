@@ -20,9 +20,9 @@ from efigi import CLASSES, SIDE, arguments, interval, records, write
 from scipy.stats import spearmanr
 
 import astrokeras as ak
-from astrokeras.embedding.class_probabilities import linear_probe
 from astrokeras.survey.tables import markdown
 from astrokeras.tasks.classification import classification_scores
+from astrokeras.tasks.logistic import linear_probe
 
 TASKS = ("contrastive", "rotation", "photometry")
 NOISE = (0.3, 1.0, 3.0)  # standard deviations, in units of the sky noise of each band

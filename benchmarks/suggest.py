@@ -14,10 +14,10 @@ import numpy as np
 from efigi import CLASSES, arguments, embeddings, interval, write
 from threadpoolctl import threadpool_limits
 
-from astrokeras.embedding.class_probabilities import linear_probe
 from astrokeras.embedding.suggest import choose
 from astrokeras.survey.tables import markdown
 from astrokeras.tasks.classification import classification_scores
+from astrokeras.tasks.logistic import linear_probe
 
 TEST, START, BATCH, MOST, REPEATS = 1000, 20, 40, 300, 8
 SHOWN = (60, 100, 180, 300)

@@ -77,11 +77,16 @@ class Run:
         """Return encoder and head: from raw flux to class probabilities, or to what a pre-training predicts.
 
         Raises:
-            AstrokerasError: none of the pre-training's tasks predicts something of a stamp alone.
+            AstrokerasError: none of the pre-training's tasks predicts something of a stamp alone, or the run is of
+                ``mode="fewshot"``, which has no model.
 
         Example:
             >>> astrokeras.open_run("runs/classes").model().predict(flux).argmax(axis=1)  # doctest: +SKIP
         """
+        from astrokeras.evaluation.fits import refuse_fewshot  # noqa: PLC0415
+
+        import_keras(tensorflow=False)
+        refuse_fewshot(self.path, self.content)
         return self._load("model.keras")
 
     def embed(self, data: Any, split: str | None = None, batch_size: int = _BATCH) -> np.ndarray:

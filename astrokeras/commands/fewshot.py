@@ -13,8 +13,8 @@ def _run(config: FewshotConfig, console: Console) -> dict[str, Any]:
 
 
 def _text(_: FewshotConfig, result: dict[str, Any]) -> str:
-    from astrokeras.embedding.fewshot import METHODS  # noqa: PLC0415
     from astrokeras.survey.tables import markdown  # noqa: PLC0415
+    from astrokeras.tasks.few_labels import METHODS  # noqa: PLC0415
 
     said = f"{result['out']}: by {METHODS[result['method']]}, from {sum(result['labels'].values())} labels"
     if not result["scores"]:

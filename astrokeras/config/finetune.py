@@ -59,9 +59,10 @@ class _Comparison:
     mode: str = option(
         "search",
         "search: each fit chooses, by trials within its labels; frozen: only the classifier is fitted; full: all is "
-        "trained; two-phase: one, then the other; side: a small network beside the encoder is trained.",
+        "trained; two-phase: one, then the other; side: a small network beside the encoder is trained; fewshot: "
+        "features of all objects are interpolated among neighbours, which answers for these objects only.",
         group="Comparison",
-        choices=("search", "frozen", "full", "two-phase", "side"),
+        choices=("search", "frozen", "full", "two-phase", "side", "fewshot"),
     )
     slice_by: tuple[str, ...] = option(
         (),

@@ -1,36 +1,13 @@
-"""Probabilities of classes, from a table of predictions or from a linear classifier on the embeddings."""
+"""Probabilities of classes, from a table of predictions."""
 
 from collections.abc import Callable
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from astrokeras.embedding.known_labels import text_values
 from astrokeras.embedding.table import Embeddings
 from astrokeras.errors import AstrokerasError
 from astrokeras.survey.tables import read_table
-from astrokeras.tasks.logistic import logistic_regression
-
-_BLOCK = 1 << 16
-
-
-def linear_probe(vectors: np.ndarray, numbers: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
-    """Return the probabilities of all objects by a logistic regression on those that have a class.
-
-    Args:
-        vectors: ``[N, D]``.
-        numbers: classes ``[N]``, -1 without one.
-        n_classes: C.
-        seed: of the cross-validation.
-
-    Shapes:
-        ``[N, C]``
-    """
-    known = numbers >= 0
-    with threadpool_limits(1):  # on so few rows threads wait for one another more than they work
-        kernel, bias = logistic_regression(vectors[known], numbers[known], n_classes, seed)
-    parts = [_softmax(vectors[start : start + _BLOCK] @ kernel + bias) for start in range(0, len(vectors), _BLOCK)]
-    return np.concatenate(parts)
 
 
 def read_predictions(
@@ -66,8 +43,3 @@ def read_predictions(
     if known < len(embeddings):
         report(f"{path} has predictions of {known} of the {len(embeddings)} objects; the others are left to coverage")
     return probabilities, tuple(name.removeprefix("p_") for name in names)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

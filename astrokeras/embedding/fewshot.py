@@ -4,26 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from astrokeras.config import FewshotConfig
-from astrokeras.embedding.class_probabilities import linear_probe
-from astrokeras.embedding.directions import directions
-from astrokeras.embedding.interpolation import interpolate
 from astrokeras.embedding.known_labels import class_numbers, known_labels, read_labels
 from astrokeras.embedding.result_table import check_result, result_table, write_result
 from astrokeras.embedding.table import Embeddings
 from astrokeras.errors import AstrokerasError
 from astrokeras.tasks.classification import classification_scores
-
-METHODS = {
-    "interpolated": "logistic regression on directions interpolated among neighbours",
-    "directions": "logistic regression on directions",
-    "linear": "logistic regression on the embeddings",
-    "mean": "nearest class mean of directions",
-}
-_INVERSE_PENALTY = 10.0  # of regressions on directions; too few labels are there to choose it by
+from astrokeras.tasks.few_labels import classify, spread
 
 
 def fewshot(config: FewshotConfig, report: Callable[[str], None]) -> dict[str, Any]:
@@ -55,9 +43,8 @@ def fewshot(config: FewshotConfig, report: Callable[[str], None]) -> dict[str, A
         raise AstrokerasError(f"labels of two classes or more are needed; found {known}: give some with --labels")
     counts = {name: int((numbers == place).sum()) for place, name in enumerate(names)}
     report("labels used: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
-    answers = classify(
-        embeddings.vectors, numbers, len(names), config.seed, config.neighbours, config.alpha, config.steps
-    )
+    mixed = spread(embeddings.vectors, config.neighbours, config.alpha, config.steps)
+    answers = classify(embeddings.vectors, mixed, numbers, len(names), config.seed)
     _write(embeddings, answers[config.method], names, config)
     truth, _ = class_numbers(np.where(held_out, labels, None))
     return {
@@ -67,68 +54,6 @@ def fewshot(config: FewshotConfig, report: Callable[[str], None]) -> dict[str, A
         "held_out": int((truth >= 0).sum()),
         "scores": scores(answers, np.where(held_out, labels, None), names),
     }
-
-
-def classify(
-    vectors: np.ndarray,
-    numbers: np.ndarray,
-    n_classes: int,
-    seed: int = 0,
-    neighbours: int = 10,
-    alpha: float = 0.5,
-    steps: int = 3,
-) -> dict[str, np.ndarray]:
-    """Return the probabilities of all objects by each of `METHODS`.
-
-    ``directions`` is there to tell what interpolation brings beyond the scaling that it needs.
-
-    Args:
-        vectors: embeddings ``[N, D]``.
-        numbers: classes ``[N]``, -1 without a label.
-        n_classes: C.
-        seed: of the regressions' cross-validation.
-        neighbours: see `interpolate`, as for the others.
-        alpha: see `interpolate`.
-        steps: see `interpolate`.
-
-    Shapes:
-        ``[N, C]`` each
-    """
-    turned = directions(vectors)
-    mixed = directions(interpolate(turned, neighbours, alpha, steps))
-    return {
-        "interpolated": _regression(mixed, numbers, n_classes),
-        "directions": _regression(turned, numbers, n_classes),
-        "linear": linear_probe(vectors, numbers, n_classes, seed),
-        "mean": nearest_mean(vectors, numbers, n_classes),
-    }
-
-
-def _regression(vectors: np.ndarray, numbers: np.ndarray, n_classes: int) -> np.ndarray:
-    known = numbers >= 0
-    with threadpool_limits(1):  # on so few rows threads wait for one another more than they work
-        model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000).fit(vectors[known], numbers[known])
-    chances = np.zeros((len(vectors), n_classes))
-    chances[:, model.classes_] = model.predict_proba(vectors)
-    return chances
-
-
-def nearest_mean(vectors: np.ndarray, numbers: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return for each object weights that add up to 1, the greatest for the class with the nearest mean.
-
-    Of embeddings their `directions` are taken; a class weighs exp(-d²), d the distance to its mean.
-
-    Source: Wang et al. 2019, "SimpleShot" (arXiv:1911.04623); Snell et al. 2017 (arXiv:1703.05175), equation 2.
-
-    Shapes:
-        vectors ``[N, D]``, numbers ``[N]`` → ``[N, C]``
-    """
-    unit = directions(vectors)
-    weights = np.zeros((len(unit), n_classes))
-    for number in np.unique(numbers[numbers >= 0]):
-        mean = unit[numbers == number].mean(axis=0)
-        weights[:, number] = np.exp(-((unit - mean) ** 2).sum(axis=1))
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def scores(

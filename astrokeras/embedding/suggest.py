@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from astrokeras.config import SuggestConfig
-from astrokeras.embedding.class_probabilities import linear_probe, read_predictions
+from astrokeras.embedding.class_probabilities import read_predictions
 from astrokeras.embedding.coverage import Coverage
-from astrokeras.embedding.directions import directions
 from astrokeras.embedding.known_labels import class_numbers, known_labels
 from astrokeras.embedding.result_table import check_result, result_table, write_result
 from astrokeras.embedding.table import Embeddings
 from astrokeras.embedding.uncertainty import UNSURE
 from astrokeras.errors import AstrokerasError, UsageError, unknown_name
+from astrokeras.tasks.directions import directions
+from astrokeras.tasks.logistic import linear_probe
 
 COVERAGE = "coverage"
 WAYS = (*UNSURE, COVERAGE)

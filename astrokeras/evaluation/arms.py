@@ -7,6 +7,7 @@ from typing import Any
 
 from astrokeras.config import DEFAULT_IMAGENET_BACKBONE, FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation.schedule import UNTRAINED
 from astrokeras.evaluation.words import plain_name
 from astrokeras.models.applications import WeightsUnavailable
 from astrokeras.models.backbone import needs_three_channels
@@ -237,6 +238,6 @@ def _name(init: str, start: Start, taken: set[str], backbone: str | None) -> str
 def _warn_of_labels(init: str, start: dict, report: Callable[[str], None]) -> None:
     """Say so where a run, or one that it goes back to, was trained on labels, which no budget here counts."""
     for run in ancestors(start):
-        if run["command"] == "finetune" and run["mode"] != "frozen":
+        if run["command"] == "finetune" and run["mode"] not in UNTRAINED:
             who = init if run is start else f"{run['path']}, which {init} started from,"
             report(f"WARNING: {who} was trained on labels; its arm has seen more of them than the budgets say")

@@ -9,6 +9,7 @@ import numpy as np
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.label_table import LabelTable
+from astrokeras.evaluation.schedule import UNTRAINED
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.sometimes import Sometimes
 from astrokeras.pipeline.source import Source
@@ -144,7 +145,7 @@ class Comparison:
 
     def draws_for(self, mode: str, random: bool) -> list[Draw]:
         """Return those draws that an arm, of random weights or not, is trained on in this mode."""
-        if mode == "frozen" and not random:
+        if mode in UNTRAINED and not random:
             # Nothing differs from repeat to repeat: the same examples, the same features, the same fit.
             return [draw for draw in self.draws if draw.budget != "all" or draw.repeat == 0]
         return self.draws

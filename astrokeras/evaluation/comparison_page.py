@@ -26,6 +26,7 @@ from astrokeras.evaluation.mistakes import most_confident_mistakes
 from astrokeras.evaluation.overview import remove_overview, show_comparison, show_embeddings
 from astrokeras.evaluation.page_markup import Section, code, figure, page, stamps, table
 from astrokeras.evaluation.report import footnote, head_of, lines_of, write_csv
+from astrokeras.evaluation.schedule import FEWSHOT
 from astrokeras.evaluation.slice_sections import slice_section
 from astrokeras.evaluation.slices import SLICES, Sliced, slice_columns, sliced, write_slices
 from astrokeras.evaluation.unlabelled import measure_distance
@@ -114,10 +115,14 @@ class Page:
         if self.winner is None:
             return ""
         chosen = {"val": "the validation objects", "test": "the test objects, for want of others"}
+        files = (
+            "encoder.keras, which embed takes, is that"
+            if self.comparison.config.mode == FEWSHOT
+            else "model.keras and encoder.keras, which predict, embed and export take, are those"
+        )
         return (
-            f"model.keras and encoder.keras, which predict, embed and export take, are those of {self.winner['arm']} "
-            f"with {self.winner['budget']} labels, repeat {self.winner['repeat']}: the best of the largest budget by "
-            f"{chosen[self.winner['chosen_on']]}."
+            f"{files} of {self.winner['arm']} with {self.winner['budget']} labels, repeat {self.winner['repeat']}: the "
+            f"best of the largest budget by {chosen[self.winner['chosen_on']]}."
         )
 
     def _scores(self) -> Section:

@@ -17,7 +17,8 @@ from astrokeras.evaluation.arms import Arm, make_arms, singles_of
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
 from astrokeras.evaluation.comparison_page import write_pages
 from astrokeras.evaluation.ensembles import EnsembleTrainer
-from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, targets_record
+from astrokeras.evaluation.fewshot_trainer import FewshotTrainer, refuse_for_fewshot
+from astrokeras.evaluation.fits import DONE, finished_fits, load_fit, load_shared_encoder, targets_record
 from astrokeras.evaluation.fitting import ArmTrainer
 from astrokeras.evaluation.keep import failed, keep, line_of, place_of
 from astrokeras.evaluation.label_table import UNMATCHED, write_unmatched
@@ -27,10 +28,10 @@ from astrokeras.evaluation.pace import Pace, works_of
 from astrokeras.evaluation.prepare import prepare
 from astrokeras.evaluation.regrouping import sets_of
 from astrokeras.evaluation.report import comparison_table, summarise, write_reports
-from astrokeras.evaluation.schedule import SEARCH
+from astrokeras.evaluation.schedule import FEWSHOT, SEARCH, UNTRAINED
 from astrokeras.evaluation.schedule_search import FOLDS, mode_of, schedules_of, shortened
 from astrokeras.evaluation.shared_features import SharedFeatures
-from astrokeras.evaluation.simple_methods import baseline_rows
+from astrokeras.evaluation.simple_methods import baseline_rows, rows_of_others
 from astrokeras.evaluation.slices import slice_columns
 from astrokeras.files import CannotWrite, write_atomically
 from astrokeras.pipeline.damage import named_if_damaged
@@ -118,7 +119,7 @@ def _finetune(
             "again with --overwrite)"
         )
     rows = summarise(results, comparison.measure)
-    comparison = dataclasses.replace(comparison, baselines=tuple(baseline_rows(comparison)))
+    comparison = dataclasses.replace(comparison, baselines=(*baseline_rows(comparison), *rows_of_others(out, results)))
     winner = _winner(results, rows, comparison.measure)
     if winner["chosen_on"] == "test":
         report(
@@ -148,7 +149,7 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         "no scratch arm (--init scratch)": ()
         if "scratch" in inits or (len(config.backbone) > 1 and any(map(is_imagenet, inits)))
         else ("backbone",),
-        "nothing that trains for steps (--mode frozen)": _OF_STEPS if config.mode == "frozen" else (),
+        f"nothing that trains for steps (--mode {config.mode})": _OF_STEPS if config.mode in UNTRAINED else (),
         f"no search (--mode {config.mode})": ("trials",) if config.mode != SEARCH else (),
     }
     if config.labels is None:
@@ -157,11 +158,7 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         for name in names:
             if getattr(config, name) != default[name]:
                 raise UsageError(f"--{name.replace('_', '-')} was given, but there is {reason}")
-    if config.mode == "frozen" and "imagenet:adapter" in inits:
-        raise UsageError(
-            "--init imagenet:adapter: with --mode frozen its adapter would learn nothing; take another mode, or "
-            "imagenet, which mixes the bands as it begins"
-        )
+    _refuse_untrained(config, inits)
     if config.split_column and config.task:
         raise UsageError("--task: pretext tasks learn from the splits of the records, not those of --split-column")
     if config.tune:
@@ -172,6 +169,17 @@ def _refuse_ignored(config: FinetuneConfig) -> None:
         raise UsageError(
             f"--devices {MULTI_WORKER}: this command runs on one machine (pretrain runs on several); expected auto, "
             "cpu:N or gpu:N"
+        )
+
+
+def _refuse_untrained(config: FinetuneConfig, inits: set[str]) -> None:
+    """Refuse what modes in which nothing is trained can't do."""
+    if config.mode == FEWSHOT:
+        refuse_for_fewshot(config)
+    if config.mode in UNTRAINED and "imagenet:adapter" in inits:
+        raise UsageError(
+            f"--init imagenet:adapter: with --mode {config.mode} its adapter would learn nothing; take another mode, "
+            "or imagenet, which mixes the bands as it begins"
         )
 
 
@@ -287,7 +295,8 @@ class _Fits:
     def _trainer(self, arm: Arm) -> ArmTrainer | EnsembleTrainer:
         if arm.members:
             return EnsembleTrainer(arm, self.comparison, self.out)
-        return ArmTrainer(arm, self.comparison, self.precision, self.out, self.shared)
+        kind = FewshotTrainer if self.comparison.config.mode == FEWSHOT else ArmTrainer
+        return kind(arm, self.comparison, self.precision, self.out, self.shared)
 
     def _fit(
         self, trainer: ArmTrainer | EnsembleTrainer, draw: Draw, watch: Watch, place: str, *, first: bool
@@ -338,8 +347,12 @@ def _winner(results: list[dict], rows: list[dict], measure: Measure) -> dict:
 
 
 def _copy_winner(out: Path, winner: dict, max_bytes: int) -> keras.Model:
-    """Write the network of the winner into the run directory; returns its encoder."""
+    """Write the network of the winner into the run directory, of ``fewshot`` the encoder alone; returns its encoder."""
     directory = out / winner["directory"]
+    if winner["mode"] == FEWSHOT:
+        encoder = load_shared_encoder(directory, load_run(directory), max_bytes)
+        write_atomically(out / "encoder.keras", encoder.save)
+        return encoder
     model = load_fit(directory, load_run(directory), max_bytes)
     # Who goes on from it decides anew what is trained. A model does not tell the models within it.
     for layer in model._flatten_layers():

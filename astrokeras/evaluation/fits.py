@@ -10,6 +10,7 @@ import keras
 
 from astrokeras.config import MAX_MODEL_BYTES, FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.evaluation.schedule import FEWSHOT
 from astrokeras.files import digest, write_atomically
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.records.directory import RecordsDirectory
@@ -51,6 +52,20 @@ def targets_of(run: dict[str, Any]) -> dict[str, Target]:
     return found
 
 
+def save_encoder(directory: Path, model: keras.Model, encoder: str) -> dict[str, Any]:
+    """Write the encoder of a network into ``RUN/ARM``, if it is not there, and return what ``run.json`` says of it.
+
+    Args:
+        directory: of a fit, ``RUN/ARM/BUDGET/REPEAT``.
+        model: with the layer ``encoder``.
+        encoder: name of the file.
+    """
+    shared = directory.parents[1] / encoder
+    if not shared.exists():
+        write_atomically(shared, model.get_layer("encoder").save)
+    return {"encoder": {"file": encoder, "sha256": digest(shared)}}
+
+
 def save_fit(directory: Path, model: keras.Model, encoder: str | None) -> dict[str, Any]:
     """Write a trained network into ``RUN/ARM/BUDGET/REPEAT``.
 
@@ -66,14 +81,26 @@ def save_fit(directory: Path, model: keras.Model, encoder: str | None) -> dict[s
     if encoder is None:
         write_atomically(directory / MODEL, model.save)
         return {}
-    shared = directory.parents[1] / encoder
-    if not shared.exists():
-        write_atomically(shared, model.get_layer("encoder").save)
+    kept = save_encoder(directory, model, encoder)
     heads = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.name != "encoder"]
     embedding = keras.Input(model.get_layer("encoder").output_shape[1:], dtype="float32", name="embedding")
     together = keras.Model(embedding, {head.name: head([embedding]) for head in heads}, name="heads")
     write_atomically(directory / HEAD, together.save)
-    return {"encoder": {"file": encoder, "sha256": digest(shared)}}
+    return kept
+
+
+def refuse_fewshot(directory: Path, run: dict[str, Any]) -> None:
+    """Refuse a run that has no network to ask.
+
+    Raises:
+        UsageError: it is one of ``--mode fewshot``.
+    """
+    options = run.get("options")
+    if isinstance(options, dict) and options.get("mode") == FEWSHOT:
+        raise UsageError(
+            f"{directory} was made by --mode fewshot, which answers for the objects of its records only and has no "
+            "model for others; classify them by astrokeras fewshot, or make a model by finetune --mode frozen"
+        )
 
 
 def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:
@@ -86,12 +113,24 @@ def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MO
 
     Raises:
         AstrokerasError: files are missing or damaged, or the encoder is not the one that the heads were fitted to.
+        UsageError: it is of ``--mode fewshot``.
     """
     directory = Path(directory)
+    refuse_fewshot(directory, run)
     names = list(targets_of(run))
     layers = {"encoder": keras.Model, **dict.fromkeys(names, keras.Model)}
     if not (directory / HEAD).is_file():
         return load_model(directory / MODEL, layers, max_bytes=max_bytes)
+    encoder = load_shared_encoder(directory, run, max_bytes)
+    return _joined(encoder, load_heads(directory, max_bytes), names, directory / HEAD)
+
+
+def load_shared_encoder(directory: Path, run: dict[str, Any], max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:
+    """Return the encoder that a fit left as it was, from the directory of its arm; arguments are those of `load_fit`.
+
+    Raises:
+        AstrokerasError: it is missing or damaged, or another one.
+    """
     noted = run.get("encoder")
     try:
         # A name only: a file elsewhere is none of ours.
@@ -106,9 +145,8 @@ def load_fit(directory: str | Path, run: dict[str, Any], max_bytes: int = MAX_MO
             f"{directory} holds heads alone, but their encoder {shared} is missing; move whole run directories"
         )
     if digest(shared) != expected:
-        raise AstrokerasError(f"{shared} is not the encoder that the head in {directory} was fitted to; repeat the run")
-    encoder = load_model(shared, ENCODER, max_bytes=max_bytes)
-    return _joined(encoder, load_heads(directory, max_bytes), names, directory / HEAD)
+        raise AstrokerasError(f"{shared} is not the encoder of {directory}; repeat the run")
+    return load_model(shared, ENCODER, max_bytes=max_bytes)
 
 
 def load_heads(directory: Path, max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:

@@ -50,6 +50,7 @@ class FineTuneResult:
         history: by epoch; empty in frozen mode.
         seconds: that it took.
         images_per_second: that its network looks at; NaN if that is not known.
+        others: what other methods score with the same features and labels, by name and ``SPLIT_SCORE``.
     """
 
     draw: Draw
@@ -62,6 +63,7 @@ class FineTuneResult:
     history: History
     seconds: float
     images_per_second: float
+    others: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
 
 class ArmTrainer:
@@ -210,6 +212,13 @@ class ArmTrainer:
             return self.images_per_second
         return self.shared.speed_of(self.arm)
 
+    def _looked_at(self, draw: Draw, split: str, select: np.ndarray) -> np.ndarray:
+        """Return a mask of the objects of a split whose features are worked out: those of all draws together."""
+        if split != "train":
+            return select
+        mine = [other.select for other in self.draws if not self.arm.random or other.repeat == draw.repeat]
+        return np.logical_or.reduce(mine)
+
     def _features_for(self, draw: Draw, split: str, select: np.ndarray, watch: Watch) -> np.ndarray:
         """Return the untouched encoder's features [N, D], computed once for all draws that share an encoder.
 
@@ -219,8 +228,7 @@ class ArmTrainer:
         if encoder != self._features_from:
             self._features, self._features_from = {}, encoder
         if split not in self._features:
-            mine = [other.select for other in self.draws if not self.arm.random or other.repeat == draw.repeat]
-            every = np.logical_or.reduce(mine) if split == "train" else select
+            every = self._looked_at(draw, split, select)
             source, batch = self.comparison.source, self.comparison.config.batch_size
 
             def compute(number: int | None) -> np.ndarray:

@@ -11,11 +11,11 @@ import numpy as np
 from astrokeras.evaluation.answers import save_answers
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
-from astrokeras.evaluation.fits import DONE, save_fit
+from astrokeras.evaluation.fits import DONE, save_encoder, save_fit
 from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.hparams import write_trial
 from astrokeras.evaluation.report import write_csv
-from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule import FEWSHOT, Schedule
 from astrokeras.evaluation.schedule_search import Trial
 from astrokeras.evaluation.temperature import calibration_names, fitted_on_names
 from astrokeras.evaluation.words import score_title
@@ -86,24 +86,31 @@ def keep(
     directory = out / place
     # In frozen mode the encoder is that of the arm; of random weights there is one for each repeat.
     encoder = f"encoder-{draw.repeat}.keras" if arm.random else "encoder.keras"
-    kept = save_fit(directory, model, None if outcome.schedule.trains else encoder)
+    if outcome.schedule.mode == FEWSHOT:
+        kept = save_encoder(directory, model, encoder)
+        parameters = model.get_layer("encoder").count_params()
+    else:
+        kept = save_fit(directory, model, None if outcome.schedule.trains else encoder)
+        parameters = model.count_params()
     result = _line(arm, draw, outcome.schedule.mode, outcome.seconds, DONE) | _chosen(outcome)
     if len(outcome.trials) > 1:
         write_csv(directory / TRIALS, [_trial(trial, comparison.measure) for trial in outcome.trials])
     result |= {f"{split}_{name}": v for split, scores in outcome.scores.items() for name, v in scores.items()}
     result |= outcome.calibration
-    result |= {"images_per_second": round(outcome.images_per_second, 1), "parameters": model.count_params()}
+    result |= {"images_per_second": round(outcome.images_per_second, 1), "parameters": parameters}
     save_answers(directory, outcome.answers, outcome.held_out)
     if outcome.history:
         write_history(directory / "history.csv", outcome.history)
     board = comparison.engine.board(out / "tensorboard")
     try:
         _show(board, place, outcome, model, comparison, first=first)
-        costs = {"cost/seconds": outcome.seconds, "cost/parameters": float(model.count_params())}
+        costs = {"cost/seconds": outcome.seconds, "cost/parameters": float(parameters)}
         board.scalars(place, costs, len(outcome.history))
         write_trial(board, place, arm, outcome)
     finally:
         board.close()
+    if outcome.others:
+        kept["others"] = outcome.others
     kept["targets"] = load_run(out)["targets"]
     write_run(directory, "classifier", comparison.config, comparison.records, result, **kept)
     return result

@@ -12,7 +12,7 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import Comparison, Measure
 from astrokeras.evaluation.costs import COSTS, cost_table
 from astrokeras.evaluation.fits import DONE
-from astrokeras.evaluation.schedule import SEARCH
+from astrokeras.evaluation.schedule import FEWSHOT, SEARCH
 from astrokeras.evaluation.temperature import OUT_OF_FOLD, VALIDATION
 from astrokeras.evaluation.words import in_markdown, listed, score_title
 from astrokeras.files import write_atomically
@@ -176,6 +176,11 @@ def how_trained(config: FinetuneConfig) -> list[str]:
         ]
     fixed = f"The mode was fixed for all arms (--mode {config.mode}): another one may favour another arm."
     kept = "Arms of random weights have none to keep and were trained as in full mode."
+    if config.mode == FEWSHOT:
+        fixed += (
+            " It trains no network: features are interpolated among those of all objects, labelled or not, so that the "
+            "answers are for the objects of these records only (other ones: astrokeras fewshot)."
+        )
     return [fixed, kept, *further] if config.mode == "two-phase" else [fixed, *further]
 
 

@@ -14,6 +14,11 @@ from astrokeras.models.joined import encoders_of
 SEARCH = "search"
 """The mode in which each fit chooses one of the others."""
 
+FEWSHOT = "fewshot"
+"""The mode in which nothing but the objects of the records is classified, see `fewshot_trainer`."""
+UNTRAINED = ("frozen", FEWSHOT)
+"""The modes in which nothing is trained in steps, and the encoder is left as it is."""
+
 # Of the features, in a step of a training in which the head does not begin as it was fitted.
 DROPOUT = 0.2
 # In two phases, the rate of the first layer in parts of that of the head.
@@ -27,7 +32,8 @@ class Schedule:
     Attributes:
         mode: ``frozen``: the heads alone are fitted; ``full``: everything is trained, the heads from random weights;
             ``two-phase``: everything is trained after the heads were fitted, lower layers at lower rates; ``side``: the
-            encoder is left as it is, and a side network beside it is trained after the heads were fitted.
+            encoder is left as it is, and a side network beside it is trained after the heads were fitted;
+            ``fewshot``: nothing is trained, and there is no head.
         epochs: passes over the examples.
         min_steps: steps that all epochs take at least.
         batch_size: examples a step.
@@ -82,7 +88,7 @@ class Schedule:
     @property
     def trains(self) -> bool:
         """Whether anything is trained in steps."""
-        return self.mode != "frozen"
+        return self.mode not in UNTRAINED
 
     @property
     def statistics(self) -> str:
@@ -110,7 +116,7 @@ class Schedule:
         return math.ceil(self.min_steps / self.epochs)
 
     def steps_for(self, count: int) -> int:
-        """Return the steps for `count` examples; none in ``frozen`` mode."""
+        """Return the steps for `count` examples; none where nothing is trained."""
         return self.epochs * max(count // self.batch_size, self.least_steps) if self.trains else 0
 
     def rates(self, model: keras.Model, base: float) -> np.ndarray:

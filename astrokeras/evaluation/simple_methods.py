@@ -4,14 +4,18 @@ An arm that does not beat them has learned nothing that a table of fluxes, or of
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from astrokeras.evaluation.compare import Comparison, Draw, encoded, score
+from astrokeras.evaluation.fits import DONE
 from astrokeras.evaluation.report import mean_and_spread
 from astrokeras.tasks.baselines import evenly, photometry
+from astrokeras.tasks.few_labels import METHODS
 from astrokeras.tasks.target import Target
+from astrokeras.training.run_directory import load_run
 
 BASELINE = "baseline"
 """What stands as ``mode`` in the lines of simple methods."""
@@ -25,6 +29,28 @@ def baseline_rows(comparison: Comparison) -> list[dict[str, Any]]:
     targets are NaN.
     """
     return [_constant(comparison), *_photometric(comparison)]
+
+
+def rows_of_others(out: Path, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return lines of the table for what other methods score with the features of each arm, see `fewshot_trainer`.
+
+    Args:
+        out: the run directory, in which each fit says it.
+        results: the line of each fit.
+    """
+    found: dict[tuple[str, str, str], list[dict[str, float]]] = {}
+    labels = {}
+    for line in results:
+        if line["status"] != DONE:
+            continue
+        for method, scores in (load_run(out / line["directory"]).get("others") or {}).items():
+            key = method, line["arm"], line["budget"]
+            found.setdefault(key, []).append({k: math.nan if v is None else v for k, v in scores.items()})
+            labels[key] = line["labels"]
+    return [
+        _row(f"{METHODS[method]}, {arm}", budget, labels[method, arm, budget], each)
+        for (method, arm, budget), each in found.items()
+    ]
 
 
 def _row(name: str, budget: str, labels: int, each: list[dict[str, float]]) -> dict[str, Any]:

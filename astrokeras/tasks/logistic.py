@@ -16,6 +16,7 @@ _SMALLEST_SHARE = 1e-3  # of an example: less costs a row and changes nothing
 # Numbers of features below which threads wait for one another more than they work.
 _SMALL = 2_000_000
 # Stronger penalties win the cross-validation of a few dozen labels by predicting the most frequent class alone.
+_BLOCK = 1 << 16  # of rows that are predicted at once
 _INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 
@@ -39,6 +40,28 @@ def logistic_regression(
     """
     with _threads(features):
         return _fitted(features, labels, n_classes, seed, shares, balanced=balanced)
+
+
+def linear_probe(
+    vectors: np.ndarray, numbers: np.ndarray, n_classes: int, seed: int, *, balanced: bool = False
+) -> np.ndarray:
+    """Return the probabilities of all objects by a logistic regression on those that have a class.
+
+    Args:
+        vectors: ``[N, D]``.
+        numbers: classes ``[N]``, -1 without one.
+        n_classes: C.
+        seed: of the cross-validation.
+        balanced: see `logistic_regression`.
+
+    Shapes:
+        ``[N, C]``
+    """
+    known = numbers >= 0
+    with threadpool_limits(1):  # on so few rows threads wait for one another more than they work
+        kernel, bias = logistic_regression(vectors[known], numbers[known], n_classes, seed, balanced=balanced)
+    parts = [_softmax(vectors[start : start + _BLOCK] @ kernel + bias) for start in range(0, len(vectors), _BLOCK)]
+    return np.concatenate(parts)
 
 
 def _threads(features: np.ndarray) -> AbstractContextManager:
@@ -86,3 +109,8 @@ def _fit_shares(
         weights *= weights.sum() / (np.count_nonzero(amounts) * amounts[classes])
     model = LogisticRegression(C=inverse_penalty, max_iter=300, tol=1e-3)
     return model.fit(features[rows], classes, sample_weight=weights), np.unique(classes)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)

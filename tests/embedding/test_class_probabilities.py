@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 from astropy.table import Table
-from sklearn.linear_model import LogisticRegression
 
-from astrokeras.embedding.class_probabilities import linear_probe, read_predictions
+from astrokeras.embedding.class_probabilities import read_predictions
 from astrokeras.embedding.table import Embeddings
 from astrokeras.errors import AstrokerasError
 from tests.embedding import samples
@@ -46,13 +45,3 @@ def test_tables_that_are_no_predictions(embeddings, tmp_path, changes, message):
     Table({"id": ["1"], "p_a": [1.0]}).write(tmp_path / "one.csv")
     with pytest.raises(AstrokerasError, match="has no columns p_CLASS for two classes"):
         read_predictions(embeddings, str(tmp_path / "one.csv"), 1 << 20, print)
-
-
-def test_the_linear_probe_is_a_logistic_regression_on_what_is_labelled():
-    vectors, group = samples.grouped(300, seed=3)
-    numbers = np.where(np.arange(300) < 60, group, -1)
-    found = linear_probe(vectors, numbers, 4, seed=0)
-    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
-    assert (found[:, 3] < 1e-6).all(), "a class without a label"
-    reference = LogisticRegression().fit(vectors[:60], group[:60]).predict(vectors)
-    assert (found.argmax(axis=1) == reference).mean() > 0.98

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 
 from astrokeras.config import FinetuneConfig
+from astrokeras.evaluation.schedule import UNTRAINED
 
 
 def silent(_):
@@ -21,7 +22,7 @@ def options(path, **changes):
         mode="full",
     )
     config = dataclasses.replace(defaults, **changes)
-    if config.mode == "frozen":  # in which options that only steps look at are refused
+    if config.mode in UNTRAINED:  # in which options that only steps look at are refused
         plain = {name: getattr(FinetuneConfig, name) for name in ("epochs", "min_steps", "learning_rate")}
         config = dataclasses.replace(config, **(plain | {k: v for k, v in changes.items() if k in plain}))
     return config

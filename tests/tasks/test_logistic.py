@@ -5,7 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from astrokeras.tasks.logistic import logistic_regression
+from astrokeras.tasks.logistic import linear_probe, logistic_regression
+from tests.embedding import samples
 
 
 def softmax(features, kernel, bias):
@@ -53,3 +54,13 @@ def test_shares_are_fitted_by_their_cross_entropy(balanced):
     kernel, bias = logistic_regression(features, labels, 3, seed=0, balanced=balanced, shares=shares)
     expected = softmax(standard, found[:12].reshape(4, 3), found[12:])
     np.testing.assert_allclose(softmax(features, kernel, bias), expected, atol=5e-3)
+
+
+def test_the_linear_probe_is_a_logistic_regression_on_what_is_labelled():
+    vectors, group = samples.grouped(300, seed=3)
+    numbers = np.where(np.arange(300) < 60, group, -1)
+    found = linear_probe(vectors, numbers, 4, seed=0)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    assert (found[:, 3] < 1e-6).all(), "a class without a label"
+    reference = LogisticRegression().fit(vectors[:60], group[:60]).predict(vectors)
+    assert (found.argmax(axis=1) == reference).mean() > 0.98

@@ -9,7 +9,7 @@ import keras
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.inference.network import Network, loaded
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.evaluation.fits import HEAD, MODEL, load_fit
+from astrokeras.evaluation.fits import MODEL, load_fit, load_shared_encoder
 from astrokeras.files import digest
 from astrokeras.models.saving import ENCODER, load_model
 from astrokeras.registration import plugins
@@ -41,7 +41,13 @@ class EncoderNetwork(Network):
         if _checksum(path) != self.sha256:
             raise AstrokerasError(f"{path} is not the encoder that the work began with; begin again with --overwrite")
         if path.is_dir():
-            encoder = load_fit(path, load_run(path, finished=True), self.max_bytes).get_layer("encoder")
+            run = load_run(path, finished=True)
+            trained = (path / MODEL).is_file()
+            encoder = (
+                load_fit(path, run, self.max_bytes).get_layer("encoder")
+                if trained
+                else load_shared_encoder(path, run, self.max_bytes)
+            )
         else:
             encoder = load_model(path, ENCODER, max_bytes=self.max_bytes)
         if len(encoder.output_shape) != 2:
@@ -168,9 +174,7 @@ def _checksum(path: Path) -> str:
     """Return the checksum of a file, or of the one in a directory that holds the weights of the encoder."""
     if not path.is_dir():
         return digest(path)
-    if not (path / HEAD).is_file():
-        if not (path / MODEL).is_file():
-            raise AstrokerasError(f"{path} holds no model; repeat the run")
+    if (path / MODEL).is_file():
         return digest(path / MODEL)
     noted = load_run(path).get("encoder")
     if not isinstance(noted, dict) or not isinstance(noted.get("sha256"), str):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from astrokeras.embedding.interpolation import interpolate, neighbour_graph
+from astrokeras.tasks.interpolation import interpolate, neighbour_graph
 
 
 def dense_graph(vectors: np.ndarray, neighbours: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from astrokeras.embedding.directions import directions
+from astrokeras.tasks.directions import directions
 
 
 def test_lengths_are_one_and_the_mean_of_all_does_not_matter():
