@@ -13,7 +13,8 @@ from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.survey.classes import class_indices, parse_label_names
 from astrokeras.survey.columns import as_text
-from astrokeras.tasks.target import LABEL, LabelColumns, Labels, Target, labels_of
+from astrokeras.tasks.label_columns import LABEL, LabelColumns, Labels, labels_of
+from astrokeras.tasks.target import Target
 
 Asked = Mapping[str, tuple[type[Target], Mapping[str, Any]]]
 

@@ -13,9 +13,10 @@ from astrokeras.evaluation.regrouping import regrouped
 from astrokeras.pipeline.augment import SurveyInfo, augmentation
 from astrokeras.pipeline.source import Source
 from astrokeras.records.directory import RecordsDirectory
+from astrokeras.tasks.label_columns import LABEL
 from astrokeras.tasks.model import check_weights
 from astrokeras.tasks.registry import fields_of, fit_targets, fit_tasks, get_task, parse_targets, parse_tasks
-from astrokeras.tasks.target import LABEL, Encoded, Target
+from astrokeras.tasks.target import Encoded, Target
 from astrokeras.training.engines.base import Engine
 
 TRAIN, TEST, VALIDATION = "train", "test", "val"

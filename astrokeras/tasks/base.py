@@ -76,7 +76,11 @@ class Task(abc.ABC):
 
     @classmethod  # noqa: B027 - most make none
     def make_fields(cls, source: Source, report: Callable[[str], None], **options: Any) -> None:
-        """Add to the source what is `derived_fields`, before `fit`, whose options it gets; `report` takes lines."""
+        """Add to the source what is `derived_fields`, before `fit`, whose options it gets; `report` takes lines.
+
+        Example:
+            >>> TASKS.get("clusters").make_fields(source, print, clusters=10)  # doctest: +SKIP
+        """
 
     @classmethod
     @abc.abstractmethod
@@ -92,11 +96,19 @@ class Task(abc.ABC):
         Raises:
             AstrokerasError: the training split lacks what the task needs.
             UsageError: an option has a value that it can't have.
+
+        Example:
+            >>> TASKS.get("rotation").fit(records, {}, 64)  # doctest: +SKIP
         """
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know about the fit, a line each."""
+        """What the user should know about the fit, a line each.
+
+        Example:
+            >>> TASKS.get("rotation")().notes
+            []
+        """
         return []
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
@@ -110,19 +122,41 @@ class Task(abc.ABC):
 
         Units:
             flux and views in the records' unit; NaN where a pixel is missing
+
+        Example:
+            >>> views, target = TASKS.get("rotation")().views(np.zeros((2, 8, 8, 3)), {}, np.zeros((2, 0)))
+            >>> len(views), target
+            (4, None)
         """
         return [flux], fields[self.fields[0]]
 
     @abc.abstractmethod
     def head(self, embeddings: list[KerasTensor]) -> Any:
-        """Return the prediction from the embeddings of the views, [N, D] each: a symbolic tensor, or several."""
+        """Return the prediction from the embeddings of the views, [N, D] each: a symbolic tensor, or several.
+
+        Example:
+            >>> logits = TASKS.get("rotation")().head([keras.Input((128,))] * 4)
+            >>> len(logits), logits[0].shape
+            (4, (None, 4))
+        """
 
     def activate(self, prediction: Any) -> Any:
-        """Return what a saved model predicts, from what the head gives: by layers of Keras, symbolic."""
+        """Return what a saved model predicts, from what the head gives: by layers of Keras, symbolic.
+
+        Example:
+            >>> logits = keras.Input((4,))
+            >>> TASKS.get("rotation")().activate(logits) is logits
+            True
+        """
         return prediction
 
     def layers(self) -> list[keras.Layer]:
-        """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too."""
+        """Layers with a state of their own that `views` or `loss` use; checkpoints hold them too.
+
+        Example:
+            >>> TASKS.get("rotation")().layers()
+            []
+        """
         return []
 
     def before_epoch(self, split: str, epoch: int, source: Source, predictions: Callable[[], np.ndarray]) -> None:  # noqa: B027
@@ -133,12 +167,18 @@ class Task(abc.ABC):
             epoch: from 0.
             source: of the batches.
             predictions: gives what the head now predicts for the unaltered stamps of the split, in the records' order.
+
+        Example:
+            >>> task.before_epoch("train", 0, source, lambda: model.predict(flux))  # doctest: +SKIP
         """
 
     def resume_epoch(self, source: Source) -> None:  # noqa: B027
         """Make anew what `before_epoch` had made for the training split, within an epoch that a checkpoint interrupts.
 
         The state of `layers` is that of the checkpoint, so that it has to tell all; the network has changed since.
+
+        Example:
+            >>> task.resume_epoch(source)  # doctest: +SKIP
         """
 
     @abc.abstractmethod
@@ -146,16 +186,31 @@ class Task(abc.ABC):
         """Return the loss of each example, [N] float32: the trainer takes the mean.
 
         An example's denominator must not depend on the others; what compares examples uses `replicas`.
+
+        Example:
+            >>> loss = TASKS.get("rotation")().loss(None, [np.zeros((1, 4), np.float32)] * 4)
+            >>> round(float(loss[0]), 3)  # all four turns are as probable
+            1.386
         """
 
     @property
     @abc.abstractmethod
     def score_names(self) -> tuple[str, ...]:
-        """The names of the values of `metrics`, in the order in which to show them."""
+        """The names of the values of `metrics`, in the order in which to show them.
+
+        Example:
+            >>> TASKS.get("rotation")().score_names
+            ('accuracy',)
+        """
 
     @abc.abstractmethod
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Return new metrics of (target, prediction, weight); one may give several named values."""
+        """Return new metrics of (target, prediction, weight); one may give several named values.
+
+        Example:
+            >>> [metric.name for metric in TASKS.get("rotation")().metrics()]
+            ['accuracy']
+        """
 
     @classmethod
     def told(cls, name: str, prediction: np.ndarray, bands: Sequence[str]) -> list[Told]:
@@ -163,11 +218,20 @@ class Task(abc.ABC):
 
         Here: numbered after the task's name, without a unit. What is served computes them too, so that they are made
         by slices and arithmetic, of NumPy's arrays as of TensorFlow's.
+
+        Example:
+            >>> [told.name for told in TASKS.get("rotation").told("turn", np.zeros((5, 2)), "gri")]
+            ['turn_0', 'turn_1']
         """
         return [Told(f"{name}_{number}", prediction[:, number]) for number in range(prediction.shape[1])]
 
     def baselines(self, source: Source, split: str) -> dict[str, Scores]:
-        """Return what simple methods reach on the same examples: by method, the names of `metrics`."""
+        """Return what simple methods reach on the same examples: by method, the names of `metrics`.
+
+        Example:
+            >>> TASKS.get("rotation")().baselines(source, "val")  # doctest: +SKIP
+            {}
+        """
         return {}
 
     def look_closer(
@@ -182,6 +246,10 @@ class Task(abc.ABC):
 
         Returns:
             By method, ``val`` for this network or a baseline's name: further scores, and curves.
+
+        Example:
+            >>> TASKS.get("rotation")().look_closer(source, "val", lambda: model.predict(flux))  # doctest: +SKIP
+            {}
         """
         return {}
 

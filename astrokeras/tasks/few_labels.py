@@ -32,7 +32,7 @@ def spread(vectors: np.ndarray, neighbours: int = 10, alpha: float = 0.5, steps:
     Example:
         >>> near = np.array([[2.0, 0.0], [2.0, 0.2], [0.0, 1.0], [0.0, 0.9]])
         >>> spread(near, neighbours=1).astype(float).round(1).tolist()
-        [[0.7, -0.7], [0.7, -0.7], [-0.7, 0.7], [-0.7, 0.7]]
+        [[0.9, -0.4], [0.9, -0.4], [-0.9, 0.4], [-0.9, 0.4]]
     """
     return directions(interpolate(directions(vectors), neighbours, alpha, steps))
 

@@ -8,7 +8,7 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.tasks.target import LabelColumns
+from astrokeras.tasks.label_columns import LabelColumns
 from astrokeras.text import printable
 
 _MISSING = ("", "nan", "none", "null", "--", "n/a", "\\n")

@@ -6,7 +6,8 @@ from astrokeras.errors import UsageError
 from astrokeras.pipeline.source import PARTNER, Source
 from astrokeras.spec import Value, bind, parse_one
 from astrokeras.tasks.base import TASKS, Task
-from astrokeras.tasks.target import TARGETS, Labels, Target
+from astrokeras.tasks.label_columns import Labels
+from astrokeras.tasks.target import TARGETS, Target, check_whole
 
 _OPTION = "--task"
 _TARGET = "--target"
@@ -97,13 +98,14 @@ def fit_targets(
     """Return the targets, fitted to the labels of the training split; their fields are added to the source.
 
     Raises:
-        AstrokerasError: the labels lack what a target needs.
+        AstrokerasError: the labels lack what a target needs, or it announces what it does not give.
         UsageError: a target can't do with such an option.
     """
     fitted = {}
     for name, (kind, options) in parsed.items():
         columns = {column: labels.split("train")[column] for column in kind.columns(**options)}
         target = fitted[name] = kind.fit(source.records, columns, source.size, names=labels, **options)
+        check_whole(target)
         for split in labels.splits:
             for field, values in target.encode(labels.split(split)).items():
                 source.add(field, {split: values})

@@ -13,18 +13,14 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
+from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.registration import Registry
 from astrokeras.tasks.base import Fields, Task
-
-LabelColumns = Mapping[str, np.ma.MaskedArray]
-"""By column name: [N] each, text or numbers, masked where missing."""
+from astrokeras.tasks.label_columns import LabelColumns, Labels
 
 Encoded = Mapping[str, np.ndarray]
 """What `Target.encode` gives, by field name: [N, ...] each, NaN or -1 where missing."""
-
-LABEL = "label"
-"""The column of the labels that stood in the catalogue at conversion."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,60 +41,13 @@ class Output:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Name, unit and description, ready for JSON."""
+        """Name, unit and description, ready for JSON.
+
+        Example:
+            >>> Output("z", None, "redshift").record
+            {'name': 'z', 'unit': None, 'description': 'redshift'}
+        """
         return {"name": self.name, "unit": self.unit, "description": self.description}
-
-
-@dataclasses.dataclass(frozen=True)
-class Labels:
-    """The labels of every split.
-
-    Attributes:
-        splits: by the name of the split, the columns, in the order of the records.
-        names: of columns whose values are known beforehand, these, in their order.
-    """
-
-    splits: Mapping[str, LabelColumns]
-    names: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-
-    def split(self, name: str) -> LabelColumns:
-        """Return the columns of a split."""
-        return self.splits[name]
-
-    def distinct(self, column: str) -> tuple[str, ...]:
-        """Return the values of a column in all splits, as text: in the order known beforehand, or sorted."""
-        if column in self.names:
-            return self.names[column]
-        known = [np.ma.compressed(columns[column]) for columns in self.splits.values()]
-        return tuple(in_text(np.unique(np.concatenate(known))).tolist()) if known else ()
-
-
-def in_text(values: np.ndarray) -> np.ndarray:
-    """Return values as text; whole numbers without a point.
-
-    Example:
-        >>> in_text(np.array([3.0, 0.5])).tolist()
-        ['3', '0.5']
-    """
-    if values.dtype.kind == "f":
-        return np.array([f"{value:.15g}" for value in values], dtype=str)
-    return values.astype(str)
-
-
-def labels_of(records: RecordsDirectory, codes: Mapping[str, np.ndarray]) -> Labels:
-    """Return the labels that stand in records, as the column `LABEL`.
-
-    Args:
-        records: with the names of the classes.
-        codes: by split the numbers of the classes, [N], -1 for none.
-
-    Example:
-        >>> labels_of(records, {"train": codes}).distinct("label")  # doctest: +SKIP
-        ('star', 'galaxy')
-    """
-    names = np.array([*records.classes, ""])
-    splits = {split: {LABEL: np.ma.masked_array(names[code], mask=code < 0)} for split, code in codes.items()}
-    return Labels(splits, {LABEL: tuple(records.classes)})
 
 
 class Target(Task):
@@ -131,10 +80,25 @@ class Target(Task):
     tempered: bool = False
     balanced: bool = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a target that announces what it does not give.
+
+        Raises:
+            TypeError: it has `rounds` and no `refined`, or a `photometric_name` and no `photometric`.
+        """
+        super().__init_subclass__(**options)
+        if missing := _missing(cls, cls):
+            raise TypeError(missing)
+
     @classmethod
     @abc.abstractmethod
     def columns(cls, **options: Any) -> tuple[str, ...]:
-        """Return the columns of the labels that it reads, from its options."""
+        """Return the columns of the labels that it reads, from its options.
+
+        Example:
+            >>> TARGETS.get("class").columns(("kind",))
+            ('kind',)
+        """
 
     @classmethod
     @abc.abstractmethod
@@ -152,6 +116,11 @@ class Target(Task):
         Raises:
             AstrokerasError: the labels lack what the target needs.
             UsageError: an option has a value that it can't have.
+
+        Example:
+            >>> labels = Labels({"train": {"label": np.ma.masked_array(["star", "galaxy"])}})
+            >>> TARGETS.get("class").fit(None, labels.split("train"), 64, names=labels).names
+            ('galaxy', 'star')
         """
 
     @classmethod
@@ -161,39 +130,84 @@ class Target(Task):
 
         Raises:
             KeyError, TypeError, ValueError: it is of no such target.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> TARGETS.get("class").from_config(target.config).names
+            ('star', 'galaxy')
         """
 
     @property
     @abc.abstractmethod
     def config(self) -> dict[str, Any]:
-        """All that was fitted, ready for JSON: what stands in ``run.json``, and suffices for `describe`."""
+        """All that was fitted, ready for JSON: what stands in ``run.json``, and suffices for `describe`.
+
+        Example:
+            >>> sorted(TARGETS.get("class")(("star", "galaxy")).config)
+            ['columns', 'groups', 'names', 'options']
+        """
 
     @property
     @abc.abstractmethod
     def width(self) -> int:
-        """How many numbers a prediction of an example has."""
+        """How many numbers a prediction of an example has.
+
+        Example:
+            >>> TARGETS.get("class")(("star", "galaxy")).width
+            2
+        """
 
     @property
     @abc.abstractmethod
     def derived_fields(self) -> tuple[str, ...]:
-        """The names of what `encode` gives: no other target or column has them, as in ``class:label``."""
+        """The names of what `encode` gives: no other target or column has them, as in ``class:label``.
+
+        Example:
+            >>> TARGETS.get("class")(("star", "galaxy")).derived_fields
+            ('class:label',)
+        """
 
     @abc.abstractmethod
     def encode(self, labels: LabelColumns) -> dict[str, np.ndarray]:
-        """Return the fields for the batches, [N, ...] numbers each; NaN or -1 where missing."""
+        """Return the fields for the batches, [N, ...] numbers each; NaN or -1 where missing.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> target.encode({"label": np.ma.masked_array(["galaxy", "star", "?"])})
+            {'class:label': array([ 1,  0, -1], dtype=int32)}
+        """
 
     def views(self, flux: KerasTensor, fields: Fields, draws: KerasTensor) -> tuple[list[KerasTensor], Any]:
-        """Return the stamp as it is, and the field, or the fields by name if there are several."""
+        """Return the stamp as it is, and the field, or the fields by name if there are several.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> _, truth = target.views(np.zeros((2, 8, 8, 3)), {"class:label": np.array([1, -1])}, None)
+            >>> truth.tolist()
+            [1, -1]
+        """
         names = self.derived_fields
         return [flux], fields[names[0]] if len(names) == 1 else {name: fields[name] for name in names}
 
     @abc.abstractmethod
     def known(self, fields: Encoded) -> np.ndarray:
-        """Which examples have a label, [N] bool: those that a budget draws from."""
+        """Which examples have a label, [N] bool: those that a budget draws from.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> target.known({"class:label": np.array([1, -1])}).tolist()
+            [True, False]
+        """
 
     @abc.abstractmethod
     def strata(self, fields: Encoded) -> np.ndarray:
-        """Return the groups by which draws are stratified, [N] integers: classes, or ranges of a number."""
+        """Return the groups by which draws are stratified, [N] integers: classes, or ranges of a number.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> target.strata({"class:label": np.array([1, -1])}).tolist()
+            [1, -1]
+        """
 
     @abc.abstractmethod
     def probe(self, features: np.ndarray, fields: Encoded, seed: int) -> list[np.ndarray]:
@@ -203,11 +217,22 @@ class Target(Task):
             features: of the examples, [N, D], all of which have a label.
             fields: of the same examples.
             seed: of everything random.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> kernel, bias = target.probe(np.eye(4), {"class:label": np.array([0, 0, 1, 1])}, seed=0)
+            >>> kernel.shape, bias.shape
+            ((4, 2), (2,))
         """
 
     @abc.abstractmethod
     def outputs(self) -> tuple[Output, ...]:
-        """Return the named columns of a prediction."""
+        """Return the named columns of a prediction.
+
+        Example:
+            >>> [output.name for output in TARGETS.get("class")(("star", "galaxy")).outputs()]
+            ['class', 'p_star', 'p_galaxy']
+        """
 
     @abc.abstractmethod
     def told(self, prediction: KerasTensor) -> dict[str, KerasTensor]:
@@ -215,10 +240,19 @@ class Target(Task):
 
         It is called with arrays for tables, and within the graph that is exported. Of a column with `Output.values` the
         places of these, as integers.
+
+        Example:
+            >>> list(TARGETS.get("class")(("star", "galaxy")).told(np.float32([[0.2, 0.8]])))
+            ['class', 'p_star', 'p_galaxy']
         """
 
     def describe(self, prediction: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the columns of `outputs`, [N] each, of a prediction: numbers, or names."""
+        """Return the columns of `outputs`, [N] each, of a prediction: numbers, or names.
+
+        Example:
+            >>> TARGETS.get("class")(("star", "galaxy")).describe(np.float32([[0.2, 0.8]]))["class"].tolist()
+            ['galaxy']
+        """
         told = {name: ops.convert_to_numpy(column) for name, column in self.told(prediction).items()}
         return {
             output.name: np.array(output.values)[told[output.name]] if output.values else told[output.name]
@@ -227,18 +261,36 @@ class Target(Task):
 
     @abc.abstractmethod
     def scores(self, fields: Encoded, prediction: np.ndarray) -> dict[str, float]:
-        """Return how good a prediction of a whole split is; what has no label is left out, NaN where undefined."""
+        """Return how good a prediction of a whole split is; what has no label is left out, NaN where undefined.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> target.scores({"class:label": np.array([0, 1])}, np.float32([[0.9, 0.1], [0.2, 0.8]]))["accuracy"]
+            1.0
+        """
 
     @abc.abstractmethod
     def constant(self, fields: Encoded) -> np.ndarray:
-        """Return the best constant prediction that these training fields allow, [1, ...], as a model would give it."""
+        """Return the best constant prediction that these training fields allow, [1, ...], as a model would give it.
+
+        Example:
+            >>> target = TARGETS.get("class")(("star", "galaxy"))
+            >>> target.constant({"class:label": np.array([0, 0, 0, 1])}).tolist()
+            [[0.75, 0.25]]
+        """
 
     def refined(self, fields: Encoded, prediction: np.ndarray) -> dict[str, np.ndarray]:
         """Return the `training_fields` to go on with, where a network that has not seen these labels predicts this.
 
         Called only of a target that has `rounds`.
+
+        Example:
+            >>> from astrokeras.tasks.targets.class_ import ClassOptions
+            >>> target = TARGETS.get("class")(("star", "galaxy"), options=ClassOptions(refine=True))
+            >>> target.refined({"class:label": np.array([1])}, np.float32([[0.5, 0.5]]))
+            {'class:label:refined': array([[0.25, 0.75]], dtype=float32)}
         """
-        raise NotImplementedError
+        raise AstrokerasError(_LACKS.format(type(self).__name__, "rounds", "refined"))
 
     def photometric(self, fluxes: np.ndarray, fields: Encoded, others: np.ndarray) -> np.ndarray:
         """Return what a linear fit on photometry predicts for other objects, [M, ...], as a model would.
@@ -249,12 +301,47 @@ class Target(Task):
             fluxes: logarithms of the aperture fluxes of the labelled objects, [N, F].
             fields: of these objects, all of which have a label.
             others: the same of the objects to predict, [M, F].
+
+        Example:
+            >>> regression.photometric(fluxes, fields, others).shape  # doctest: +SKIP
+            (100, 1)
         """
-        raise NotImplementedError
+        raise AstrokerasError(_LACKS.format(type(self).__name__, "photometric_name", "photometric"))
 
     def mean(self, predictions: list[KerasTensor]) -> KerasTensor:
-        """Return the mean of what several networks predict, by a layer of Keras."""
+        """Return the mean of what several networks predict, by a layer of Keras.
+
+        Example:
+            >>> shares = TARGETS.get("class")(("star", "galaxy"), ("star", "galaxy"))
+            >>> ops.convert_to_numpy(shares.mean([np.float32([[0.25, 0.75]]), np.float32([[0.75, 0.25]])])).tolist()
+            [[0.5, 0.5]]
+        """
         return keras.layers.Average(dtype="float32", name="mean")(predictions)
+
+
+_LACKS = "target {} has {}, but no method {}; give it one, or leave that out"
+_ANNOUNCED = {"rounds": "refined", "photometric_name": "photometric"}
+
+
+def _missing(kind: type[Target], target: Target | type[Target]) -> str:
+    """Return what a target announces and its class does not give, in a sentence; nothing if it is whole."""
+    for name, method in _ANNOUNCED.items():
+        if getattr(target, name) and getattr(kind, method) is getattr(Target, method):
+            return _LACKS.format(kind.__name__, name, method)
+    return ""
+
+
+def check_whole(target: Target) -> None:
+    """Make sure that a target gives what it announces, which may depend on its options.
+
+    Raises:
+        AstrokerasError: it has `rounds` and no `refined`, or a `photometric_name` and no `photometric`.
+
+    Example:
+        >>> check_whole(TARGETS.get("class")(("star", "galaxy")))
+    """
+    if missing := _missing(type(target), target):
+        raise AstrokerasError(missing)
 
 
 TARGETS: Registry[type[Target]] = Registry("target", "astrokeras.tasks.targets")

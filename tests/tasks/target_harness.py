@@ -8,10 +8,11 @@ import numpy as np
 
 from astrokeras.models.saving import load_model
 from astrokeras.pipeline.arrays import Arrays
+from astrokeras.tasks.label_columns import Labels
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.registry import fit_targets, parse_targets
 from astrokeras.tasks.replicas import Replicas
-from astrokeras.tasks.target import Labels, Target
+from astrokeras.tasks.target import Target
 from tests.tasks import harness
 
 TREE = """

@@ -32,8 +32,9 @@ from astrokeras.spec import ColumnNames, File, Flag, Number, Parameter
 from astrokeras.tasks.class_groups import ClassGroup, read_groups
 from astrokeras.tasks.classification import classification_scores
 from astrokeras.tasks.known import KnownMean, numbers_of
+from astrokeras.tasks.label_columns import LABEL, LabelColumns, Labels, in_text
 from astrokeras.tasks.logistic import logistic_regression
-from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Labels, Output, Target, in_text
+from astrokeras.tasks.target import TARGETS, Encoded, Output, Target
 from astrokeras.tasks.written import texts
 
 _SCALE = 16.0  # of the cosines: within it a softmax can be sure, and beyond it gradients vanish

@@ -19,8 +19,9 @@ from astrokeras.models.outputs import TreeProbabilities, most_probable, tree_log
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.known import KnownMean
+from astrokeras.tasks.label_columns import LABEL, LabelColumns, Labels, in_text
 from astrokeras.tasks.logistic import logistic_regression
-from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Labels, Output, Target, in_text
+from astrokeras.tasks.target import TARGETS, Encoded, Output, Target
 from astrokeras.tasks.trees import Tree
 from astrokeras.tasks.written import text
 from astrokeras.text import printable

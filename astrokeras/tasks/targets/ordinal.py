@@ -20,8 +20,9 @@ from astrokeras.models.outputs import CumulativeLogits, CumulativeProbabilities,
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, Parameter
 from astrokeras.tasks.known import KnownMean, as_numbers
+from astrokeras.tasks.label_columns import LABEL, LabelColumns, Labels, in_text
 from astrokeras.tasks.ridge import ridge_regression
-from astrokeras.tasks.target import LABEL, TARGETS, Encoded, LabelColumns, Labels, Output, Target, in_text
+from astrokeras.tasks.target import TARGETS, Encoded, Output, Target
 from astrokeras.tasks.written import text, texts
 
 _MOST = 100  # classes; more are numbers

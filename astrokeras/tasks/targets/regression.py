@@ -21,9 +21,10 @@ from astrokeras.models.outputs import GaussianOutput, clipped_log
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, Flag, Number, Parameter, Text, Word
 from astrokeras.tasks.known import KnownMean, masked, numbers_of, ranges_of
+from astrokeras.tasks.label_columns import LabelColumns, Labels
 from astrokeras.tasks.number_scores import number_scores
 from astrokeras.tasks.ridge import ridge_regression
-from astrokeras.tasks.target import TARGETS, Encoded, LabelColumns, Labels, Output, Target
+from astrokeras.tasks.target import TARGETS, Encoded, Output, Target
 from astrokeras.tasks.written import numbers, text, texts
 
 _SMALLEST = 1e-6  # deviation of labels that are all the same

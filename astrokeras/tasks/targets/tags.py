@@ -17,8 +17,9 @@ from astrokeras.errors import AstrokerasError
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.spec import ColumnNames, Number, Parameter
 from astrokeras.tasks.known import KnownMean, masked, numbers_of
+from astrokeras.tasks.label_columns import LabelColumns, Labels
 from astrokeras.tasks.logistic import logistic_regression
-from astrokeras.tasks.target import TARGETS, Encoded, LabelColumns, Labels, Output, Target
+from astrokeras.tasks.target import TARGETS, Encoded, Output, Target
 from astrokeras.tasks.written import numbers, texts
 
 _SMALLEST = 1e-3  # share of a property that none, or all, of the labelled objects have

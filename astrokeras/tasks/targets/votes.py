@@ -20,8 +20,9 @@ from astrokeras.spec import ColumnNames, File, Parameter
 from astrokeras.tasks.dirichlet import log_likelihood
 from astrokeras.tasks.dirichlet_regression import LEAST, SPAN, dirichlet_regression, log_likelihoods
 from astrokeras.tasks.known import KnownMean, masked, numbers_of
+from astrokeras.tasks.label_columns import LabelColumns, Labels
 from astrokeras.tasks.questions import Question, places_of, read_questions
-from astrokeras.tasks.target import TARGETS, Encoded, LabelColumns, Labels, Output, Target
+from astrokeras.tasks.target import TARGETS, Encoded, Output, Target
 from astrokeras.tasks.written import text, texts
 
 _MOST = 1e6  # votes for an answer: a column that has more is something else

@@ -5,10 +5,10 @@ from sklearn.metrics import log_loss
 
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.tasks.classification import classification_scores
+from astrokeras.tasks.label_columns import Labels
 from astrokeras.tasks.logistic import logistic_regression
 from astrokeras.tasks.model import TaskModel
 from astrokeras.tasks.registry import fit_targets, parse_targets
-from astrokeras.tasks.target import Labels
 from astrokeras.tasks.targets.class_ import Class, ClassOptions
 from tests.tasks import harness
 

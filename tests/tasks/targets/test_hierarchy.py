@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from astrokeras.errors import AstrokerasError
+from astrokeras.tasks.label_columns import Labels
 from astrokeras.tasks.logistic import logistic_regression
-from astrokeras.tasks.target import Labels
 from astrokeras.tasks.targets.hierarchy import Hierarchy
 from astrokeras.tasks.trees import Tree
 

@@ -6,7 +6,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from astrokeras.errors import AstrokerasError
 from astrokeras.models.outputs import CumulativeLogits
-from astrokeras.tasks.target import Labels
+from astrokeras.tasks.label_columns import Labels
 from astrokeras.tasks.targets.ordinal import Ordinal
 
 NAMES = ("-5", "-2", "0", "3")

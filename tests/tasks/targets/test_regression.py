@@ -6,8 +6,8 @@ from scipy.stats import norm
 from sklearn.linear_model import RidgeCV
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.tasks.label_columns import Labels
 from astrokeras.tasks.number_scores import number_scores
-from astrokeras.tasks.target import Labels
 from astrokeras.tasks.targets.regression import LabelStatistics, Regression, RegressionOptions
 
 NAN = np.nan

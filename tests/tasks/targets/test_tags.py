@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.tasks.target import Labels
+from astrokeras.tasks.label_columns import Labels
 from astrokeras.tasks.targets.tags import Tags
 
 NAN = np.nan

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import dirichlet_multinomial
 
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.tasks.label_columns import Labels
 from astrokeras.tasks.questions import Question
-from astrokeras.tasks.target import Labels
 from astrokeras.tasks.targets.votes import Votes
 
 NAN = np.nan
