@@ -85,6 +85,25 @@ def locked(file: Path, out: Path) -> Iterator[None]:
         let_go(stream, file)
 
 
+@contextlib.contextmanager
+def locked_beside(directory: Path, out: Path) -> Iterator[None]:
+    """Hold the lock of the directory of unfinished work for a block; the directory is made if it is not there.
+
+    Args:
+        directory: beside `out`.
+        out: what is worked on.
+
+    Raises:
+        AstrokerasError: another run is at work there, or the directory cannot be made.
+    """
+    try:
+        stream = take_lock(directory / "lock", out)
+    except OSError as error:
+        raise AstrokerasError(f"cannot write beside {out}: {error.strerror}") from None
+    with stream:
+        yield
+
+
 def _sign(stream: IO[str]) -> None:
     since = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with contextlib.suppress(OSError):  # a full disk must not keep anybody from trying

@@ -149,6 +149,13 @@ def load_shared_encoder(directory: Path, run: dict[str, Any], max_bytes: int = M
     return load_model(shared, ENCODER, max_bytes=max_bytes)
 
 
+def load_fitted_encoder(directory: Path, run: dict[str, Any], max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:
+    """Return the encoder of a fit, wherever it is kept; arguments and errors are those of `load_fit`."""
+    if (directory / MODEL).is_file():
+        return load_fit(directory, run, max_bytes).get_layer("encoder")
+    return load_shared_encoder(directory, run, max_bytes)
+
+
 def load_heads(directory: Path, max_bytes: int = MAX_MODEL_BYTES) -> keras.Model:
     """Return the heads in a directory that holds them alone: from the embedding, a layer for each target.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.embedding.inference.known_objects import Columns
-from astrokeras.embedding.inference.network import Network, Outputs, empty_outputs, loaded
+from astrokeras.embedding.inference.network import KeptNetwork, Outputs, empty_outputs, loaded
 from astrokeras.embedding.uncertainty import entropy
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.fits import HEAD, MODEL
@@ -18,7 +18,6 @@ from astrokeras.files import digest
 from astrokeras.models.saving import load_model
 from astrokeras.records.fingerprint import fingerprint
 from astrokeras.records.objects import Column
-from astrokeras.registration import plugins
 from astrokeras.serving.trained import Trained, load_trained
 from astrokeras.tasks.base import Told
 from astrokeras.tasks.registry import get_task
@@ -30,25 +29,17 @@ EMBEDDING, PREDICTION = "embedding", "prediction"
 EXCLUSIVE = (Class, Ordinal)  # targets whose classes have probabilities that sum to 1
 
 
-@dataclasses.dataclass(frozen=True)
-class RunNetwork(Network):
-    """The network of a run: ``embedding`` [N, D] and ``prediction``, or ``prediction/NAME`` of several.
+class RunNetwork(KeptNetwork):
+    """The network of a run: ``embedding`` [N, D] and ``prediction``, or ``prediction/NAME`` of several, float32."""
 
-    Attributes:
-        path: of the run directory, or of a sub-directory of a fine-tuning run.
-        sha256: of its files, see `checksum_of`.
-        max_bytes: see `models.limits`.
-    """
+    @classmethod
+    def checksum(cls, path: Path) -> str:
+        """Return one checksum of the files of a run's network."""
+        files = [digest(path / name) for name in (MODEL, HEAD) if (path / name).is_file()]
+        return fingerprint([*files, load_run(path).get("encoder")])
 
-    path: str
-    sha256: str
-    max_bytes: int = MAX_MODEL_BYTES
-
-    def load(self) -> keras.Model:
-        """See `Network.load`."""
-        plugins()
-        if checksum_of(Path(self.path)) != self.sha256:
-            raise AstrokerasError(f"{self.path} is not the run that the work began with; begin again with --overwrite")
+    def read(self) -> keras.Model:
+        """Return a model from flux to the embedding and the predictions."""
         run = load_run(self.path, finished=True)
         if run["command"] == "pretrain":
             model = load_model(Path(self.path) / MODEL, {"encoder": keras.Model}, max_bytes=self.max_bytes)
@@ -67,12 +58,6 @@ def _output_within(model: keras.Model, name: str) -> Any:
     within = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
     (tensor,) = next(node for node in layer._inbound_nodes if id(node) in within).output_tensors
     return tensor
-
-
-def checksum_of(path: Path) -> str:
-    """Return one checksum of the files of a run's network."""
-    files = [digest(path / name) for name in (MODEL, HEAD) if (path / name).is_file()]
-    return fingerprint([*files, load_run(path).get("encoder")])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +113,7 @@ def find_predictor(run_directory: str, max_bytes: int = MAX_MODEL_BYTES) -> Pred
             f"{path}: its tasks predict no numbers of a stamp alone; astrokeras embed gives its embeddings"
         )
     trained = None if pretraining else load_trained(path, max_bytes)
-    network = RunNetwork(str(path), checksum_of(path), max_bytes)
+    network = RunNetwork(str(path), RunNetwork.checksum(path), max_bytes)
     model = loaded(network)
     records = run.get("records")
     if not isinstance(records, dict) or not isinstance(records.get("bands"), list):

@@ -11,36 +11,23 @@ from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.fits import MODEL
 from astrokeras.models.saving import ENCODER, load_model
+from astrokeras.serving.run_model import RunModel
 from astrokeras.tasks.base import Told
 from astrokeras.tasks.registry import get_task
 from astrokeras.training.run_directory import RUN_FILE, load_run
 
 
 @dataclasses.dataclass(frozen=True)
-class Pretrained:
-    """The networks of a pre-training run.
+class Pretrained(RunModel):
+    """The networks of a pre-training run: the layers ``encoder`` and one of the name of each task.
+
+    Of a run without tasks that predict numbers of a stamp alone, the model gives the embedding.
 
     Attributes:
-        path: the run directory.
-        model: flux ``[N, side, side, B]`` to the predictions, with the layers ``encoder`` and one of the name of each
-            task; of a run without such tasks to the embedding alone.
-        tasks: names of those that predict numbers of a stamp alone.
-        bands: names of the B bands.
-        unit: of the flux.
-        run: all of ``run.json``.
+        tasks: names of those that do.
     """
 
-    path: Path
-    model: keras.Model
     tasks: tuple[str, ...]
-    bands: tuple[str, ...]
-    unit: str
-    run: dict[str, Any]
-
-    @property
-    def side(self) -> int:
-        """Side of the stamps that the networks take, in pixels."""
-        return self.model.input_shape[1]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -86,7 +73,7 @@ def load_pretrained(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES)
         model, tasks = keras.Model(flux, encoder(flux)), ()
     if model.input_shape[3] != len(bands):
         raise AstrokerasError(f"{path}: its model takes {model.input_shape[3]} bands, {RUN_FILE} names {len(bands)}")
-    return Pretrained(path, model, tasks, tuple(bands), unit, run)
+    return Pretrained(path, model, tuple(bands), unit, run, tasks)
 
 
 def tasks_of(path: Path, run: dict[str, Any], model: keras.Model) -> tuple[str, ...]:

@@ -10,36 +10,22 @@ import numpy as np
 from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
 from astrokeras.evaluation.fits import load_fit, targets_of
+from astrokeras.serving.run_model import RunModel
 from astrokeras.tasks.target import Target
 from astrokeras.training.run_directory import RUN_FILE, load_run
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
-    """A network that was read back.
+class Trained(RunModel):
+    """The network of a fine-tuning run.
 
     Attributes:
-        path: the run directory.
-        model: flux ``[N, side, side, B]`` to what its targets predict: one array, or a dictionary of several.
         targets: what it predicts, by name.
-        bands: names of the B bands.
-        unit: of the flux.
         conversion: the options that the records were made with.
-        run: all of ``run.json``.
     """
 
-    path: Path
-    model: keras.Model
     targets: dict[str, Target]
-    bands: tuple[str, ...]
-    unit: str
     conversion: dict[str, Any]
-    run: dict[str, Any]
-
-    @property
-    def side(self) -> int:
-        """Side of the stamps that the model takes, in pixels."""
-        return self.model.input_shape[1]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,7 +93,7 @@ def load_trained(run_directory: str | Path, max_bytes: int = MAX_MODEL_BYTES) ->
             f"{path}: its model is none of {classes or 'the targets'} and {len(bands)} bands that its {RUN_FILE} "
             "names; repeat the run"
         )
-    return Trained(path, model, targets, bands, records["unit"], records["conversion"], run)
+    return Trained(path, model, bands, records["unit"], run, targets, records["conversion"])
 
 
 def _describes_records(records: dict[str, Any]) -> bool:

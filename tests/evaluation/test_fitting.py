@@ -197,6 +197,18 @@ def test_two_devices_equal_one(path: Path, tmp_path: Path, watch: Watch):
     assert two.scores["test"]["auroc"] == pytest.approx(one.scores["test"]["auroc"], abs=0.02)
 
 
+def test_a_side_network_trains_on_two_devices(path: Path, tmp_path: Path, watch: Watch):
+    comparison = compared(path, mode="side", devices="cpu:2")
+    trainer = trainer_of(comparison, random=False)
+    trainer.start(0, trainer.schedules[0])
+    before = weights(trainer)
+    done = trainer.fit(comparison.draws[0], watch, tmp_path)
+    assert np.isfinite([row["loss"] for row in done.history]).all() and len(done.history) == 1
+    assert any(not np.array_equal(a, b) for a, b in zip(before, weights(trainer), strict=True))
+    with trainer.trained() as served:
+        assert np.isfinite(predict(served, comparison.source, "test", 16)).all()
+
+
 def test_options_of_the_optimizer_are_those_of_every_training():
     shared = {field.name for field in dataclasses.fields(FinetuneConfig)}
     assert {"optimizer", "weight_decay", "warm_up", "schedule", "clip_norm", "average", "precision"} <= shared

@@ -7,12 +7,11 @@ from typing import Any
 import keras
 
 from astrokeras.config import MAX_MODEL_BYTES
-from astrokeras.embedding.inference.network import Network, loaded
+from astrokeras.embedding.inference.network import KeptNetwork, Network, loaded
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.evaluation.fits import MODEL, load_fit, load_shared_encoder
+from astrokeras.evaluation.fits import MODEL, load_fitted_encoder
 from astrokeras.files import digest
 from astrokeras.models.saving import ENCODER, load_model
-from astrokeras.registration import plugins
 from astrokeras.shipped_encoders.card import encoder_names, is_shipped, read_card
 from astrokeras.shipped_encoders.load import load_encoder
 from astrokeras.training.run_directory import RUN_FILE, load_run
@@ -20,34 +19,26 @@ from astrokeras.training.run_directory import RUN_FILE, load_run
 _FILE = "encoder.keras"
 
 
-@dataclasses.dataclass(frozen=True)
-class EncoderNetwork(Network):
-    """An encoder on the disk, whose only output is ``embedding`` [N, D].
+class EncoderNetwork(KeptNetwork):
+    """An encoder in a ``.keras`` file or a sub-directory of a fine-tuning run, whose only output is ``embedding``."""
 
-    Attributes:
-        path: of a ``.keras`` file, or of a sub-directory of a fine-tuning run.
-        sha256: of the file that holds its weights.
-        max_bytes: see `models.limits`.
-    """
+    @classmethod
+    def checksum(cls, path: Path) -> str:
+        """Return the checksum of a file, or of the one in a directory that holds the weights of the encoder."""
+        if not path.is_dir():
+            return digest(path)
+        if (path / MODEL).is_file():
+            return digest(path / MODEL)
+        noted = load_run(path).get("encoder")
+        if not isinstance(noted, dict) or not isinstance(noted.get("sha256"), str):
+            raise AstrokerasError(f"{path / RUN_FILE} is damaged: it does not say which encoder it goes with")
+        return noted["sha256"]  # which reading compares
 
-    path: str
-    sha256: str
-    max_bytes: int = MAX_MODEL_BYTES
-
-    def load(self) -> keras.Model:
-        """See `Network.load`."""
-        plugins()
+    def read(self) -> keras.Model:
+        """Return a model from flux to ``embedding`` [N, D] float32."""
         path = Path(self.path)
-        if _checksum(path) != self.sha256:
-            raise AstrokerasError(f"{path} is not the encoder that the work began with; begin again with --overwrite")
         if path.is_dir():
-            run = load_run(path, finished=True)
-            trained = (path / MODEL).is_file()
-            encoder = (
-                load_fit(path, run, self.max_bytes).get_layer("encoder")
-                if trained
-                else load_shared_encoder(path, run, self.max_bytes)
-            )
+            encoder = load_fitted_encoder(path, load_run(path, finished=True), self.max_bytes)
         else:
             encoder = load_model(path, ENCODER, max_bytes=self.max_bytes)
         if len(encoder.output_shape) != 2:
@@ -136,7 +127,7 @@ def find_encoder(name: str, max_bytes: int = MAX_MODEL_BYTES) -> Encoder:
             f"{name}: there is no such run directory, no such file of an encoder (.keras), and no such encoder in the "
             f"package ({', '.join(encoder_names())})"
         )
-    network = EncoderNetwork(str(path), _checksum(path), max_bytes)
+    network = EncoderNetwork(str(path), EncoderNetwork.checksum(path), max_bytes)
     model = loaded(network)
     return Encoder(
         name=name,
@@ -168,15 +159,3 @@ def _shipped(name: str) -> Encoder:
 
 def _stretch_kind(model: keras.Model) -> str:
     return next(layer.kind for layer in model._flatten_layers() if layer.name == "stretch")
-
-
-def _checksum(path: Path) -> str:
-    """Return the checksum of a file, or of the one in a directory that holds the weights of the encoder."""
-    if not path.is_dir():
-        return digest(path)
-    if (path / MODEL).is_file():
-        return digest(path / MODEL)
-    noted = load_run(path).get("encoder")
-    if not isinstance(noted, dict) or not isinstance(noted.get("sha256"), str):
-        raise AstrokerasError(f"{path / RUN_FILE} is damaged: it does not say which encoder it goes with")
-    return noted["sha256"]  # which loading compares

@@ -22,6 +22,7 @@ from astrokeras.records.conversion.plan import Plan, make_plan
 from astrokeras.records.conversion.resolve import resolve
 from astrokeras.records.conversion.resume import what_is_asked
 from astrokeras.records.conversion.tabulate import kinds_of, of_rows
+from astrokeras.records.conversion.workspace import workspace_path
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.metadata import CONVERT_JSON, REJECTS
 from astrokeras.training.run_directory import RUN_FILE
@@ -106,7 +107,7 @@ class ImagesSubject:
     def __init__(self, takes: Takes, config: OverObjectsConfig, data: str, report: Report) -> None:
         options = conversion_for(_before(takes, config), config, data, report)
         asked = what_is_asked(options)
-        out = str(Path(config.out).with_name(f".{Path(config.out).name}.partial"))  # for messages alone
+        out = str(workspace_path(Path(config.out)))  # for messages alone
         self._conversion = resolve(replaced(options, out=out, workers=config.workers or 1), report)
         cutting, bands = self._conversion.cutting, tuple(options.images.bands)
         check_stamps(takes, StampDescription(data, bands, cutting.unit, cutting.size), report)

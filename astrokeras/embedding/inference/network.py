@@ -4,16 +4,20 @@ import abc
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from astrokeras.config import MAX_MODEL_BYTES
 from astrokeras.errors import AstrokerasError
+from astrokeras.registration import plugins
 
 Outputs = dict[str, np.ndarray]
 _AHEAD = 2  # batches that are read before a device wants them
@@ -43,6 +47,41 @@ class Network(abc.ABC):
         Raises:
             AstrokerasError: it cannot be read, or is another than it was.
         """
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptNetwork(Network):
+    """A network on the disk, which has to be the one that some work began with.
+
+    Attributes:
+        path: of its file, or of the directory of its run.
+        sha256: its `checksum`.
+        max_bytes: see `models.limits`.
+    """
+
+    path: str
+    sha256: str
+    max_bytes: int = MAX_MODEL_BYTES
+
+    @classmethod
+    @abc.abstractmethod
+    def checksum(cls, path: Path) -> str:
+        """Return one checksum of the files that hold the weights.
+
+        Raises:
+            AstrokerasError: there are none.
+        """
+
+    @abc.abstractmethod
+    def read(self) -> keras.Model:
+        """Return the model; see `load`."""
+
+    def load(self) -> keras.Model:
+        """See `Network.load`."""
+        plugins()
+        if self.checksum(Path(self.path)) != self.sha256:
+            raise AstrokerasError(f"{self.path} is not what the work began with; begin again with --overwrite")
+        return self.read()
 
 
 @functools.lru_cache(maxsize=1)

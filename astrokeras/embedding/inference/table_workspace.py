@@ -15,7 +15,8 @@ from typing import Any
 from astrokeras.config import describe_changes
 from astrokeras.errors import AstrokerasError
 from astrokeras.files import write_json
-from astrokeras.locking import take_lock
+from astrokeras.locking import locked_beside
+from astrokeras.records.conversion.workspace import workspace_path
 
 _PLAN = "plan.json"
 
@@ -31,7 +32,7 @@ class TableWorkspace:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.path = out.with_name(f".{out.name}.partial")
+        self.path = workspace_path(out)
         self.results, self.detected = self.path / "results", self.path / "detected"
 
     @classmethod
@@ -43,16 +44,12 @@ class TableWorkspace:
             AstrokerasError: another run is at work there, or the directory cannot be made.
         """
         workspace = cls(out)
-        try:
-            lock = take_lock(workspace.path / "lock", out)
-        except OSError as error:
-            raise AstrokerasError(f"cannot write beside {out}: {error.strerror}") from None
-        try:
-            yield workspace
-        finally:
-            if not (workspace.kept or any(workspace.detected.glob("*.npz"))):
-                shutil.rmtree(workspace.path, ignore_errors=True)
-            lock.close()
+        with locked_beside(workspace.path, out):
+            try:
+                yield workspace
+            finally:
+                if not (workspace.kept or any(workspace.detected.glob("*.npz"))):
+                    shutil.rmtree(workspace.path, ignore_errors=True)
 
     @property
     def kept(self) -> int:

@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from astrokeras.errors import AstrokerasError
 from astrokeras.files import remove_unfinished, sync, write_json
-from astrokeras.locking import take_lock
+from astrokeras.locking import locked_beside
 from astrokeras.records.conversion.result import TaskResult, load
 from astrokeras.records.conversion.run_task import result_path
 from astrokeras.records.conversion.shard_writer import part_path
@@ -44,19 +43,15 @@ class Workspace:
             AstrokerasError: another run is at work there, or the directory cannot be made.
         """
         workspace = cls(out)
-        try:
-            lock = take_lock(workspace.path / "lock", out)
-        except OSError as error:
-            raise AstrokerasError(f"cannot write beside {out}: {error.strerror}") from None
-        try:
-            workspace._restore()
-            yield workspace
-        finally:
-            workspace._restore()
-            if not (workspace.kept or workspace.searched):
-                workspace.clear()
-                shutil.rmtree(workspace.path, ignore_errors=True)
-            lock.close()
+        with locked_beside(workspace.path, out):
+            try:
+                workspace._restore()
+                yield workspace
+            finally:
+                workspace._restore()
+                if not (workspace.kept or workspace.searched):
+                    workspace.clear()
+                    shutil.rmtree(workspace.path, ignore_errors=True)
 
     @property
     def plan(self) -> dict[str, Any] | None:
