@@ -5,7 +5,7 @@ There is no network that could be asked for other objects: the answers are for t
 Source: Hu, Gripon and Pateux 2020 (arXiv:2001.09849), with α = 0.5 and κ = 3, see `tasks.interpolation`.
 """
 
-import time
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from astrokeras.config import FinetuneConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.arms import split_init
-from astrokeras.evaluation.compare import Draw, score
+from astrokeras.evaluation.compare import Draw, EvaluationSet, score
 from astrokeras.evaluation.fitting import ArmTrainer, FineTuneResult
-from astrokeras.evaluation.temperature import calibrate
+from astrokeras.evaluation.schedule import Schedule
+from astrokeras.evaluation.schedule_search import About
 from astrokeras.spec import ColumnNames
 from astrokeras.tasks.few_labels import METHODS, classify, spread
 from astrokeras.tasks.registry import parse_targets
+from astrokeras.training.checkpoints.checkpoint import History
 
 _CHOSEN = "interpolated"
 _SPLITS = ("train", "val", "test")
@@ -50,41 +52,52 @@ def refuse_for_fewshot(config: FinetuneConfig) -> None:
 
 
 class FewshotTrainer(ArmTrainer):
-    """Classifies all objects by each draw of labels; arguments are those of `ArmTrainer`."""
+    """Classifies all objects by each draw of labels; arguments are those of `ArmTrainer`.
+
+    What is `trained` is a network whose encoder alone means something.
+    """
 
     _spread: tuple[int, np.ndarray, np.ndarray] | None = None
+    _told: Mapping[str, Mapping[str, np.ndarray]] = {}
 
     def fit(self, draw: Draw, watch: Watch, directory: Path) -> FineTuneResult:
-        """Classify by a draw; `trained` then gives a network whose encoder alone means something.
+        """Classify by a draw, and score the other methods too.
 
         Raises:
             AstrokerasError: the labels are all of one class.
             Stopped: a signal came.
         """
-        started, config, exams = time.perf_counter(), self.comparison.config, self.comparison.exams
-        (schedule,), targets = self.schedules, self.comparison.targets
-        self.start(config.seed + 1000 * draw.repeat, schedule)
-        vectors, mixed = self._vectors(draw, watch)
-        told = {name: self._classified(name, draw, vectors, mixed) for name in targets}
-        answers = {
-            method: {
-                exam.split: {name: told[name][method][self._places(exam.split, exam.select)] for name in targets}
-                for exam in exams
-            }
-            for method in METHODS
-        }
-        mine, calibration = calibrate(targets, exams, answers.pop(_CHOSEN), {})
-        scores = {exam.split: score(targets, exam, mine[exam.split]) for exam in exams}
+        done = super().fit(draw, watch, directory)
         others = {
             method: {
                 f"{exam.split}_{name}": value
-                for exam in exams
-                for name, value in score(targets, exam, said[exam.split]).items()
+                for exam in self.comparison.exams
+                for name, value in score(self.comparison.targets, exam, self._said(method, exam)).items()
             }
-            for method, said in answers.items()
+            for method in METHODS
+            if method != _CHOSEN
         }
-        seconds = time.perf_counter() - started
-        return FineTuneResult(draw, schedule, [], scores, calibration, mine, [], seconds, self._speed(), others)
+        return dataclasses.replace(done, others=others)
+
+    def train(self, draw: Draw, schedule: Schedule, about: About) -> History:
+        """Work out the classes of all objects, from the start.
+
+        Raises:
+            AstrokerasError: the labels are all of one class.
+            Stopped: a signal came.
+        """
+        self.start(self.comparison.config.seed + 1000 * draw.repeat, schedule)
+        vectors, mixed = self._vectors(draw, about.watch)
+        self._told = {name: self._classified(name, draw, vectors, mixed) for name in self.comparison.targets}
+        return []
+
+    def answers(self, draw: Draw, schedule: Schedule, exam: EvaluationSet, watch: Watch) -> Mapping[str, np.ndarray]:
+        """Return by target the classes of the objects of an exam, from the draw that `train` has just seen."""
+        return self._said(_CHOSEN, exam)
+
+    def _said(self, method: str, exam: EvaluationSet) -> dict[str, np.ndarray]:
+        rows = self._places(exam.split, exam.select)
+        return {name: by_method[method][rows] for name, by_method in self._told.items()}
 
     def _classified(self, name: str, draw: Draw, vectors: np.ndarray, mixed: np.ndarray) -> Mapping[str, np.ndarray]:
         """Return by method the probabilities of all objects, [N, C] float32, from the labels of a draw."""
