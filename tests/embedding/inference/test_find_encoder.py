@@ -74,5 +74,5 @@ def test_an_encoder_that_comes_with_the_package_is_found_by_its_name():
     assert (found.side, found.n_bands, found.width, found.kind) == (88, 3, 128, "display")
     assert found.about == {"name": "sdss-gri-compact", "sha256": found.network.sha256}
     assert found.records == {"bands": ["i", "r", "g"], "unit": "display"}
-    with pytest.raises(AstrokerasError, match="is not what the work began with"):
+    with pytest.raises(AstrokerasError, match="is not the encoder that the work began with"):
         dataclasses.replace(found.network, sha256="0").load()
