@@ -21,6 +21,7 @@ import numpy as np
 from astrokeras.cli import main
 from astrokeras.training import trainer as loop
 from astrokeras.training.checkpoints import checkpoint
+from tests import tiny  # noqa: F401 - the backbone of the runs
 from tests.crash import die_at
 
 

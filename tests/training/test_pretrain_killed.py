@@ -12,12 +12,24 @@ import pytest
 
 from astrokeras.training.trainer import SPEEDS
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
 _ROOT = Path(__file__).parents[2]
 # What is made before each epoch (the points of clusters) has to come again, too. Two epochs of three executions.
-_OPTIONS = ["--task", "clusters(clusters=4)", "--epochs", "2", "--batch-size", "16", "--checkpoint-every", "2"]
+_OPTIONS = [
+    "--task",
+    "clusters(clusters=4)",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "16",
+    "--checkpoint-every",
+    "2",
+    "--backbone",
+    TINY,
+]
 _LIVES = [["step", 2], ["half", 1], ["term", 1], ["save", 1, 8], []]
 
 

@@ -16,6 +16,7 @@ from astrokeras.pipeline.dataset import load_arrays
 from astrokeras.serving.trained import load_trained
 from astrokeras.training.run_directory import write_run
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -44,8 +45,8 @@ def test_pretrains_on_jax(tmp_path: Path):
     out = tmp_path / "run"
     # An encoder of TensorFlow's, whose BatchNormalization layers are synchronized, to go on from.
     (tmp_path / "first").mkdir()
-    build_encoder(records, backbone="compact").save(tmp_path / "first" / "encoder.keras")
-    config = PretrainConfig(str(records.path), "", backbone="compact")
+    build_encoder(records, backbone=TINY).save(tmp_path / "first" / "encoder.keras")
+    config = PretrainConfig(str(records.path), "", backbone=TINY)
     write_run(tmp_path / "first", "pretrain", config, records, {"epochs": 1})
     command = ["pretrain", str(records.path), "--out", str(out), "--batch-size", "16", "--epochs", "2", "--json"]
     command += ["--init", str(tmp_path / "first"), "--optimizer", "lamb", "--clip-norm", "1", "--average", "0.9"]
@@ -82,8 +83,8 @@ def test_fine_tunes_on_jax(tmp_path: Path):
     pytest.importorskip("jax")
     records = write_records(tmp_path / "records", counts={"train": 40, "val": 15, "test": 25})
     (tmp_path / "first").mkdir()
-    build_encoder(records, backbone="compact").save(tmp_path / "first" / "encoder.keras")
-    config = PretrainConfig(str(records.path), "", backbone="compact")
+    build_encoder(records, backbone=TINY).save(tmp_path / "first" / "encoder.keras")
+    config = PretrainConfig(str(records.path), "", backbone=TINY)
     write_run(tmp_path / "first", "pretrain", config, records, {"epochs": 1})
     out = tmp_path / "classes"
     command = ["finetune", str(records.path), "--out", str(out), "--init", str(tmp_path / "first"), "--repeats", "1"]
