@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from astrokeras.pipeline.augment import Chain
 from astrokeras.pipeline.cropping import check_size
+from astrokeras.pipeline.damage import named_if_damaged
 from astrokeras.pipeline.dataset import (
     WHOLE,
     evaluation_batches,
@@ -24,10 +25,14 @@ from astrokeras.pipeline.shards import selected
 from astrokeras.pipeline.source import PARTNER, POSITION
 from astrokeras.pipeline.tuning import PARALLEL_CALLS
 from astrokeras.records.directory import RecordsDirectory
-from astrokeras.records.reader import Reader
+from astrokeras.records.framing import check_framing
+from astrokeras.records.reader import DamagedRecord, Reader
 
 # What distinguishes the draws of the tasks from those of the augmentation, and of validation from training.
 _TRAINING, _VALIDATION, _TRAINING_PARTNERS, _VALIDATION_PARTNERS = range(1, 5)
+
+# So many records are read one by one in the time in which `tf.data` is made ready to read.
+_FEW = 1000
 
 
 def _with_draws(
@@ -194,9 +199,28 @@ class Stream:
         self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """See `Source.stamps`."""
+        if selected(self.records, split, select) <= _FEW and PARTNER not in fields:
+            yield from self._few_stamps(split, batch_size, fields, select)
+            return
         for batch in self._evaluation(split, batch_size, fields, select).as_numpy_iterator():
             real = batch["weight"] > 0
             yield batch["flux"][real], {field: batch[field][real] for field in fields}
+
+    def _few_stamps(
+        self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Yield what `stamps` does, of records that are looked up, however many lie between them."""
+        stored = [field for field in fields if field not in self.added and field != POSITION]
+        parse = parser(self.records, ("image", *stored), self.size)
+        positions = np.arange(self.records.count(split)) if select is None else np.flatnonzero(select)
+        check_framing(self.records, split)
+        for start in range(0, len(positions), batch_size):
+            here = positions[start : start + batch_size]
+            with named_if_damaged(self.records, (DamagedRecord,)):
+                serialized = self._reader.at(split, here)
+            found = {name: values.numpy() for name, values in parse(tf.constant(serialized)).items()}
+            found |= {field: self.added[field][split][here] for field in fields if field in self.added}
+            yield found["image"], {field: here if field == POSITION else found[field] for field in fields}
 
     def _evaluation(
         self, split: str, batch_size: int, fields: Sequence[str], select: np.ndarray | None = None, seed: int = 0,
