@@ -1,5 +1,6 @@
 """What all tests share: a quiet TensorFlow with two devices, seeded properties, a sample survey, the real data."""
 
+import gc
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ if (_processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
     _share = str(max(1, (os.cpu_count() or 1) // _processes))
     for _variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(_variable, _share)
+
+# Graphs of networks are many objects that live long: looking for garbage as often as Python does by itself costs 3 %.
+gc.set_threshold(20_000, 20, 20)
 
 settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("seeded")

@@ -5,6 +5,7 @@ import dataclasses
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.schedule import UNTRAINED
+from tests.tiny import TINY
 
 
 def silent(_):
@@ -25,6 +26,8 @@ def options(path, **changes):
     if config.mode in UNTRAINED:  # in which options that only steps look at are refused
         plain = {name: getattr(FinetuneConfig, name) for name in ("epochs", "min_steps", "learning_rate")}
         config = dataclasses.replace(config, **(plain | {k: v for k, v in changes.items() if k in plain}))
+    if "scratch" in config.init and not config.backbone:  # refused where no arm has random weights
+        config = dataclasses.replace(config, backbone=(TINY,))
     return config
 
 

@@ -14,6 +14,7 @@ from astrokeras.records.directory import RecordsDirectory
 from astrokeras.training.pretrain import pretrain
 from astrokeras.training.run_directory import load_run
 from tests.evaluation.comparing import options, silent
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -25,7 +26,7 @@ def test_arms_share_the_input_of_the_pretraining_run(place, tmp_path):
             finetune(options(place, init=("scratch", run), out=str(tmp_path / "out"), **changes), silent)
     records = RecordsDirectory.load(place / "records")
     config = PretrainConfig(
-        str(records.path), str(tmp_path / "linear"), epochs=1, batch_size=16, stretch="linear", resize=32
+        str(records.path), str(tmp_path / "linear"), epochs=1, batch_size=16, stretch="linear", resize=32, backbone=TINY
     )
     pretrain(config, silent)
     scratch, pretrained = make_arms(options(place, init=("scratch", config.out)), records, silent)

@@ -18,6 +18,8 @@ from astrokeras.serving.export import export
 from astrokeras.serving.trained import load_trained
 from tests.evaluation.comparing import options, rows_of, silent
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def run(place, tmp_path_factory):
@@ -59,7 +61,7 @@ def test_parts_that_are_no_arms_stand_in_no_table(run):
     starts = json.loads((run / "run.json").read_text())["starts"]
     assert [part["kind"] for part in starts["magnitudes-beside-scratch"]["parts"]] == ["run", "scratch"]
     mean = [row for row in rows_of(run / "comparison.csv") if row["arm"].startswith("mean-of")]
-    assert {row["backbone"] for row in mean} == {"compact+compact"}
+    assert {row["backbone"] for row in mean} == {"tiny+tiny"}
 
 
 @pytest.mark.parametrize("arm", ["mean-of-magnitudes-and-scratch", "magnitudes-beside-scratch"])
@@ -68,10 +70,15 @@ def test_the_saved_model_is_one_that_answers_so_and_can_be_served(place, run, ar
     records = RecordsDirectory.load(place / "records")
     labelled = read_columns(records, "test")["label"] >= 0
     told = trained.model.predict(load_arrays(records, "test")[0], verbose=0)
-    # A temperature below 1 sharpens what rounding does to the features, whose heads have large weights.
-    np.testing.assert_allclose(told[labelled], answers(run, arm, repeat=1), atol=2e-4)
+    (temperature,) = (
+        float(row["temperature"])
+        for row in rows_of(run / "repeats.csv")
+        if (row["arm"], row["budget"], row["repeat"]) == (arm, "16", "1")
+    )
+    # Rounding moves logits by some 1e-5, batches being others here; a temperature below 1 divides that, too.
+    np.testing.assert_allclose(told[labelled], answers(run, arm, repeat=1), atol=1e-5 / min(1.0, temperature))
     widths = [part.output_shape[-1] for part in encoders_of(trained.model.get_layer("encoder"))]
-    assert widths == [128, 128]
+    assert widths == [32, 32]
     done = export(ExportConfig(str(trained.path), str(tmp_path / "served"), check=arm.startswith("mean")))
     assert done["version"] == 1
 
@@ -82,8 +89,8 @@ def test_the_probe_of_two_encoders_sees_both(place, run):
     alone = load_trained(run / "magnitudes/budget-16/repeat-0").model.get_layer("encoder")
     flux = load_arrays(RecordsDirectory.load(place / "records"), "test")[0]
     embedding = trained.model.get_layer("encoder").predict(flux, verbose=0)
-    np.testing.assert_allclose(embedding[:, :128], alone.predict(flux, verbose=0), rtol=1e-4, atol=1e-5)
-    assert np.ptp(embedding[:, 128:], axis=0).max() > 0
+    np.testing.assert_allclose(embedding[:, :32], alone.predict(flux, verbose=0), rtol=1e-4, atol=1e-5)
+    assert np.ptp(embedding[:, 32:], axis=0).max() > 0
 
 
 def test_a_comparison_with_them_goes_on(place, run, tmp_path):

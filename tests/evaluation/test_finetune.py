@@ -120,7 +120,7 @@ def test_table_and_page_show_every_row(place):
     page = (place / "classes" / "comparison.html").read_text()
     # Once for each budget, and in the table of costs.
     assert text.count("| scratch ") == text.count("| magnitudes ") == 3
-    assert page.count("<td>scratch</td><td>compact") == 3
+    assert page.count("<td>scratch</td><td>tiny") == 3
     assert "same " in page and "data:image/png;base64,iVBOR" in page
     verdict = json.loads((place / "classes" / "run.json").read_text())["result"]["verdict"]
     assert f'<p class="verdict">{html.escape(verdict)}</p>' in page
@@ -196,7 +196,7 @@ def test_by_default_every_fit_chooses_within_its_labels_how_it_is_trained(place,
         mode=FinetuneConfig.mode,
     )  # fmt: skip
     finetune(config, lines.append)
-    assert "arm magnitudes: compact, search" in lines
+    assert "arm magnitudes: tiny, search" in lines
     for row in rows_of(out / "repeats.csv"):
         fit = out / row["directory"]
         trials = rows_of(fit / "trials.csv")
@@ -244,8 +244,8 @@ def test_in_two_phases_training_goes_on_from_the_head_that_was_fitted(place, tmp
     module._copy_winner(tmp_path / "out", {"directory": "again"}, MAX_MODEL_BYTES)
     assert all(layer.trainable for layer in norms_of(load_model(tmp_path / "out/encoder.keras")))
     # Random weights have nothing to keep.
-    assert "arm scratch: compact, full" in lines
-    assert "arm magnitudes: compact, two-phase" in lines
+    assert "arm scratch: tiny, full" in lines
+    assert "arm magnitudes: tiny, two-phase" in lines
     modes = [(row["arm"], row["mode"]) for row in rows_of(tmp_path / "out/comparison.csv") if row["backbone"]]
     assert modes == [("scratch", "full"), ("magnitudes", "two-phase")]
     assert (
@@ -305,7 +305,7 @@ def test_without_imagenet_weights_that_arm_is_left_out_loudly_and_the_others_run
     assert [row["arm"] for row in result["rows"]] == ["scratch"]
     assert any(line.startswith("WARNING: the imagenet arm is left out") for line in lines)
     with pytest.raises(AstrokerasError, match="no arm is left"):
-        finetune(dataclasses.replace(config, init=("imagenet",), out=str(tmp_path / "none")), silent)
+        finetune(dataclasses.replace(config, init=("imagenet",), backbone=(), out=str(tmp_path / "none")), silent)
     assert not (tmp_path / "none").exists()
 
 
@@ -332,9 +332,9 @@ def test_without_imagenet_weights_that_arm_is_left_out_loudly_and_the_others_run
     ],
 )
 def test_wrong_requests_leave_nothing_behind(place, tmp_path, changes, error, message):
-    config = options(place, out=str(tmp_path / "out"), mode="frozen", repeats=1)
+    config = options(place, **{"out": str(tmp_path / "out"), "mode": "frozen", "repeats": 1, **changes})
     with pytest.raises(error, match=message):
-        finetune(dataclasses.replace(config, **changes), silent)
+        finetune(config, silent)
     assert not (tmp_path / "out").exists()
 
 

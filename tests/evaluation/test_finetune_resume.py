@@ -16,6 +16,7 @@ from astrokeras.evaluation.finetune import finetune
 from astrokeras.evaluation.fitting import ArmTrainer
 from tests.evaluation.comparing import options, rows_of, silent
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -24,7 +25,7 @@ _ROOT = Path(__file__).parents[2]
 _LIVES = [["step", 5], ["term", 4], []]
 _OPTIONS = [
     "--budget", "8", "--budget", "all", "--repeats", "2", "--epochs", "1", "--min-steps", "3", "--batch-size", "16",
-    "--mode", "full", "--deterministic",
+    "--mode", "full", "--deterministic", "--backbone", TINY,
 ]  # fmt: skip
 
 

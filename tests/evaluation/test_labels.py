@@ -20,6 +20,7 @@ from astrokeras.tasks.target import TARGETS
 from astrokeras.training.leaks import check_leaks
 from tests.evaluation.comparing import options, silent
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -190,7 +191,7 @@ def test_published_splits_of_a_survey_with_a_table_of_objects(sample_records: Pa
     Table({"id": own["id"], "label": own["label"], "set": sets}).write(tmp_path / "labels.ecsv")
     config = FinetuneConfig(
         str(sample_records), str(tmp_path / "out"), labels=str(tmp_path / "labels.ecsv"), split_column="set",
-        mode="frozen", repeats=1, allow_leaks=True,
+        mode="frozen", repeats=1, allow_leaks=True, backbone=(TINY,),
     )  # fmt: skip
     finetune(config, silent)
     answers = parquet.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
