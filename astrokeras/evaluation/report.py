@@ -123,9 +123,10 @@ def footnote(rows: list[dict], comparison: Comparison, say: Callable[[str, int],
         *_chance(rows, comparison),
     ]
     if measure.calibration:
+        whose = "answers as they are kept" if comparison.config.mode == FEWSHOT else "models as they are saved"
         sentences.append(
-            "Calibration error: how far probabilities are from the share of right answers, of the models as they are "
-            f"saved, and in brackets before temperature scaling{_fitted_on(rows, measure)}."
+            "Calibration error: how far probabilities are from the share of right answers, of the "
+            f"{whose}, and in brackets before temperature scaling{_fitted_on(rows, measure)}."
         )
     if len({row["backbone"] for row in rows}) > 1:
         sentences.append("Arms differ in their network too (backbone), not only in where it starts from.")
