@@ -1,5 +1,7 @@
 """A small network for small stamps, made to be trained on CPUs."""
 
+from collections.abc import Callable
+
 import keras
 from keras import KerasTensor, layers
 
@@ -27,16 +29,40 @@ def compact(input_shape: tuple[int, int, int]) -> keras.Model:
     Raises:
         UsageError: the stamps are too small.
     """
+    return compact_like("compact", input_shape)
+
+
+def compact_like(
+    name: str, input_shape: tuple[int, int, int], after_stage: Callable[[KerasTensor, int], KerasTensor] | None = None
+) -> keras.Model:
+    """Return `compact` with something of one's own after its stages, for networks that are to be compared with it.
+
+    Args:
+        name: of the backbone, for messages and for the model.
+        input_shape: height, width, channels.
+        after_stage: is given the feature maps of a stage and its number, from 0, and returns what the next one gets.
+
+    Shapes:
+        [N, H, W, B] -> what `after_stage` makes of [N, H/16, W/16, 128]
+
+    Raises:
+        UsageError: the stamps are too small.
+
+    Example:
+        >>> compact_like("halved", (32, 32, 1), lambda x, stage: 0.5 * x).output_shape
+        (None, 2, 2, 128)
+    """
     if min(input_shape[:2]) < MINIMUM_SIZE:
         raise UsageError(
-            f"backbone 'compact' needs stamps of at least {MINIMUM_SIZE} px, got {input_shape[0]}; "
+            f"backbone '{name}' needs stamps of at least {MINIMUM_SIZE} px, got {input_shape[0]}; "
             f"enlarge them with --resize {MINIMUM_SIZE} or more"
         )
     inputs = keras.Input(input_shape)
     x = inputs
-    for width in _WIDTHS:
+    for stage, width in enumerate(_WIDTHS):
         x = layers.Activation("relu")(_convolution(x, width, stride=2))
         if width != _WIDTHS[-1]:
             residual = layers.Activation("relu")(_convolution(x, width))
             x = layers.Activation("relu")(layers.Add()([x, _convolution(residual, width)]))
-    return keras.Model(inputs, x, name="compact")
+        x = x if after_stage is None else after_stage(x, stage)
+    return keras.Model(inputs, x, name=name)
