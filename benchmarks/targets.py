@@ -114,6 +114,7 @@ def tables(directory: Path) -> str:
     for target in targets:
         prefix = f"test_{target}_" if len(targets) > 1 else "test_"
         scores = [column[:-5] for column in rows.columns if column.startswith(prefix) and column.endswith("_mean")]
+        scores = [score for score in scores if "calibration_error" not in score]  # a matter of the temperature
         others = [f"test_{other}_" for other in targets if other.startswith(f"{target}_")]
         names = [score.removeprefix(prefix) for score in scores if not score.startswith(tuple(others))]
         for what, group in _grouped(names).items():

@@ -9,12 +9,11 @@ import dataclasses
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 N_BINS = 15
 _LOWEST, _HIGHEST = 0.05, 20.0
 _TINY = 1e-12
-_IMPOSSIBLE = 1e-6  # the largest probability of a class that a classifier does not know
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,33 +76,28 @@ def brier_score(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the temperature, from 0.05 to 20, by which the logits are divided for the smallest log loss.
+    """Return the temperature, from 0.05 to 20, by which the logits are divided for the smallest Brier score.
 
-    Examples of a class that the classifier never thinks possible (it was fitted without one) are left out: no
-    temperature makes them right, and their loss, which has no bound, would decide it for all others.
+    The log loss, which is usual, has no bound: among the few examples that there are, one or two mistakes of which a
+    classifier is certain decide the temperature of all the others. The Brier score is proper too, and has one.
 
     Args:
         labels: [N], 0 … C - 1, of examples that the classifier was not fitted to.
         probabilities: [N, C].
 
-    Returns:
-        The temperature; 1 if no example is left.
+    Source: Guo et al. 2017 (arXiv 1706.04599) for the temperature.
 
     Example:
         >>> sure = np.array([[0.99, 0.01]] * 4)
         >>> fit_temperature(np.array([0, 0, 0, 1]), sure) > 1  # it is too sure
         True
     """
-    told = (probabilities.max(axis=0) > _IMPOSSIBLE)[labels]
-    if not told.any():
-        return 1.0
-    labels, logits = labels[told], np.log(np.maximum(probabilities[told], _TINY))
-    rows = np.arange(len(labels))
+    logits, truth = np.log(np.maximum(probabilities, _TINY)), np.eye(probabilities.shape[1])[labels]
 
-    def log_loss(logarithm: float) -> float:
-        return -float(np.mean(log_softmax(logits / np.exp(logarithm), axis=1)[rows, labels]))
+    def brier(logarithm: float) -> float:
+        return float(np.square(softmax(logits / np.exp(logarithm), axis=1) - truth).sum(axis=1).mean())
 
-    found = minimize_scalar(log_loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
+    found = minimize_scalar(brier, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
     return float(np.exp(found.x))
 
 
