@@ -5,8 +5,8 @@
 `--out` gets a directory for each recipe; stages that were done there before are left, so that the tables can be made
 anew in seconds. Printed for each comparison: its command, the first words of its page, and by arm and number of labels
 the score of `comparison.csv` with its spread over the draws and the paired difference of `differences.csv` to
-ImageNet's weights, or to training from scratch where these are no arm, with its 95 % interval. `--write` puts this
-between the marks in docs/results.md.
+ImageNet's weights (the best arm of them), or to training from scratch without them, with its 95 % interval. `--write`
+puts this between the marks in docs/results.md.
 """
 
 import argparse
@@ -31,7 +31,9 @@ def table(directory: Path) -> str:
     leads = pd.read_csv(directory / "differences.csv")
     arms = list(dict.fromkeys(leads["arm"]) | dict.fromkeys(leads["other"]))
     arms = [arm for arm in dict.fromkeys(rows["arm"]) if arm in arms]
-    other = next(arm for arm in (*(one for one in arms if one.startswith("imagenet")), "scratch") if arm in arms)
+    general = [arm for arm in arms if arm.startswith("imagenet") and "|" not in arm] or ["scratch"]
+    means = rows.groupby("arm")[f"{SCORE}_mean"].mean()
+    other = max(general, key=lambda arm: means[arm])
     counts = sorted(set(leads["labels"]))
     lines = [["arm", *(f"{count} labels" for count in counts)], ["---"] * (1 + len(counts))]
     lines += [[arm.replace("|", "\\|"), *(_cell(rows, leads, arm, other, count) for count in counts)] for arm in arms]
@@ -44,7 +46,8 @@ def table(directory: Path) -> str:
 
 def _cell(rows: pd.DataFrame, leads: pd.DataFrame, arm: str, other: str, count: int) -> str:
     row = rows[(rows["arm"] == arm) & (rows["labels"] == count)].iloc[0]
-    cell = f"{row[f'{SCORE}_mean']:.3f} ± {row[f'{SCORE}_spread']:.3f}"
+    mean, spread = row[f"{SCORE}_mean"], row[f"{SCORE}_spread"]
+    cell = f"{mean:.3f}" if pd.isna(spread) else f"{mean:.3f} ± {spread:.3f}"
     of_count = leads[leads["labels"] == count]
     for sign, found in (
         (1, of_count[(of_count["arm"] == arm) & (of_count["other"] == other)]),
