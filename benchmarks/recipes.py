@@ -21,6 +21,7 @@ import pandas as pd
 from real_data import write
 
 from astrokeras.repeat_recipe import read_recipe
+from astrokeras.training.imagenet import is_imagenet
 
 SCORE = "test_balanced_accuracy"
 
@@ -31,7 +32,8 @@ def table(directory: Path) -> str:
     leads = pd.read_csv(directory / "differences.csv")
     arms = list(dict.fromkeys(leads["arm"]) | dict.fromkeys(leads["other"]))
     arms = [arm for arm in dict.fromkeys(rows["arm"]) if arm in arms]
-    general = [arm for arm in arms if arm.startswith("imagenet") and "|" not in arm] or ["scratch"]
+    inits = dict(zip(rows["arm"], rows["init"], strict=True))
+    general = [arm for arm in arms if is_imagenet(inits[arm])] or ["scratch"]
     means = rows.groupby("arm")[f"{SCORE}_mean"].mean()
     other = max(general, key=lambda arm: means[arm])
     counts = sorted(set(leads["labels"]))
