@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from astrokeras.evaluation.answers import Answers
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.evaluation.judged import class_figures
 from astrokeras.tasks.classification import classification_scores
 from astrokeras.tasks.target import Target
@@ -17,7 +17,9 @@ Figures = Mapping[str, tuple[float, float]]
 """By name, the mean over the repeats and the sample standard deviation."""
 
 
-def class_scores(target: Target, name: str, answers: Answers, prefix: str = "") -> dict[int, dict[str, Figures]]:
+def class_scores(
+    target: Target, name: str, predictions: Predictions, prefix: str = ""
+) -> dict[int, dict[str, Figures]]:
     """Return the figures of every arm whose repeats are all there, by number of labels and arm.
 
     Those are the scores of `classification_scores`, those of `class_figures`, and, where a temperature was fitted,
@@ -26,17 +28,17 @@ def class_scores(target: Target, name: str, answers: Answers, prefix: str = "") 
     Args:
         target: with classes, one for each object.
         name: of the target.
-        answers: for the test objects; those without a label are left out.
+        predictions: for the test objects; those without a label are left out.
         prefix: of the target's numbers in the lines of fits.
     """
-    labels, rows = _known(target, name, answers)
+    labels, rows = _known(target, name, predictions)
     found: dict[int, dict[str, Figures]] = {}
-    for count in answers.budgets:
+    for count in predictions.budgets:
         noted = {
-            "temperature": answers.noted(f"{prefix}temperature", count),
-            "calibration_error_before": answers.noted(f"test_{prefix}calibration_error_before", count),
+            "temperature": predictions.noted(f"{prefix}temperature", count),
+            "calibration_error_before": predictions.noted(f"test_{prefix}calibration_error_before", count),
         }
-        for arm, values in answers.of(name, count).items():
+        for arm, values in predictions.of(name, count).items():
             each = [
                 classification_scores(labels, one) | class_figures(labels, one, target.names) for one in values[:, rows]
             ]
@@ -47,9 +49,9 @@ def class_scores(target: Target, name: str, answers: Answers, prefix: str = "") 
     return found
 
 
-def _known(target: Target, name: str, answers: Answers) -> tuple[np.ndarray, np.ndarray]:
+def _known(target: Target, name: str, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes of the objects that have one, and their places."""
-    fields = answers.exam.fields[name]
+    fields = predictions.exam.fields[name]
     rows = np.flatnonzero(target.known(fields))
     return target.strata(fields)[rows], rows
 
@@ -61,10 +63,17 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     return mean, float(np.std(defined, ddof=1)) if len(defined) > 1 else math.nan
 
 
-def in_lines(found: Mapping[int, Mapping[str, Figures]], answers: Answers) -> list[dict[str, Any]]:
+def in_lines(found: Mapping[int, Mapping[str, Figures]], predictions: Predictions) -> list[dict[str, Any]]:
     """Return them as lines of a table: ``arm``, ``budget``, ``labels``, ``score``, ``mean`` and ``spread``."""
     return [
-        {"arm": arm, "budget": answers.budgets[count], "labels": count, "score": score, "mean": mean, "spread": spread}
+        {
+            "arm": arm,
+            "budget": predictions.budgets[count],
+            "labels": count,
+            "score": score,
+            "mean": mean,
+            "spread": spread,
+        }
         for count, arms in found.items()
         for arm, figures in arms.items()
         for score, (mean, spread) in figures.items()

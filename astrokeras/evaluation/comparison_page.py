@@ -15,12 +15,12 @@ from PIL import Image
 from astrokeras import __version__
 from astrokeras.config import as_command
 from astrokeras.evaluation import costs, figures
-from astrokeras.evaluation.answers import PREDICTIONS, Answers, write_predictions
 from astrokeras.evaluation.arms import singles_of
 from astrokeras.evaluation.bootstrap import Interval, Resampled
 from astrokeras.evaluation.calibration import reliability
 from astrokeras.evaluation.class_scores import CLASS_SCORES, class_scores, in_lines
 from astrokeras.evaluation.compare import Comparison
+from astrokeras.evaluation.fit_predictions import PREDICTIONS, Predictions, write_predictions
 from astrokeras.evaluation.judged import confusion, judge
 from astrokeras.evaluation.mistakes import most_confident_mistakes
 from astrokeras.evaluation.overview import remove_overview, show_comparison, show_embeddings
@@ -45,7 +45,7 @@ class Page:
 
     Args:
         comparison: what was compared.
-        answers: for the test objects.
+        predictions: for the test objects.
         judged: the main score by number of labels, see `judged.judge`.
         slices: scores by magnitude and the like.
         further: what stands on the page too, before how it was made: sections.
@@ -56,14 +56,14 @@ class Page:
     def __init__(
         self,
         comparison: Comparison,
-        answers: Answers,
+        predictions: Predictions,
         judged: Mapping[int, Resampled],
         slices: Sequence[Sliced] = (),
         further: Sequence[Section] = (),
         winner: Mapping[str, Any] | None = None,
         general: Collection[str] = (),
     ) -> None:
-        self.comparison, self.answers, self.judged = comparison, answers, judged
+        self.comparison, self.predictions, self.judged = comparison, predictions, judged
         self.slices, self.further, self.winner, self.general = slices, further, winner, general
         self.name, self.target = next(iter(comparison.targets.items()))
         self.prefix = f"{self.name}_" if len(comparison.targets) > 1 else ""
@@ -72,12 +72,12 @@ class Page:
         self.order = ranking(judged, errors=self.errors)
         self.drawn: dict[str, Any] = {}
         self.costs: list[list[str]] = []
-        self.scores = class_scores(self.target, self.name, answers, self.prefix) if self.classes else {}
+        self.scores = class_scores(self.target, self.name, predictions, self.prefix) if self.classes else {}
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, if each object is in one of them."""
-        codes = next(iter(self.answers.exam.fields[self.name].values()))
+        codes = next(iter(self.predictions.exam.fields[self.name].values()))
         return self.target.names if self.name == "class" and codes.dtype.kind == "i" else ()
 
     @property
@@ -129,8 +129,8 @@ class Page:
         self.drawn["score"] = drawn = figures.score_by_budget(curves(self.judged), self.title)
         alt = f"{self.title} of each arm against the number of labelled training objects, with 95 % intervals"
         note = (
-            f"The mean over the repeats on the same {self.answers.exam.count} labelled {self.answers.exam.split} "
-            "objects with 95 % intervals (bootstrap over test objects and repeats)."
+            f"The mean over the repeats on the same {self.predictions.exam.count} labelled "
+            f"{self.predictions.exam.split} objects with 95 % intervals (bootstrap over test objects and repeats)."
         )
         return Section(
             f"{self.title[:1].upper()}{self.title[1:]} against labels", figure(figures.in_page(drawn, alt)), note
@@ -174,12 +174,14 @@ class Page:
         return found
 
     def _of_classes(self) -> list[Section]:
-        labels = next(iter(self.answers.exam.fields[self.name].values()))
+        labels = next(iter(self.predictions.exam.fields[self.name].values()))
         many, best = max(self.judged), self.order[0]
-        answers = {arm: values for arm, values in self.answers.of(self.name, many).items() if arm in self.order}
-        together = {arm: reliability(np.tile(labels, len(v)), v.reshape(-1, v.shape[-1])) for arm, v in answers.items()}
+        predictions = {arm: values for arm, values in self.predictions.of(self.name, many).items() if arm in self.order}
+        together = {
+            arm: reliability(np.tile(labels, len(v)), v.reshape(-1, v.shape[-1])) for arm, v in predictions.items()
+        }
         self.drawn["reliability"] = reliable = figures.reliability_diagrams(together)
-        counts = {arm: confusion(labels, values, len(self.classes)) for arm, values in answers.items()}
+        counts = {arm: confusion(labels, values, len(self.classes)) for arm, values in predictions.items()}
         self.drawn["confusion"] = confused = figures.confusion_matrices(counts, self.classes)
         with_many = f"with {many} labels"
         note = f"Mean ± standard deviation over the repeats; with fewer labels in {CLASS_SCORES}."
@@ -198,7 +200,7 @@ class Page:
             ),
             Section(
                 f"The most confident mistakes of {best} ({with_many}, first repeat)",
-                self._mistakes(labels, answers[best][0]),
+                self._mistakes(labels, predictions[best][0]),
             ),
         ]
 
@@ -211,7 +213,7 @@ class Page:
         return table(["", *columns], body)
 
     def _mistakes(self, labels: np.ndarray, probabilities: np.ndarray) -> str:
-        found = most_confident_mistakes(labels, probabilities, self.classes, self.answers.exam, self.comparison)
+        found = most_confident_mistakes(labels, probabilities, self.classes, self.predictions.exam, self.comparison)
         if not found:
             return "<p>There are none.</p>"
         return stamps([(_png(one.picture), shortened(one.caption, 160)) for one in found])
@@ -277,7 +279,7 @@ def write_pages(
         `unlabelled.Distance`.
     """
     name, target = next(iter(comparison.targets.items()))
-    every = [Answers.read(out, results, comparison, exam) for exam in comparison.exams]
+    every = [Predictions.read(out, results, comparison, exam) for exam in comparison.exams]
     write_predictions(out / PREDICTIONS, every[0], comparison)
     test = every[0].labelled(name, target)
     judged = judge(target, name, test, comparison.config.seed)

@@ -17,11 +17,11 @@ import keras
 import numpy as np
 
 from astrokeras.errors import AstrokerasError
-from astrokeras.evaluation.answers import load_answers, load_held_out
 from astrokeras.evaluation.arm_network import Watch
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, score
 from astrokeras.evaluation.costs import one_after_the_other
+from astrokeras.evaluation.fit_predictions import load_held_out, load_predictions
 from astrokeras.evaluation.fits import HEAD, load_fit, load_heads
 from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.keep import place_of
@@ -56,22 +56,22 @@ class EnsembleTrainer:
         started, names = time.perf_counter(), list(self.comparison.targets)
         places = [self._place(member, draw) for member in self.arm.members]
         runs = [load_run(place) for place in places]
-        answers: dict[str, Mapping[str, np.ndarray]] = {}
+        predictions: dict[str, Mapping[str, np.ndarray]] = {}
         for exam in self.comparison.exams:
-            each = [load_answers(place, exam, names) for place in places]
-            answers[exam.split] = {name: self._mean(name, [one[name] for one in each]) for name in names}
+            each = [load_predictions(place, exam, names) for place in places]
+            predictions[exam.split] = {name: self._mean(name, [one[name] for one in each]) for name in names}
         targets, exams = self.comparison.targets, self.comparison.exams
         self._model = self._together(places, runs)
         heads = {name: self._model.get_layer(name) for name in names}
-        answers, held, calibration = calibrated(self.comparison, answers, self._held_out(places, draw), heads)
-        scores = {exam.split: score(targets, exam, answers[exam.split]) for exam in exams}
+        predictions, held, calibration = calibrated(self.comparison, predictions, self._held_out(places, draw), heads)
+        scores = {exam.split: score(targets, exam, predictions[exam.split]) for exam in exams}
         seconds = time.perf_counter() - started + sum(run["result"]["seconds"] for run in runs)
         speeds = [run["result"]["images_per_second"] for run in runs]  # JSON has no NaN
         speed = one_after_the_other(math.nan if one is None else one for one in speeds)
         modes = dict.fromkeys(run["result"]["mode"] for run in runs)
         config = self.comparison.config
         schedule = Schedule(", ".join(modes), config.epochs, config.min_steps, config.batch_size, config.learning_rate)
-        return FineTuneResult(draw, schedule, [], scores, calibration, answers, held, [], seconds, speed)
+        return FineTuneResult(draw, schedule, [], scores, calibration, predictions, held, [], seconds, speed)
 
     @contextlib.contextmanager
     def trained(self) -> Iterator[keras.Model]:
@@ -84,7 +84,9 @@ class EnsembleTrainer:
         each = [load_held_out(place, len(draw.select), names) for place in places]
         if any(one is None or not np.array_equal(one.select, each[0].select) for one in each):
             return None
-        return HeldOut(each[0].select, {name: self._mean(name, [one.answers[name] for one in each]) for name in names})
+        return HeldOut(
+            each[0].select, {name: self._mean(name, [one.predictions[name] for one in each]) for name in names}
+        )
 
     def _place(self, member: Arm, draw: Draw) -> Path:
         """Return the directory of a member's fit; of all labels, one whose start no seed changes has a single one."""

@@ -91,7 +91,9 @@ class FewshotTrainer(ArmTrainer):
         self._told = {name: self._classified(name, draw, vectors, mixed) for name in self.comparison.targets}
         return []
 
-    def answers(self, draw: Draw, schedule: Schedule, exam: EvaluationSet, watch: Watch) -> Mapping[str, np.ndarray]:
+    def predictions(
+        self, draw: Draw, schedule: Schedule, exam: EvaluationSet, watch: Watch
+    ) -> Mapping[str, np.ndarray]:
         """Return by target the classes of the objects of an exam, from the draw that `train` has just seen."""
         return self._said(_CHOSEN, exam)
 

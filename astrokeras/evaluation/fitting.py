@@ -45,7 +45,7 @@ class FineTuneResult:
         trials: from which that was chosen.
         scores: by split.
         calibration: see `temperature.calibrate`.
-        answers: its predictions for the objects of each exam, by split and target.
+        predictions: its predictions for the objects of each exam, by split and target.
         held_out: what a temperature was fitted on where validation labels are missing, at that temperature.
         history: by epoch; empty in frozen mode.
         seconds: that it took.
@@ -58,7 +58,7 @@ class FineTuneResult:
     trials: list[Trial]
     scores: dict[str, dict[str, float]]
     calibration: dict[str, Any]
-    answers: dict[str, Mapping[str, np.ndarray]]
+    predictions: dict[str, Mapping[str, np.ndarray]]
     held_out: HeldOut | None
     history: History
     seconds: float
@@ -145,11 +145,11 @@ class ArmTrainer:
                 history = self.train(draw, schedule, about)
         exams = self.comparison.exams
         targets = self.comparison.targets
-        answers = {exam.split: self.answers(draw, schedule, exam, watch) for exam in exams}
-        answers, held, calibration = calibrated(self.comparison, answers, held, self.network.tells)
-        scores = {exam.split: score(targets, exam, answers[exam.split]) for exam in exams}
+        predictions = {exam.split: self.predictions(draw, schedule, exam, watch) for exam in exams}
+        predictions, held, calibration = calibrated(self.comparison, predictions, held, self.network.tells)
+        scores = {exam.split: score(targets, exam, predictions[exam.split]) for exam in exams}
         seconds, speed = time.perf_counter() - started, self._speed()
-        return FineTuneResult(draw, schedule, trials, scores, calibration, answers, held, history, seconds, speed)
+        return FineTuneResult(draw, schedule, trials, scores, calibration, predictions, held, history, seconds, speed)
 
     def train(self, draw: Draw, schedule: Schedule, about: About) -> History:
         """Train the network of a schedule on a draw, from the start.
@@ -193,7 +193,9 @@ class ArmTrainer:
         with self.network.trained() as served:
             yield served
 
-    def answers(self, draw: Draw, schedule: Schedule, exam: EvaluationSet, watch: Watch) -> Mapping[str, np.ndarray]:
+    def predictions(
+        self, draw: Draw, schedule: Schedule, exam: EvaluationSet, watch: Watch
+    ) -> Mapping[str, np.ndarray]:
         """Return by target what the network that was just trained predicts for the objects of an exam."""
         names = list(self.comparison.targets)
         with self.trained() as served:

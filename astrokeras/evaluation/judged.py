@@ -14,16 +14,16 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.bootstrap import Resampled, resample, resample_recalls
 from astrokeras.evaluation.calibration import brier_score, expected_calibration_error
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.tasks.target import Encoded, Target
 
 _SLOW_SAMPLES = 200  # of scores that take their time
 
 
 def judge(
-    target: Target, name: str, answers: Answers, seed: int, rows: np.ndarray | None = None
+    target: Target, name: str, predictions: Predictions, seed: int, rows: np.ndarray | None = None
 ) -> dict[int, Resampled]:
     """Return the main score of a target by number of labels.
 
@@ -33,29 +33,29 @@ def judge(
     Args:
         target: by whose main score to judge.
         name: of the target.
-        answers: of all fits.
+        predictions: of all fits.
         seed: of the bootstrap.
-        rows: places, among the objects of the answers, of those that count; all of them if None. What has no label is
-            left out.
+        rows: places, among the objects of the predictions, of those that count; all of them if None. What has no
+            label is left out.
     """
-    fields = answers.exam.fields[name]
+    fields = predictions.exam.fields[name]
     known = np.flatnonzero(target.known(fields))
     rows = known if rows is None else np.intersect1d(rows, known)
     if not len(rows):
         return {}
     fields = {field: values[rows] for field, values in fields.items()}
     strata, found = target.strata(fields), {}
-    for count in answers.budgets:
-        predictions = {arm: values[:, rows] for arm, values in answers.of(name, count).items()}
-        if not predictions:
+    for count in predictions.budgets:
+        of_arms = {arm: values[:, rows] for arm, values in predictions.of(name, count).items()}
+        if not of_arms:
             continue
         if target.of_classes and target.main_score == "balanced_accuracy":
-            hits = {arm: values.argmax(axis=-1) == strata for arm, values in predictions.items()}
+            hits = {arm: values.argmax(axis=-1) == strata for arm, values in of_arms.items()}
             found[count] = resample_recalls(hits, strata, seed=seed)
         else:
             score = functools.partial(_by_rows, target, fields)
             places = np.arange(len(rows))
-            found[count] = resample(predictions, places, score, strata=strata, samples=_SLOW_SAMPLES, seed=seed)
+            found[count] = resample(of_arms, places, score, strata=strata, samples=_SLOW_SAMPLES, seed=seed)
     return found
 
 
@@ -105,10 +105,10 @@ def _sum_to_one(probabilities: np.ndarray) -> np.ndarray:
     return exact / exact.sum(axis=1, keepdims=True)
 
 
-def confusion(labels: np.ndarray, answers: np.ndarray, n_classes: int) -> np.ndarray:
+def confusion(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
     """Return how often each class was taken for which over all repeats, [C, C]; answers are probabilities [R, N, C]."""
     classes = np.arange(n_classes)
-    return sum(confusion_matrix(labels, values.argmax(axis=1), labels=classes) for values in answers)
+    return sum(confusion_matrix(labels, values.argmax(axis=1), labels=classes) for values in predictions)
 
 
 def mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from astrokeras.evaluation.answers import save_answers
 from astrokeras.evaluation.arms import Arm
 from astrokeras.evaluation.compare import Comparison, Draw, Measure
+from astrokeras.evaluation.fit_predictions import save_predictions
 from astrokeras.evaluation.fits import DONE, save_encoder, save_fit
 from astrokeras.evaluation.fitting import FineTuneResult
 from astrokeras.evaluation.hparams import write_trial
@@ -98,7 +98,7 @@ def keep(
     result |= {f"{split}_{name}": v for split, scores in outcome.scores.items() for name, v in scores.items()}
     result |= outcome.calibration
     result |= {"images_per_second": round(outcome.images_per_second, 1), "parameters": parameters}
-    save_answers(directory, outcome.answers, outcome.held_out)
+    save_predictions(directory, outcome.predictions, outcome.held_out)
     if outcome.history:
         write_history(directory / "history.csv", outcome.history)
     board = comparison.engine.board(out / "tensorboard")

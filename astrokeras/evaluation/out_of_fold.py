@@ -24,11 +24,11 @@ class HeldOut:
 
     Attributes:
         select: a mask of these objects over the train split.
-        answers: by target, [N, ...] in the order of the records.
+        predictions: by target, [N, ...] in the order of the records.
     """
 
     select: np.ndarray
-    answers: Mapping[str, np.ndarray]
+    predictions: Mapping[str, np.ndarray]
 
     def exam(self, comparison: Comparison) -> EvaluationSet:
         """Return the objects with their labels."""
@@ -67,29 +67,29 @@ def answer_out_of_fold(trainer: "ArmTrainer", draw: Draw, schedule: Schedule, ab
     try:
         for part, held in parts_of_draw(comparison, draw):
             trainer.train(part, schedule, about)
-            told.append(trainer.answers(part, schedule, EvaluationSet("train", held, {}), about.watch))
+            told.append(trainer.predictions(part, schedule, EvaluationSet("train", held, {}), about.watch))
             masks.append(held)
     except (Stopped, CannotWrite):
         raise
     except AstrokerasError:  # as a part that lacks a class; what it says of the whole draw, the fit will say
         return None
-    answers = {
+    predictions = {
         name: in_order([(mask, said[name]) for mask, said in zip(masks, told, strict=True)])
         for name in comparison.targets
     }
-    return HeldOut(np.logical_or.reduce(masks), answers)
+    return HeldOut(np.logical_or.reduce(masks), predictions)
 
 
 def calibrated(
     comparison: Comparison,
-    answers: Mapping[str, Mapping[str, np.ndarray]],
+    predictions: Mapping[str, Mapping[str, np.ndarray]],
     held: HeldOut | None,
     heads: Mapping[str, keras.Model],
 ) -> tuple[dict[str, dict[str, np.ndarray]], HeldOut | None, dict[str, Any]]:
     """Return the answers and what was held out at the temperatures of a network, and the figures; see `calibrate`."""
     if held is None:
-        after, figures = calibrate(comparison.targets, comparison.exams, answers, heads)
+        after, figures = calibrate(comparison.targets, comparison.exams, predictions, heads)
         return after, None, figures
     exams = [*comparison.exams, held.exam(comparison)]
-    after, figures = calibrate(comparison.targets, exams, {**answers, OUT_OF_FOLD: held.answers}, heads)
-    return after, dataclasses.replace(held, answers=after.pop(OUT_OF_FOLD)), figures
+    after, figures = calibrate(comparison.targets, exams, {**predictions, OUT_OF_FOLD: held.predictions}, heads)
+    return after, dataclasses.replace(held, predictions=after.pop(OUT_OF_FOLD)), figures

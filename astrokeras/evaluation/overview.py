@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from astrokeras.evaluation import figures
-from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.bootstrap import Resampled
 from astrokeras.evaluation.compare import Comparison
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.evaluation.judged import confusion
 from astrokeras.evaluation.mistakes import most_confident_mistakes
 from astrokeras.evaluation.samples import Sample
@@ -36,7 +36,7 @@ def run_of(arm: str) -> str:
 def show_comparison(
     board: Board,
     comparison: Comparison,
-    answers: Answers,
+    predictions: Predictions,
     judged: Mapping[int, Resampled],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
@@ -45,24 +45,24 @@ def show_comparison(
     Args:
         board: shows it.
         comparison: what was compared.
-        answers: for the test objects.
+        predictions: for the test objects.
         judged: the main score of the first target by number of labels, see `judged.judge`.
         rows: means of each arm and budget, see `report.summarise`.
     """
-    _show_scores(board, comparison, answers, judged, rows)
+    _show_scores(board, comparison, predictions, judged, rows)
     name, target = next(iter(comparison.targets.items()))
-    if answers.budgets and target.of_classes:
-        _show_classes(board, comparison, answers, name)
+    if predictions.budgets and target.of_classes:
+        _show_classes(board, comparison, predictions, name)
 
 
 def _show_scores(
     board: Board,
     comparison: Comparison,
-    answers: Answers,
+    predictions: Predictions,
     judged: Mapping[int, Resampled],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    measure, budgets = comparison.measure, answers.budgets
+    measure, budgets = comparison.measure, predictions.budgets
     for row in rows:
         if row["repeats"] and budgets.get(row["labels"]) == row["budget"]:
             means = {_tag(score): row[f"test_{score}_mean"] for score in measure.scores}
@@ -83,13 +83,13 @@ def _tag(score: str) -> str:
     return f"{_AGAINST}/{score_title(score)}"
 
 
-def _show_classes(board: Board, comparison: Comparison, answers: Answers, name: str) -> None:
+def _show_classes(board: Board, comparison: Comparison, predictions: Predictions, name: str) -> None:
     """Show what each arm answers with the most labels: precision and recall, confusion, mistakes."""
-    target, many = comparison.targets[name], max(answers.budgets)
-    fields = answers.exam.fields[name]
+    target, many = comparison.targets[name], max(predictions.budgets)
+    fields = predictions.exam.fields[name]
     known = np.flatnonzero(target.known(fields))
     labels, classes = target.strata(fields), target.names
-    for arm, values in answers.of(name, many).items():
+    for arm, values in predictions.of(name, many).items():
         run = run_of(arm)
         truth, told = np.tile(labels[known], len(values)), values[:, known].reshape(-1, values.shape[-1])
         for number, of in enumerate(classes[:_MOST_CLASSES]):
@@ -98,7 +98,7 @@ def _show_classes(board: Board, comparison: Comparison, answers: Answers, name: 
         counts = confusion(labels[known], values[:, known], len(classes))
         drawn = figures.confusion_matrices({arm: counts}, classes)
         board.picture(run, "confusion matrix", figures.pixels(drawn), many)
-        wrong = most_confident_mistakes(labels, values[0], classes, answers.exam, comparison)
+        wrong = most_confident_mistakes(labels, values[0], classes, predictions.exam, comparison)
         if wrong:
             sheet = draw_sheet(comparison.records, [[one.cell for one in wrong]])
             board.picture(run, "most confident mistakes", np.asarray(sheet), many)

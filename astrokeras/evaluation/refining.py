@@ -72,10 +72,10 @@ def _refine(
         held[draw.select] = folds == fold
         others = dataclasses.replace(draw, select=draw.select & ~held)
         trainer.train(others, schedule, unseen)
-        answers = trainer.answers(draw, schedule, EvaluationSet(_SPLIT, held, {}), about.watch)
+        predictions = trainer.predictions(draw, schedule, EvaluationSet(_SPLIT, held, {}), about.watch)
         for name in targets:
-            values = told.setdefault(name, np.zeros((draw.count, *answers[name].shape[1:]), np.float32))
-            values[folds == fold] = answers[name]
+            values = told.setdefault(name, np.zeros((draw.count, *predictions[name].shape[1:]), np.float32))
+            values[folds == fold] = predictions[name]
     for name, target in targets.items():
         for field, values in target.refined(labels[name], told[name]).items():
             column = comparison.source.columns(_SPLIT, [field])[field].copy()

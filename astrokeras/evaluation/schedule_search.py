@@ -137,7 +137,7 @@ class Trial:
         scores: of these, by name; none if the trial failed.
         reason: why it failed.
         chosen: whether the fit was made with it.
-        answers: what it predicted for each part that was held out, with a mask of that part.
+        predictions: what it predicted for each part that was held out, with a mask of that part.
     """
 
     schedule: Schedule
@@ -145,7 +145,7 @@ class Trial:
     scores: dict[str, float] = dataclasses.field(default_factory=dict)
     reason: str = ""
     chosen: bool = False
-    answers: list[tuple[np.ndarray, ByTarget]] = dataclasses.field(default_factory=list)
+    predictions: list[tuple[np.ndarray, ByTarget]] = dataclasses.field(default_factory=list)
 
     def rank(self, measure: Measure) -> tuple[float, ...]:
         """Return what is larger for a better trial: the main score, then the others in the order of the table."""
@@ -240,15 +240,17 @@ def judge(trainer: "ArmTrainer", trial: Trial, count: int, part: Draw, held: np.
     comparison, short = trainer.comparison, shortened(trial.schedule, count)
     try:
         trainer.train(part, short, about)
-        trial.answers.append((held, trainer.answers(part, short, EvaluationSet("train", held, {}), about.watch)))
+        trial.predictions.append(
+            (held, trainer.predictions(part, short, EvaluationSet("train", held, {}), about.watch))
+        )
     except (Stopped, CannotWrite):
         raise
     except AstrokerasError as error:
         trial.reason, trial.scores = str(error), {}
         return
-    judged = np.logical_or.reduce([mask for mask, _ in trial.answers])
+    judged = np.logical_or.reduce([mask for mask, _ in trial.predictions])
     exam = EvaluationSet("train", judged, comparison.labels("train", judged))
-    told = {name: in_order([(mask, said[name]) for mask, said in trial.answers]) for name in comparison.targets}
+    told = {name: in_order([(mask, said[name]) for mask, said in trial.predictions]) for name in comparison.targets}
     trial.scores = score(comparison.targets, exam, told)
 
 

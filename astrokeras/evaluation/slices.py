@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from astrokeras.errors import UsageError
-from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.bootstrap import Interval
 from astrokeras.evaluation.compare import Comparison
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.evaluation.judged import judge
 from astrokeras.evaluation.report import write_csv
 from astrokeras.evaluation.verdict import curves
@@ -140,18 +140,18 @@ def column_values(comparison: Comparison, split: str, column: str) -> np.ndarray
     return np.ma.filled(np.ma.asarray(table[column], dtype=np.float64), np.nan)
 
 
-def sliced(comparison: Comparison, answers: Answers, columns: Sequence[str]) -> list[Sliced]:
+def sliced(comparison: Comparison, predictions: Predictions, columns: Sequence[str]) -> list[Sliced]:
     """Return the main score of each target by slices of each column, for all arms whose repeats are all there."""
     found = []
     for column in columns:
-        values = column_values(comparison, answers.exam.split, column)
+        values = column_values(comparison, predictions.exam.split, column)
         if values is None:
             continue
-        slices = cut(values[answers.exam.select])
+        slices = cut(values[predictions.exam.select])
         for name, target in comparison.targets.items():
-            judged = [judge(target, name, answers, comparison.config.seed, one.rows) for one in slices]
+            judged = [judge(target, name, predictions, comparison.config.seed, one.rows) for one in slices]
             scores = [_by_count(of_slice) for of_slice in judged]
-            rarest = _rarest(target, answers.exam.fields[name], slices) if target.of_classes else ()
+            rarest = _rarest(target, predictions.exam.fields[name], slices) if target.of_classes else ()
             found.append(Sliced(name, target.main_score, column, slices, scores, rarest))
     return found
 
@@ -171,7 +171,7 @@ def _by_count(judged: Mapping[int, Any]) -> dict[int, dict[str, Interval]]:
     return found
 
 
-def write_slices(path: Path, found: Sequence[Sliced], answers: Answers) -> None:
+def write_slices(path: Path, found: Sequence[Sliced], predictions: Predictions) -> None:
     """Write a table with a line for each target, column, slice, number of labels and arm; none without any.
 
     Columns: ``target``, ``score``, ``column``, ``low``, ``high`` and ``median`` of its values in the slice (NaN where
@@ -179,7 +179,7 @@ def write_slices(path: Path, found: Sequence[Sliced], answers: Answers) -> None:
     there are classes), ``budget``, ``labels``, ``arm``, and the mean of the score over the repeats with its 95 %
     interval, ``value``, ``interval_low`` and ``interval_high``.
     """
-    budgets, rows = answers.budgets, []
+    budgets, rows = predictions.budgets, []
     for one in found:
         rarest = one.rarest or [""] * len(one.slices)
         for part, scores, fewest in zip(one.slices, one.scores, rarest, strict=True):

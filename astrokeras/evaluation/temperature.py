@@ -18,7 +18,7 @@ LAYER = "temperature"
 def calibrate(
     targets: Targets,
     exams: Sequence[EvaluationSet],
-    answers: Mapping[str, Mapping[str, np.ndarray]],
+    predictions: Mapping[str, Mapping[str, np.ndarray]],
     heads: Mapping[str, keras.Model],
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
     """Fit the temperatures of a network and give them to its heads.
@@ -27,17 +27,17 @@ def calibrate(
         targets: by name.
         exams: what is measured on; the first one is the test, which nothing is fitted on. One that is called
             `OUT_OF_FOLD` may come last.
-        answers: of the network at a temperature of 1, by split and target.
+        predictions: of the network at a temperature of 1, by split and target.
         heads: of the network, by target.
 
     Returns:
         Its answers from then on, and `calibration_figures` with what temperatures were fitted on.
     """
     splits = fitted_on(targets, exams)
-    found = temperatures(targets, exams, answers)
+    found = temperatures(targets, exams, predictions)
     set_temperatures(heads, found)
-    after, test = tempered(answers, found), exams[0]
-    figures = calibration_figures(targets, test, answers[test.split], after[test.split], found)
+    after, test = tempered(predictions, found), exams[0]
+    figures = calibration_figures(targets, test, predictions[test.split], after[test.split], found)
     return after, figures | {key: splits.get(name, "") for name, key in fitted_on_names(targets).items()}
 
 
@@ -59,14 +59,14 @@ def unvalidated(targets: Targets, exams: Sequence[EvaluationSet]) -> list[str]:
 
 
 def temperatures(
-    targets: Targets, exams: Sequence[EvaluationSet], answers: Mapping[str, Mapping[str, np.ndarray]]
+    targets: Targets, exams: Sequence[EvaluationSet], predictions: Mapping[str, Mapping[str, np.ndarray]]
 ) -> dict[str, float]:
     """Return the temperature of each target that has one, fitted as `fitted_on` says; nothing without labels.
 
     Args:
         targets: by name.
         exams: what is measured on, and what was held out, see `calibrate`.
-        answers: probabilities at a temperature of 1, by split and target.
+        predictions: probabilities at a temperature of 1, by split and target.
 
     Source: Guo et al. 2017 (arXiv 1706.04599); Pollastri et al. 2020 for few labels.
     """
@@ -74,19 +74,19 @@ def temperatures(
     for name, split in fitted_on(targets, exams).items():
         fields = by_split[split].fields[name]
         known = targets[name].known(fields)
-        found[name] = fit_temperature(targets[name].strata(fields)[known], answers[split][name][known])
+        found[name] = fit_temperature(targets[name].strata(fields)[known], predictions[split][name][known])
     return found
 
 
 def tempered(
-    answers: Mapping[str, Mapping[str, np.ndarray]], found: Mapping[str, float]
+    predictions: Mapping[str, Mapping[str, np.ndarray]], found: Mapping[str, float]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return answers at these temperatures, by split and target, as the model gives them that has them."""
     return {
         split: {
             name: at_temperature(values, found[name]) if name in found else values for name, values in by_target.items()
         }
-        for split, by_target in answers.items()
+        for split, by_target in predictions.items()
     }
 
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.class_scores import class_scores, in_lines
 from astrokeras.evaluation.compare import EvaluationSet
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.evaluation.judged import class_figures
 from astrokeras.tasks.classification import classification_scores
 from astrokeras.tasks.targets.class_ import Class
@@ -20,7 +20,7 @@ WANTED = {
 }  # fmt: skip
 
 
-def answered(split: str, seed: int) -> Answers:
+def answered(split: str, seed: int) -> Predictions:
     """Two repeats of an arm at two budgets; the last object has no label."""
     rng = np.random.default_rng(seed)
     labels = np.append(rng.integers(0, 2, 60), -1)
@@ -30,7 +30,7 @@ def answered(split: str, seed: int) -> Answers:
         shares = rng.dirichlet([1, 1, 0.2], 61) + np.eye(3)[np.maximum(labels, 0)]
         values.append({"class": shares / shares.sum(axis=1, keepdims=True)})
     lines = [{"arm": "one", "labels": n, "budget": str(n), "repeat": r} for n in (5, 50) for r in (0, 1)]
-    return Answers(exam, lines, values)
+    return Predictions(exam, lines, values)
 
 
 def test_figures_are_the_means_of_the_repeats():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from astrokeras.config import FinetuneConfig
-from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.comparison_page import Page, differences
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.evaluation.judged import judge
 from astrokeras.evaluation.slices import sliced
 from astrokeras.pipeline.arrays import Arrays
@@ -38,7 +38,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Page:
                 right = 1 / (1 + np.exp(-2 * logit))
                 values.append({"class": np.column_stack([1 - right, right])})
                 lines.append({"arm": arm, "labels": count, "budget": str(count), "repeat": repeat})
-    answers = Answers(exam, lines, values)
+    answers = Predictions(exam, lines, values)
     config = FinetuneConfig(str(records.path), "out", init=("scratch", "<i>ours"), repeats=REPEATS)
     source = Arrays.load(records, ("test",), (), 12)
     comparison = Comparison(config, records, None, source, {"class": target}, {}, {}, None, [], [exam])

@@ -241,7 +241,7 @@ def test_in_two_phases_training_goes_on_from_the_head_that_was_fitted(place, tmp
         np.testing.assert_array_equal(old, new)
     # Who goes on from the winner trains all of it.
     shutil.copytree(trained, tmp_path / "out" / "again")
-    module._copy_winner(tmp_path / "out", {"directory": "again"}, MAX_MODEL_BYTES)
+    module._copy_winner(tmp_path / "out", {"directory": "again", "mode": "two-phase"}, MAX_MODEL_BYTES)
     assert all(layer.trainable for layer in norms_of(load_model(tmp_path / "out/encoder.keras")))
     # Random weights have nothing to keep.
     assert "arm scratch: tiny, full" in lines

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.compare import EvaluationSet
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.evaluation.judged import class_figures, confusion, judge, mistakes
 from astrokeras.tasks.targets.class_ import Class
 
@@ -32,7 +32,7 @@ def test_the_main_score_is_that_of_the_target_and_arms_with_missing_repeats_are_
     exam = EvaluationSet("test", np.ones(36, bool), {"class": {"class:label": labels}})
     values = [rng.dirichlet([1, 1, 1], 36) for _ in range(3)]
     lines = [{"arm": arm, "labels": 9, "budget": "9"} for arm in ("one", "one", "other")]
-    answers = Answers(exam, lines, [{"class": value} for value in values])
+    answers = Predictions(exam, lines, [{"class": value} for value in values])
     (found,) = judge(Class(NAMES), "class", answers, 0).values()
     expected = np.mean([balanced_accuracy_score(labels, value.argmax(axis=1)) for value in values[:2]])
     assert found.values == pytest.approx({"one": expected})
@@ -50,7 +50,7 @@ def test_budgets_of_one_number_of_labels_are_not_mixed():
     lines = [
         {"arm": arm, "labels": 9, "budget": budget} for budget in ("3/class", "9", "all") for arm in ("one", "other")
     ]
-    answers = Answers(exam, lines, [{"class": v} for v in (right, wrong, wrong, right, wrong, right)])
+    answers = Predictions(exam, lines, [{"class": v} for v in (right, wrong, wrong, right, wrong, right)])
     assert answers.budgets == {9: "3/class"}
     (found,) = judge(Class(NAMES), "class", answers, 0).values()
     assert found.values == {"one": 1.0, "other": 0.0}
@@ -68,7 +68,7 @@ def test_objects_that_only_another_target_has_labels_of_are_not_judged():
     exam = EvaluationSet("test", np.array([True, True, False, True, True]), {"class": {"class:label": labels}})
     lines = [{"arm": arm, "labels": 9, "budget": "9"} for arm in ("one", "other")]
     other = np.array([[0.0, 1.0, 0.0]] * 4)
-    answers = Answers(exam, lines, [{"class": PROBABILITIES}, {"class": other}])
+    answers = Predictions(exam, lines, [{"class": PROBABILITIES}, {"class": other}])
     (found,) = judge(Class(NAMES), "class", answers, 0).values()
     assert found.values == pytest.approx({"one": 1.0, "other": 0.5})
     assert answers.labelled("class", Class(NAMES)).exam.select.tolist() == [True, False, False, True, True]
@@ -77,6 +77,6 @@ def test_objects_that_only_another_target_has_labels_of_are_not_judged():
 def test_soft_labels_are_judged_by_their_most_probable_class():
     labels = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [np.nan, 1.0]], np.float32)
     exam = EvaluationSet("test", np.ones(4, bool), {"class": {"class:a,b": labels}})
-    answers = Answers(exam, [{"arm": "one", "labels": 9, "budget": "9"}], [{"class": np.array([[1.0, 0.0]] * 4)}])
+    answers = Predictions(exam, [{"arm": "one", "labels": 9, "budget": "9"}], [{"class": np.array([[1.0, 0.0]] * 4)}])
     (found,) = judge(Class(("a", "b"), ("a", "b")), "class", answers, 0).values()
     assert found.values == pytest.approx({"one": 0.5})

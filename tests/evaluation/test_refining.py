@@ -35,7 +35,7 @@ class MadeUp:
     def train(self, draw, schedule, about):
         self.learned.append(draw.select)
 
-    def answers(self, draw, schedule, exam, watch):
+    def predictions(self, draw, schedule, exam, watch):
         self.asked.append(exam.select)
         share = np.float32(0.1 * len(self.asked))
         return {"class": np.tile([share, 1 - share], (exam.count, 1)).astype(np.float32)}
@@ -96,7 +96,7 @@ def test_a_fit_learns_the_refined_labels_and_is_measured_on_the_true_ones(path: 
     for target in ("class", "class(refine=true)"):
         comparison = compared(path, target=(target,), mode="frozen")
         outcome = trainer_of(comparison, random=False).fit(comparison.draws[0], Watch(Signals()), path)
-        answers[target] = outcome.answers["test"]["class"]
+        answers[target] = outcome.predictions["test"]["class"]
         assert outcome.scores["test"]["accuracy"] > 0.6
     plain, refined = (values.max(axis=1).mean() for values in answers.values())
     assert refined < plain - 0.01  # who learns soft labels is less sure

@@ -63,7 +63,7 @@ class Told:
             raise AstrokerasError("it diverged")
         return []
 
-    def answers(self, draw, schedule, exam, watch):
+    def predictions(self, draw, schedule, exam, watch):
         assert not (draw.select & exam.select).any()
         truth = CODES[exam.select]
         right = np.arange(len(truth)) < round(self.right[self.number] * len(truth))

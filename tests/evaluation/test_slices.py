@@ -10,9 +10,9 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from astrokeras.errors import UsageError
-from astrokeras.evaluation.answers import Answers
 from astrokeras.evaluation.compare import Comparison, EvaluationSet
 from astrokeras.evaluation.finetune import finetune
+from astrokeras.evaluation.fit_predictions import Predictions
 from astrokeras.evaluation.slice_sections import slice_section
 from astrokeras.evaluation.slices import cut, slice_columns, sliced, usual_band, write_slices
 from astrokeras.records.directory import RecordsDirectory
@@ -64,7 +64,7 @@ def test_columns_are_carried_ones_magnitudes_and_positions(records: RecordsDirec
 
 
 @pytest.fixture(scope="module")
-def compared(records: RecordsDirectory) -> tuple[Comparison, Answers]:
+def compared(records: RecordsDirectory) -> tuple[Comparison, Predictions]:
     """Two arms, two repeats, two targets; the second arm is right where the magnitude is below its median."""
     rng = np.random.default_rng(1)
     select = rng.random(N) < 0.9
@@ -86,10 +86,10 @@ def compared(records: RecordsDirectory) -> tuple[Comparison, Answers]:
             lines.append({"arm": arm, "labels": 10, "budget": "10", "repeat": repeat})
     config = options(Path("nowhere"))
     comparison = Comparison(config, records, None, None, targets, {}, {}, None, [], [exam])
-    return comparison, Answers(exam, lines, values)
+    return comparison, Predictions(exam, lines, values)
 
 
-def test_scores_are_those_of_the_objects_alone(compared: tuple[Comparison, Answers], tmp_path: Path):
+def test_scores_are_those_of_the_objects_alone(compared: tuple[Comparison, Predictions], tmp_path: Path):
     comparison, answers = compared
     found = sliced(comparison, answers, ("magnitude_r", "redshift"))
     write_slices(tmp_path / "slices.csv", found, answers)
@@ -120,7 +120,7 @@ def test_scores_are_those_of_the_objects_alone(compared: tuple[Comparison, Answe
     assert float(checked[0]["value"]) == 1.0 > float(checked[-2]["value"])
 
 
-def test_the_section_shows_every_slice_and_arm(compared: tuple[Comparison, Answers]):
+def test_the_section_shows_every_slice_and_arm(compared: tuple[Comparison, Predictions]):
     comparison, answers = compared
     one, *_ = sliced(comparison, answers, ("magnitude_r",))
     section, drawn = slice_section(one)

@@ -25,16 +25,16 @@ _FILE, _HELD = "answers.npz", "held_out"
 ByTarget = Mapping[str, np.ndarray]
 
 
-def save_answers(directory: Path, answers: Mapping[str, ByTarget], held: HeldOut | None = None) -> None:
+def save_predictions(directory: Path, predictions: Mapping[str, ByTarget], held: HeldOut | None = None) -> None:
     """Write what a fit predicts for its exams, by split and target, and what was held out, into its directory."""
-    flat = {f"{split}/{name}": values for split, of in answers.items() for name, values in of.items()}
+    flat = {f"{split}/{name}": values for split, of in predictions.items() for name, values in of.items()}
     if held is not None:
-        flat |= {f"{OUT_OF_FOLD}/{name}": values for name, values in held.answers.items()}
+        flat |= {f"{OUT_OF_FOLD}/{name}": values for name, values in held.predictions.items()}
         flat[_HELD] = np.flatnonzero(held.select)
     write_atomically(directory / _FILE, lambda path: np.savez(path, **flat))
 
 
-def load_answers(directory: Path, exam: EvaluationSet, names: list[str]) -> dict[str, np.ndarray]:
+def load_predictions(directory: Path, exam: EvaluationSet, names: list[str]) -> dict[str, np.ndarray]:
     """Return what a fit predicts for the objects of an exam, by target, [N, ...].
 
     Raises:
@@ -73,7 +73,7 @@ def load_held_out(directory: Path, count: int, names: list[str]) -> HeldOut | No
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Predictions:
     """The answers of all fits for one exam.
 
     Attributes:
@@ -87,11 +87,13 @@ class Answers:
     values: list[ByTarget]
 
     @classmethod
-    def read(cls, out: Path, results: list[dict[str, Any]], comparison: Comparison, exam: EvaluationSet) -> "Answers":
+    def read(
+        cls, out: Path, results: list[dict[str, Any]], comparison: Comparison, exam: EvaluationSet
+    ) -> "Predictions":
         """Return what stands in the directories of the fits of a run."""
         lines = [line for line in results if line["status"] == DONE]
         names = list(comparison.targets)
-        return cls(exam, lines, [load_answers(out / line["directory"], exam, names) for line in lines])
+        return cls(exam, lines, [load_predictions(out / line["directory"], exam, names) for line in lines])
 
     @property
     def arms(self) -> list[str]:
@@ -130,7 +132,7 @@ class Answers:
             if len(values) == repeats or (len(values) == 1 and budget == "all")
         }
 
-    def labelled(self, name: str, target: Target) -> "Answers":
+    def labelled(self, name: str, target: Target) -> "Predictions":
         """Return the answers for the objects that have a label of this target; some may have labels of others only."""
         known = target.known(self.exam.fields[name])
         if known.all():
@@ -142,25 +144,25 @@ class Answers:
             for other, columns in self.exam.fields.items()
         }
         values = [{other: value[known] for other, value in one.items()} for one in self.values]
-        return Answers(EvaluationSet(self.exam.split, select, fields), self.lines, values)
+        return Predictions(EvaluationSet(self.exam.split, select, fields), self.lines, values)
 
 
-def write_predictions(path: Path, answers: Answers, comparison: Comparison) -> None:
+def write_predictions(path: Path, predictions: Predictions, comparison: Comparison) -> None:
     """Write a table with a row for each test object of each fit.
 
     Columns: ``id``, ``ra``, ``dec`` (degrees, null where unknown), ``label`` and for each target what its
     ``Target.outputs`` name; then ``arm``, ``budget``, ``labels`` and ``repeat``. With several targets the names of
     their columns begin with the target's.
     """
-    objects = read_objects(comparison.records, answers.exam.split)[np.flatnonzero(answers.exam.select)]
+    objects = read_objects(comparison.records, predictions.exam.split)[np.flatnonzero(predictions.exam.select)]
     about: dict[str, pa.Array] = {"id": pa.array([str(name) for name in objects["id"]])}
     for axis in ("ra", "dec"):
         values = np.asarray(objects[axis], float) if axis in objects.colnames else np.full(len(objects), np.nan)
         about[axis] = pa.array(values, mask=~np.isfinite(values))
-    truth = _truth(answers.exam, comparison)
+    truth = _truth(predictions.exam, comparison)
 
     def tables() -> Iterator[pa.Table]:
-        for line, values in zip(answers.lines, answers.values, strict=True):
+        for line, values in zip(predictions.lines, predictions.values, strict=True):
             columns = {**about, **truth}
             for name, target in comparison.targets.items():
                 prefix = f"{name}_" if len(comparison.targets) > 1 else ""
