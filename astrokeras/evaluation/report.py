@@ -252,11 +252,11 @@ def _about(comparison: Comparison) -> str:
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
-    """Write lines of the same columns."""
+    """Write lines; a column that some of them lack is empty there."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
+            writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
             writer.writeheader()
             writer.writerows(rows)
 

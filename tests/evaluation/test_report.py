@@ -8,7 +8,7 @@ import pytest
 
 from astrokeras.config import FinetuneConfig
 from astrokeras.evaluation.compare import Comparison, EvaluationSet
-from astrokeras.evaluation.report import comparison_table, in_latex, lines_of, summarise, write_reports
+from astrokeras.evaluation.report import comparison_table, in_latex, lines_of, summarise, write_csv, write_reports
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.tasks.classification import SCORES as METRICS
 from astrokeras.tasks.targets.class_ import Class
@@ -181,3 +181,10 @@ def test_it_says_in_which_modes_fits_were_trained_and_by_whose_choice():
     fixed = dataclasses.replace(fixed, config=dataclasses.replace(fixed.config, mode="full"))
     told = comparison_table(rows, fixed)
     assert "The mode was fixed for all arms (--mode full)" in told and "trials" not in told
+
+
+def test_a_column_that_earlier_lines_lack_is_empty_there(tmp_path: Path):
+    """A comparison that an earlier version began goes on with a column more."""
+    write_csv(tmp_path / "t.csv", [{"arm": "a", "labels": 1}, {"arm": "b", "labels": 2, "temperature_from": "val"}])
+    with (tmp_path / "t.csv").open(newline="") as stream:
+        assert [row["temperature_from"] for row in csv.DictReader(stream)] == ["", "val"]
