@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.table import Table, vstack
 from pyarrow import parquet
+from scipy.special import entr
 
 from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig, PretrainConfig, configure
 from astrokeras.errors import AstrokerasError, UsageError
@@ -120,7 +121,7 @@ class _Carries:
 
 
 def test_a_carried_column_never_takes_the_place_of_a_result(served):
-    table = predict_module._Table(find_predictor(str(served / "classes")), None, _Carries())
+    table = predict_module._Predictions(find_predictor(str(served / "classes")), None, _Carries())
     assert list(table.kinds) == [
         "id", "ra", "dec", "class", "p_blue", "p_red", "entropy", "catalog_Class", "catalog_p_RED", "catalog_entropy",
         "z", "split",
@@ -183,7 +184,7 @@ def test_the_entropy_says_how_sure_it_is(served, tmp_path):
     run(PredictConfig(run=str(served / "classes"), data=str(served / "records"), out=str(tmp_path / "p.ecsv")))
     table = Table.read(tmp_path / "p.ecsv")
     chances = np.stack([table["p_blue"], table["p_red"]], axis=1).astype(np.float64)
-    np.testing.assert_allclose(table["entropy"], -(chances * np.log(chances)).sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(table["entropy"], entr(chances).sum(axis=1), atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +262,6 @@ def test_numbers_of_every_kind_are_told_with_their_units(served):
         ("ra", [1.5], "float32", "deg"), ("count", [2], "int64", None), ("flag", [1], "int64", None),
     ]  # fmt: skip
     narrow = dataclasses.replace(predictor, tell=lambda outputs, known: tell({"prediction": np.empty((0, 3))}, known))
-    kinds = predict_module._Table(narrow, None, _Carries()).kinds
+    kinds = predict_module._Predictions(narrow, None, _Carries()).kinds
     assert kinds["ra"] == Column("float64", "deg")
     assert kinds["predicted_ra"].unit == "deg"
