@@ -2,15 +2,16 @@
 
 import csv
 import json
+import subprocess
+import sys
 import tarfile
 
 import pytest
 
 from astrokeras.commands import commands
 from astrokeras.commands.click_command import click_command
-from astrokeras.config import option_fields
 from astrokeras.errors import AstrokerasError, UsageError
-from astrokeras.repeat_recipe import outcome, read_recipe, recipe_names, repeat
+from astrokeras.repeat_recipe import SideBySide, outcome, read_recipe, repeat
 
 TEXT = """
 title = "A recipe for tests"
@@ -104,12 +105,39 @@ def test_a_stage_that_failed_is_run_again(files):
     assert [words[0] for words in ran] == ["convert"]
 
 
-def test_until_a_stage(files):
+def test_several_at_a_time(files):
+    lines, seen = [], {}
+
+    def start(words, log):
+        seen[words[0]] = json.loads((files / "out" / "recipe.json").read_text()), log
+        return subprocess.Popen([sys.executable, "-c", "pass"], start_new_session=True)
+
+    third = '\n[[stage]]\nname = "last"\ncommand = "inspect {out}/survey {out}/records"\n'
+    (files / "recipes" / "short.toml").write_text(TEXT + third)
+    recipe = read_recipe(str(files / "recipes" / "short.toml"))
+    options = {"beside": SideBySide(2, start)}
+    scores = repeat(recipe, files / "data", files / "out", pytest.fail, lines.append, **options)
+    assert scores[0]["within"]
+    assert [seen["convert"][1].name, seen["inspect"][1].name] == ["second.log", "last.log"]
+    assert {"first", "second"} <= seen["inspect"][0].keys()
+    assert "last" not in seen["inspect"][0]
+    assert "last" in json.loads((files / "out" / "recipe.json").read_text())
+    seen.clear()
+    repeat(recipe, files / "data", files / "out", pytest.fail, lines.append, **options)
+    assert seen == {}
+    assert lines[-1] == "stage last: done before"
+
+
+def test_one_stage_and_what_it_needs(files):
     ran = []
-    assert again(files, ran.append, until="first") == []
-    assert len(ran) == 1
-    with pytest.raises(UsageError, match="first, second"):
-        again(files, ran.append, until="third")
+    assert again(files, ran.append, until="second") == []
+    assert [words[0] for words in ran] == ["convert"]  # it needs nothing of the first
+    third = '\n[[stage]]\nname = "last"\ncommand = "inspect {out}/survey"\n'
+    (files / "recipes" / "short.toml").write_text(TEXT + third)
+    again(files, ran.append, until="last")
+    assert [words[0] for words in ran] == ["convert", "simulate", "inspect"]
+    with pytest.raises(UsageError, match="first, second, last"):
+        again(files, ran.append, until="fourth")
 
 
 def test_what_another_command_has_made_is_kept(files):
@@ -129,36 +157,13 @@ def test_a_score_outside_of_its_interval_is_an_error(files, monkeypatch):
         command.main(arguments, standalone_mode=False)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("[[stage]", "is no recipe"), ("title = 'x'", "is no recipe"), ("title = 1\nstage = [1]", "is no recipe")],
-)
-def test_a_file_that_is_no_recipe(tmp_path, text, message):
-    (tmp_path / "bad.toml").write_text(text)
-    with pytest.raises(AstrokerasError, match=message):
-        read_recipe(str(tmp_path / "bad.toml"))
-
-
-def test_missing_files_and_names(files):
+def test_missing_files(files):
     (files / "data" / "stamps.tar").write_bytes(b"nothing")
     with pytest.raises(AstrokerasError, match=r"is no whole tar archive"):
         again(files, lambda words: None)
     (files / "data" / "stamps.tar").unlink()
     with pytest.raises(AstrokerasError, match=r"is --data the right directory\?"):
         again(files, lambda words: None)
-    with pytest.raises(UsageError, match="there is no recipe 'nothing'"):
-        read_recipe("nothing")
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_our_recipes_use_options_that_exist(name):
-    recipe = read_recipe(name)
-    assert recipe.needs.keys() >= {"data", "time"}
-    assert recipe.expect
-    for command in recipe.stages.values():
-        words = command.split()
-        known = {f"--{field.replace('_', '-')}" for field in option_fields(commands()[words[0]].config)}
-        assert {word for word in words if word.startswith("--")} <= known
 
 
 def test_a_damaged_record_of_what_was_done(files):
