@@ -14,4 +14,7 @@ class SimulateConfig:
     bands: tuple[str, ...] = option(("u", "g", "r", "i", "z"), "Filters.", group="Survey")
     size: int = option(1024, "Side of a tile in pixels.", group="Survey", minimum=1)
     objects: int = option(2000, "Stars and galaxies in the whole survey.", group="Survey", minimum=1)
+    visits: int = option(
+        1, "Times that each field is imaged, with another seeing, sky and noise.", group="Survey", minimum=1
+    )
     seed: int = option(0, "Seed of everything random.", group="Survey", minimum=0, maximum=MAX_SEED)

@@ -5,15 +5,16 @@ catalogue has gaps. The same options give the same bytes.
 """
 
 import functools
+import itertools
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Table, vstack
 from numpy.typing import NDArray
 
 from astrokeras.config import SimulateConfig, as_dict
@@ -24,7 +25,7 @@ from astrokeras.survey.out import check_out_is_not_here
 from astrokeras.survey.simulation.aperture import MISSING, aperture_radius, magnitudes, measure_apertures
 from astrokeras.survey.simulation.render import depth, render
 from astrokeras.survey.simulation.scene import Scene, draw_scene
-from astrokeras.survey.simulation.telescope import BLANK, PIXEL_SCALE, Pointing, expose, lay_out_pointings
+from astrokeras.survey.simulation.telescope import BLANK, PIXEL_SCALE, Pointing, expose, lay_out_pointings, revisit
 from astrokeras.survey.units import AB_ZERO_POINT_NJY
 
 SAMPLE = SimulateConfig(out="data/sample", fields=4, size=640, objects=2000, seed=7)
@@ -34,18 +35,22 @@ OFF_IMAGES = 3
 """Catalogue rows that lie outside every tile."""
 
 _LABEL_LIMIT, _LABELLED = 21.8, 0.6
-_SCENE, _FIELD, _SHAPE, _NOISE = range(4)  # independent random streams
+_SCENE, _FIELD, _SHAPE, _NOISE, _VISIT = range(5)  # independent random streams
 
 
 def simulate(config: SimulateConfig, progress: Progress = not_shown) -> dict[str, int]:
     """Write the survey to `config.out`: ``images/{field}_{band}.fits``, ``catalog.fits`` and ``simulate.json``.
 
+    With several visits an image is called by its visit instead of its field, and the catalogue has a row for each
+    object in each visit, with the visit in the column ``VISIT``.
+
     Args:
-        config: `objects` is the number of catalogue rows of the whole survey.
+        config: `objects` is the number of objects of the whole survey.
         progress: shows how many fields are done.
 
     Returns:
-        How many fields, images, objects, labelled and undetected objects (in no band) there are.
+        How many fields, images, objects, labelled and undetected objects (in no band, in no visit) there are; of
+        several visits, how many of each field.
 
     Raises:
         UsageError: an option is out of range.
@@ -69,7 +74,7 @@ def simulate(config: SimulateConfig, progress: Progress = not_shown) -> dict[str
 
 
 def _check(config: SimulateConfig) -> None:
-    for name, least in (("fields", 1), ("size", 64), ("objects", 2 * OFF_IMAGES), ("seed", 0)):
+    for name, least in (("fields", 1), ("size", 64), ("objects", 2 * OFF_IMAGES), ("visits", 1), ("seed", 0)):
         if getattr(config, name) < least:
             raise UsageError(f"--{name} {getattr(config, name)}: expected {least} or more")
     # FITS columns know no case, so u and U cannot both be in one catalogue.
@@ -85,43 +90,85 @@ def _write(config: SimulateConfig, out: Path, progress: Progress) -> dict[str, i
     rng = _rng(config, _SCENE)
     scene = draw_scene(rng, config.objects, config.bands)
     ra, dec = _positions(rng, fields, config)
-    # Rounded, so that what is drawn does not hang on the last digit of a trigonometric function.
-    x, y = np.stack([field.wcs.all_world2pix(ra, dec, 0) for field in fields], axis=1).round(4)
+    x, y = np.stack([_on_pixels(field, ra, dec) for field in fields], axis=1)
     owner = depth(x, y, config.size).argmax(axis=0)
     rows = np.arange(config.objects)
     table = _catalogue(rng, scene, config.bands, ra, dec, x[owner, rows], y[owner, rows])
     table.add_column(np.array([field.name for field in fields])[owner], name="FIELD", index=1)
-    for index, field in enumerate(followed(fields, progress, "fields", len(fields))):
-        signal, radius = render(scene, field, x[index], y[index], config.size, functools.partial(_rng, config, _SHAPE))
-        mine = np.flatnonzero(owner == index)
-        table["FLUX_RADIUS"][mine] = radius[mine].round(4)
-        for b, band in enumerate(config.bands):
-            pixels = expose(signal[b], field, b, _rng(config, _NOISE, index, b))
-            _write_image(out / "images" / f"{field.name}_{band}.fits", pixels, field.header(band, b))
-            flux, error = measure_apertures(
-                np.where(pixels == BLANK, np.nan, pixels),
-                x[index, mine],
-                y[index, mine],
-                aperture_radius(radius[mine], field.fwhm[b]) / PIXEL_SCALE,
-                field.noise[b],
-            )
-            measured = magnitudes(flux, error, field.zero_point[b])
-            table[f"MAG_AUTO_{band}"][mine], table[f"MAGERR_AUTO_{band}"][mine] = measured
-    table.write(out / "catalog.fits")
+    tables = [table.copy() for _ in range(config.visits)]
+    exposures = list(itertools.product(range(config.fields), range(config.visits)))
+    for index, visit in followed(exposures, progress, "fields" if config.visits == 1 else "visits", len(exposures)):
+        field, mine = fields[index], np.flatnonzero(owner == index)
+        if config.visits > 1:
+            field = revisit(field, visit, _rng(config, _VISIT, index, visit))
+        stream = (_NOISE, index) if config.visits == 1 else (_NOISE, index, visit)
+        noise = functools.partial(_rng, config, *stream)
+        _expose_field(config, out / "images", scene, field, tables[visit], mine, noise)
+    for visit, one in enumerate(tables if config.visits > 1 else []):
+        one.add_column([f"{name}V{visit}" for name in one["FIELD"]], name="VISIT", index=2)
+        one["FLUX_RADIUS"] = tables[0]["FLUX_RADIUS"]  # it hangs a little on the samples, and they on the seeing
+    vstack(tables).write(out / "catalog.fits")
     options = {name: value for name, value in as_dict(config).items() if name != "out"}
+    if config.visits == 1:
+        del options["visits"]
     write_json(out / "simulate.json", options)
-    detected = np.any([table[f"MAG_AUTO_{band}"] != MISSING for band in config.bands], axis=0)
+    measured = [one[f"MAG_AUTO_{band}"] for one in tables for band in config.bands]
     return {
         "fields": config.fields,
-        "images": config.fields * len(config.bands),
+        **({"visits": config.visits} if config.visits > 1 else {}),
+        "images": len(exposures) * len(config.bands),
         "objects": config.objects,
         "labelled": int(np.count_nonzero(table["CLASS"] != "")),
-        "undetected": int(np.count_nonzero(~detected)),
+        "undetected": int(np.count_nonzero(np.all(np.array(measured) == MISSING, axis=0))),
     }
+
+
+def _expose_field(
+    config: SimulateConfig,
+    folder: Path,
+    scene: Scene,
+    field: Pointing,
+    table: Table,
+    mine: NDArray[np.intp],
+    noise: Callable[[int], np.random.Generator],
+) -> None:
+    """Write the images of a field in one visit, and measure there the objects that are its own.
+
+    Args:
+        config: options.
+        folder: of the images.
+        scene: what there is.
+        field: as it is seen in this visit.
+        table: rows of all objects in this visit; those of `mine` get their places, magnitudes and radii.
+        mine: rows of the objects that belong to the field.
+        noise: the generator of a band's noise.
+    """
+    x, y = _on_pixels(field, table["RA"].data, table["DEC"].data)
+    signal, radius = render(scene, field, x, y, config.size, functools.partial(_rng, config, _SHAPE))
+    x, y, radius = x[mine], y[mine], radius[mine]
+    table["X"][mine], table["Y"][mine], table["FLUX_RADIUS"][mine] = x, y, radius.round(4)
+    for b, band in enumerate(config.bands):
+        pixels = expose(signal[b], field, b, noise(b))
+        _write_image(folder / f"{field.name}_{band}.fits", pixels, field.header(band, b))
+        flux, error = measure_apertures(
+            np.where(pixels == BLANK, np.nan, pixels),
+            x,
+            y,
+            aperture_radius(radius, field.fwhm[b]) / PIXEL_SCALE,
+            field.noise[b],
+        )
+        measured = magnitudes(flux, error, field.zero_point[b])
+        table[f"MAG_AUTO_{band}"][mine], table[f"MAGERR_AUTO_{band}"][mine] = measured
 
 
 def _rng(config: SimulateConfig, *stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([config.seed, *stream]))
+
+
+def _on_pixels(field: Pointing, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return x and y on a field, 0-based pixels."""
+    # Rounded, so that what is drawn does not hang on the last digit of a trigonometric function.
+    return np.stack(field.wcs.all_world2pix(ra, dec, 0)).round(4)
 
 
 def _positions(

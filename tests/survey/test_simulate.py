@@ -17,6 +17,7 @@ from astrokeras.config import SimulateConfig
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.survey import simulate as module
 from astrokeras.survey.simulate import OFF_IMAGES, SAMPLE, simulate
+from tests import sky
 
 pytestmark = pytest.mark.long
 
@@ -76,7 +77,9 @@ def test_files_columns_and_counts(sample):
     assert {p.name for p in out.iterdir()} == {"images", "catalog.fits", "simulate.json"}
     assert set(images) == {f"{name}_{band}" for name in FIELDS for band in "ugriz"}
     assert all(pixels.shape == (640, 640) for pixels, _ in images.values())
-    assert json.loads((out / "simulate.json").read_text())["bands"] == list("ugriz")
+    written = json.loads((out / "simulate.json").read_text())
+    assert written["bands"] == list("ugriz")
+    assert "visits" not in written
     assert len(table) == len(set(table["ID"])) == SAMPLE.objects
     measured = np.array([table[f"MAG_AUTO_{band}"] for band in "ugriz"])
     errors = np.array([table[f"MAGERR_AUTO_{band}"] for band in "ugriz"])
@@ -261,6 +264,69 @@ def test_progress_counts_the_fields(tmp_path):
     assert seen == [("fields", 2)] and done == [1, 1]
 
 
+@pytest.fixture(scope="module")
+def visits(tmp_path_factory):
+    out = tmp_path_factory.mktemp("visits") / "survey"
+    config = SimulateConfig(out=str(out), fields=2, bands=("g", "r"), size=128, objects=60, visits=3, seed=3)
+    return out, simulate(config), Table.read(out / "catalog.fits").filled("")
+
+
+def test_visits_show_the_same_objects(visits):
+    out, counts, table = visits
+    names = [f"F{field:02d}V{visit}" for visit in range(3) for field in range(2)]
+    assert {path.stem for path in (out / "images").iterdir()} == {f"{name}_{band}" for name in names for band in "gr"}
+    assert json.loads((out / "simulate.json").read_text())["visits"] == counts["visits"] == 3
+    assert counts["images"] == 12
+    assert counts["objects"] == 60
+    assert len(table) == 180
+    first, *others = (table[60 * visit : 60 * (visit + 1)] for visit in range(3))
+    for visit, rows in enumerate((first, *others)):
+        assert list(rows["VISIT"]) == [f"{field}V{visit}" for field in rows["FIELD"]]
+        for column in ("ID", "FIELD", "RA", "DEC", "CLASS", "MAG_TRUE_g", "MAG_TRUE_r", "FLUX_RADIUS"):
+            np.testing.assert_array_equal(rows[column], first[column])
+    assert counts["labelled"] == np.count_nonzero(first["CLASS"] != "")
+    measured = np.array(table["MAG_AUTO_r"]).reshape(3, 60)
+    seen = (measured < 90).all(axis=0) & (np.array(first["MAG_TRUE_r"]) < 22)
+    assert np.count_nonzero(seen) >= 8
+    assert np.ptp(measured, axis=0)[seen].min() > 0
+    assert np.median(np.abs(measured - np.array(first["MAG_TRUE_r"]))[:, seen]) < 0.15
+
+
+def test_visits_differ_in_seeing_sky_and_place(visits):
+    out, _, table = visits
+    seeing, noise = {}, {}
+    for path in sorted((out / "images").iterdir()):
+        with fits.open(path) as hdus:
+            header = hdus[1].header
+        seeing.setdefault(path.stem[:3] + path.stem[-1], []).append(header["SEEING"])
+        noise.setdefault(path.stem[:3] + path.stem[-1], []).append(header["SKYNOISE"])
+        rows = table[table["VISIT"] == path.stem[:-2]]
+        x, y = WCS(header).all_world2pix(rows["RA"], rows["DEC"], 0)
+        np.testing.assert_allclose([x, y], [rows["X"], rows["Y"]], atol=1e-3)
+    for values, widest in ((seeing, 1.3 / 0.8), (noise, 1.2 / 0.95)):
+        assert all(1 < max(several) / min(several) < widest * 1.01 for several in values.values())
+        assert max(max(several) / min(several) for several in values.values()) > 1.1
+    places = np.array([table["X"], table["Y"]]).reshape(2, 3, 60)
+    assert 0 < np.ptp(places, axis=1).max() <= 8.01
+
+
+def test_visits_become_records_that_know_the_objects(visits, tmp_path):
+    options = {
+        "images": str(visits[0] / "images" / "{field}_{band}.fits"), "catalog": str(visits[0] / "catalog.fits"),
+        "zero_point": "header:MAGZPT", "label": "CLASS",
+        "field_column": "VISIT", "id_column": "ID,VISIT", "object_column": "ID", "splits": "train=0.6,test=0.4",
+    }  # fmt: skip
+    _, examples, _ = sky.run(sky.config_for(tmp_path, **options))
+    objects = {}
+    for name, example in examples.items():
+        objects.setdefault(name[: len("SIM-0000000")], []).append(example)
+    assert sum(len(rows) == 3 for rows in objects.values()) > 30
+    for rows in objects.values():
+        assert len({row["object"] for row in rows}) == 1
+        assert len({row["split"] for row in rows} - {"margin"}) <= 1
+        assert len({int(row["label"][0]) for row in rows}) == 1
+
+
 def test_an_empty_directory_is_filled_and_a_full_one_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     run(TINY, tmp_path / "empty")
@@ -292,6 +358,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path):
         ({"fields": 0}, "--fields 0"),
         ({"size": 10}, "--size 10"),
         ({"objects": 2}, "--objects 2"),
+        ({"visits": 0}, "--visits 0"),
         ({"seed": -1}, "--seed -1"),
         ({"bands": ()}, "--bands"),
         ({"bands": ("Y", "y")}, "more than case"),

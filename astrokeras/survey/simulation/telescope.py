@@ -116,6 +116,25 @@ def _observe(
     )
 
 
+def revisit(field: Pointing, visit: int, rng: np.random.Generator) -> Pointing:
+    """Return a visit to a field on another night: seeing, sky and pointing are new in every band.
+
+    The seeing is 0.8 to 1.3 times that of the field, the noise of the sky 0.95 to 1.2 times, and the field lies up to
+    four pixels beside its place.
+    """
+    bands = len(field.fwhm)
+    wcs = field.wcs.deepcopy()
+    wcs.wcs.crpix += rng.uniform(-4, 4, 2).round(2)
+    return dataclasses.replace(
+        field,
+        name=f"{field.name}V{visit}",
+        wcs=wcs,
+        fwhm=(field.fwhm * rng.uniform(0.8, 1.3, bands)).round(3),
+        noise=(field.noise * rng.uniform(0.95, 1.2, bands)).round(3),  # within the step of `_NOISE`
+        pedestal=rng.uniform(2, 12, bands).round(2),
+    )
+
+
 def _rotation(angle: float) -> NDArray[np.float64]:
     """Return (dx, dy) of a pixel frame to (east, north): x runs west before the frame is turned by `angle`."""
     c, s = math.cos(angle), math.sin(angle)
