@@ -1,25 +1,29 @@
 """Repeat recipes and write what came of them into docs/results.md.
 
-    python benchmarks/recipes.py NAME [NAME …] --data DIR --out DIR [--weights FILE] [--write]
+    python benchmarks/recipes.py NAME [NAME …] --data DIR --out DIR [--weights FILE] [--jobs N] [--write]
 
 `--out` gets a directory for each recipe; stages that were done there before are left, so that the tables can be made
 anew in seconds. Printed for each comparison: its command, the first words of its page, and by arm and number of labels
 the score of `comparison.csv` with its spread over the draws and the paired difference of `differences.csv` to
-ImageNet's weights (the best arm of them), or to training from scratch without them, with its 95 % interval. `--write`
-puts this between the marks in docs/results.md.
+ImageNet's weights (the best arm of them), or to training from scratch without them, with its 95 % interval. Arms that
+differ by their seed alone (NAME-0, NAME-1, …) are one line: the mean over the seeds with the lowest and the highest,
+then differences of these means. `--write` puts this between the marks in docs/results.md.
 """
 
 import argparse
 import html
+import itertools
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from real_data import write
 
+from astrokeras.evaluation.bootstrap import resample_recalls
 from astrokeras.repeat_recipe import read_recipe
 from astrokeras.training.imagenet import is_imagenet
 
@@ -61,6 +65,59 @@ def _cell(rows: pd.DataFrame, leads: pd.DataFrame, arm: str, other: str, count: 
     return cell
 
 
+def seeds(directory: Path) -> str:
+    """Return the scores of tasks that were pre-trained with several seeds, and their differences, as Markdown.
+
+    Nothing of a comparison that has none.
+    """
+    frame = pd.read_parquet(directory / "predictions.parquet")
+    groups: dict[str, list[str]] = {}
+    for arm in frame["arm"].unique():
+        groups.setdefault(re.sub(r"-\d+$", "", arm), []).append(arm)
+    if all(len(arms) == 1 for arms in groups.values()):
+        return ""
+    counts = sorted(frame["labels"].unique())
+    resampled, single = {}, {}
+    for count in counts:
+        of_count = frame[frame["labels"] == count]
+        by_arm, labels = _hits(of_count[of_count["budget"] == of_count["budget"].iloc[0]])
+        hits = {name: np.mean([by_arm[arm] for arm in arms], axis=0) for name, arms in groups.items()}
+        resampled[count] = resample_recalls(hits, labels)
+        single[count] = resample_recalls(by_arm, labels, samples=1).values
+    lines = [["arm", *(f"{count} labels" for count in counts)], ["---"] * (1 + len(counts))]
+    for name, arms in groups.items():
+        cells = []
+        for count in counts:
+            cells.append(f"{resampled[count].values[name]:.3f}")
+            if len(arms) > 1:
+                each = [single[count][arm] for arm in arms]
+                cells[-1] += f" ({min(each):.3f} to {max(each):.3f})"
+        lines.append([f"{name} ({len(arms)} seeds)" if len(arms) > 1 else name, *cells])
+    for one, other in itertools.combinations(reversed(groups), 2):
+        found = [resampled[count].difference(one, other) for count in counts]
+        lines.append(
+            [f"{one} above {other}", *(f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]" for each in found)]
+        )
+    note = (
+        f"Balanced accuracy, mean over {frame['repeat'].nunique()} draws of the labels and all seeds of the "
+        f"pre-training (in parentheses the lowest and the highest seed), on {frame['id'].nunique()} test objects; then "
+        "the differences of these means with their 95 % intervals over test objects and draws."
+    )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{note}"
+
+
+def _hits(frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return whether each repeat is right for each test object, [R, N] by arm, and the objects' classes, [N]."""
+    right = frame.assign(right=frame["class"] == frame["label"])
+    by_arm = {
+        arm: rows.pivot(index="repeat", columns="id", values="right").to_numpy(float)
+        for arm, rows in right.groupby("arm", sort=False)
+    }
+    most = max(map(len, by_arm.values()))  # where all labels are taken some arms have one fit
+    by_arm = {arm: np.broadcast_to(hits, (most, hits.shape[1])) for arm, hits in by_arm.items()}
+    return by_arm, frame.groupby("id")["label"].first().to_numpy(str)
+
+
 def chosen(directory: Path) -> str:
     """Return how often the fits of each arm chose which mode; nothing of a comparison in a fixed one."""
     if not (directory / "repeats.csv").is_file():
@@ -80,12 +137,15 @@ def section(name: str, out: Path) -> str:
     """Return the results of a recipe that is done."""
     recipe = read_recipe(name)
     parts = [f"`astrokeras recipe {name} --data DIR --out DIR` ({recipe.needs.get('time', '')})"]
+    commands: list[str] = []
     for stage, command in recipe.stages.items():
-        parts.append(f"```\n$ astrokeras {command}\n```")
+        commands.append(f"$ astrokeras {command}")
         if command.startswith("finetune"):
+            parts.append("\n".join(["```", *commands, "```"]))
+            commands.clear()
             page = (out / stage / "comparison.html").read_text(encoding="utf-8")
             said = html.unescape(re.search(r'<p class="verdict">(.*?)</p>', page, re.DOTALL)[1])
-            parts += [f"> {said}", table(out / stage), chosen(out / stage)]
+            parts += [f"> {said}", seeds(out / stage) or table(out / stage), chosen(out / stage)]
     return "\n\n".join(filter(None, parts))
 
 
@@ -96,11 +156,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", help="file of ImageNet's MobileNetV2 without its top")
+    parser.add_argument("--jobs", default="1", help="stages that run beside each other")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/results.md")
     given = parser.parse_args()
     for name in given.names:
         weights = ["--imagenet-weights", given.weights] if given.weights else []
-        words = ["recipe", name, "--data", str(given.data), "--out", str(given.out / name), *weights]
+        words = [
+            "recipe",
+            name,
+            "--data",
+            str(given.data),
+            "--out",
+            str(given.out / name),
+            "--jobs",
+            given.jobs,
+            *weights,
+        ]
         code = subprocess.run([sys.executable, "-m", "astrokeras", *words], check=False).returncode
         text = section(name, given.out / name)
         print(text, flush=True)
