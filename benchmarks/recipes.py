@@ -93,7 +93,8 @@ def seeds(directory: Path) -> str:
                 each = [single[count][arm] for arm in arms]
                 cells[-1] += f" ({min(each):.3f} to {max(each):.3f})"
         lines.append([f"{name} ({len(arms)} seeds)" if len(arms) > 1 else name, *cells])
-    for one, other in itertools.combinations(reversed(groups), 2):
+    by_score = sorted(groups, key=lambda name: -sum(found.values[name] for found in resampled.values()))
+    for one, other in itertools.combinations(by_score, 2):
         found = [resampled[count].difference(one, other) for count in counts]
         lines.append(
             [f"{one} above {other}", *(f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]" for each in found)]
