@@ -30,9 +30,9 @@ from real_data import write
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
+from astrokeras.survey.levels import NONLINEARITY, SCALES, levels_of
 from astrokeras.survey.tables import markdown
 
-SCALES, NONLINEARITY = np.array([2.0, 2.6, 3.6]), 2.25  # of i, r, g
 # Nanomaggies a pixel, by the data model of SDSS's frames: sky of 20.3, 20.86, 21.8 mag/arcsec² and typical gains.
 FRAME_NOISE = np.array([0.040, 0.026, 0.017])
 HALF, EDGE = 25, 12
@@ -166,19 +166,10 @@ def table_of_galaxies(data: Path, efigi: dict[str, np.ndarray], extended: np.nda
     return markdown(["galaxies, by SDSS's scales", "galaxies", "r-i", "g-r"], lines)
 
 
-def stretched(flux: np.ndarray) -> np.ndarray:
-    """Return levels, uint8 [..., 3], of nanomaggies in i, r, g."""
-    colour = np.maximum(flux, 0) * SCALES
-    total = np.maximum(colour.sum(axis=-1, keepdims=True), 1e-12)
-    colour = colour * np.arcsinh(NONLINEARITY * total) / (NONLINEARITY * total)
-    colour /= np.maximum(colour.max(axis=-1, keepdims=True), 1)
-    return np.minimum(colour * 256, 255).astype(np.uint8)
-
-
 def table_of_sky(sdss: np.ndarray) -> str:
     """Compare the levels of empty sky: of noise alone, through all that a cut-out goes through, and of real ones."""
     noise = np.random.default_rng(0).normal(size=(512, 512, 3)) * FRAME_NOISE
-    steps = {"noise of a frame, stretched": stretched(noise)}
+    steps = {"noise of a frame, stretched": levels_of(noise).astype(np.uint8)}
     steps["… as a JPEG"] = as_jpeg(steps["noise of a frame, stretched"])
     twice = Image.fromarray(steps["… as a JPEG"]).resize((1024, 1024), Image.Resampling.BILINEAR)
     steps["… at twice as many pixels, as a JPEG again"] = as_jpeg(np.asarray(twice))

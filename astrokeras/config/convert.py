@@ -109,6 +109,11 @@ class PhotometryOptions:
     zero_point: str | None = _photometry(
         None, "25, u=0,g=0,…, header:MAGZPT or a table with a row a field; brings every band to nJy.", numbers=True
     )
+    levels: str | None = _photometry(
+        None,
+        "lupton: make stamps the levels 0 to 255 that SDSS's colour pictures have, of sky-subtracted g, r and i.",
+        choices=("lupton",),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ def describe_records(content: dict[str, Any]) -> str:
     splits: dict[str, dict] = content["splits"]
     lines = [
         f"{content['name']}: {sum(s['count'] for s in splits.values())} stamps of {size}×{size} pixels "
-        f"in {len(bands)} band(s), unit {content['unit']}, split by {content['split_by']}",
+        f"in {len(bands)} band(s), unit {_unit(content)}, split by {content['split_by']}",
         "",
         *_table(
             ["split", "stamps", "shards", "MB", "unlabelled", *content["classes"]],
@@ -47,6 +47,12 @@ def describe_records(content: dict[str, Any]) -> str:
         + "".join(f", {count} {reason}" for reason, count in content["rejects"].items()),
     ]
     return "\n".join(lines)
+
+
+def _unit(content: dict[str, Any]) -> str:
+    """Return the unit of the stamps, and by what they were brought to it, if they were levels from fluxes."""
+    levels = content.get("options", {}).get("levels")
+    return f"{content['unit']} (levels of fluxes, {levels})" if levels else content["unit"]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

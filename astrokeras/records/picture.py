@@ -102,8 +102,12 @@ def write_sheet(records: RecordsDirectory, path: str | Path, seed: int, by: str 
 
 
 def upright(pictures: np.ndarray, records: RecordsDirectory) -> np.ndarray:
-    """Turn pictures ``[N, H, W, 3]`` so that row 0 is at the bottom, as images of the sky are; photographs stay."""
-    return pictures if records.unit == "display" else pictures[:, ::-1]
+    """Turn pictures ``[N, H, W, 3]`` so that row 0 is at the bottom, as images of the sky are; photographs stay.
+
+    Levels that were made of such images (``convert --levels``) are turned too.
+    """
+    photographs = records.unit == "display" and not records.content.get("options", {}).get("levels")
+    return pictures if photographs else pictures[:, ::-1]
 
 
 def save_sheet(records: RecordsDirectory, path: Path, rows: Sequence[Sequence[Cell]]) -> None:

@@ -27,7 +27,10 @@ MOST_MAPPED = 100  # bands of a field that are mapped together: each takes a fil
 
 @dataclasses.dataclass(frozen=True)
 class Cutting:
-    """How stamps are cut: what a worker needs beside the objects."""
+    """How stamps are cut, and what becomes of them: what a worker needs beside the objects.
+
+    With `levels` the pixels' side in arcseconds has to be known: by a WCS, else `pixel_scale`.
+    """
 
     template: ImageTemplate
     extensions: dict[str, Extension]
@@ -39,11 +42,18 @@ class Cutting:
     hcompress: bool = False
     max_image_bytes: int = MAX_IMAGE_BYTES
     valid: bool = False
+    levels: str | None = None
+    pixel_scale: float | None = None
+
+    @property
+    def flux_unit(self) -> str:
+        """Unit as cut: ``nJy``, ``image`` (no zero point was given) or ``display`` (levels of JPEG and PNG)."""
+        return "display" if is_display(self.template.text) else self.zero_points.unit
 
     @property
     def unit(self) -> str:
-        """``nJy``, ``image`` (no zero point was given) or ``display`` (levels of JPEG and PNG)."""
-        return "display" if is_display(self.template.text) else self.zero_points.unit
+        """Unit of the records: `flux_unit`, or ``display`` where fluxes become levels (`survey.levels`)."""
+        return "display" if self.levels else self.flux_unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +65,13 @@ class CutStamps:
             set where there is a reason.
         bad: the fraction of bad pixels in each stamp and band, among those that lie on the image, ``[N, B]``.
         reasons: why an object has no stamp, as (reason, detail); None where it has.
+        pixel_scale: side of the pixels of each stamp in arcseconds, ``[N]``; NaN where nobody has asked for it.
     """
 
     pixels: np.ndarray
     bad: np.ndarray
     reasons: list[tuple[str, str] | None]
+    pixel_scale: np.ndarray
 
 
 def parse_cutting(config: ConvertConfig) -> Cutting:
@@ -82,12 +94,14 @@ def parse_cutting(config: ConvertConfig) -> Cutting:
         hcompress=config.images.hcompress,
         max_image_bytes=config.images.max_image_bytes,
         valid=config.images.valid,
+        levels=config.photometry.levels,
+        pixel_scale=config.images.pixel_scale,
     )
     if cutting.zero_points.table and "field" not in cutting.template:
         raise UsageError(
             f"--zero-point {config.photometry.zero_point} is a table by field, but --images has no {{field}}"
         )
-    if cutting.unit == "display" and config.photometry.zero_point:
+    if cutting.flux_unit == "display" and config.photometry.zero_point:
         raise UsageError("--zero-point: JPEG and PNG hold display levels, not fluxes; leave the zero point out")
     if cutting.resample:
         check_reproject()
@@ -181,6 +195,21 @@ def _shift(cutting: Cutting, reference: Grid, grid: Grid) -> tuple[int, int] | N
     return shift
 
 
+def _pixel_scale(cutting: Cutting, grid: Grid) -> float:
+    """Return the side of a pixel in arcseconds; NaN where nobody has asked for it.
+
+    Raises:
+        ImageError: it is needed, and not known.
+    """
+    if not cutting.levels:
+        return np.nan
+    scale = grid.field("").pixel_scale if grid.wcs is not None else cutting.pixel_scale
+    if not scale or not np.isfinite(scale):
+        why = grid.why or f"{grid.path or 'the image'} has no WCS"
+        raise ImageError("no_pixel_scale", f"{why}; say how many arcseconds a pixel has: --pixel-scale")
+    return scale
+
+
 def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Iterator[CutStamps]:
     """Cut the stamps of N objects of one field: a few at a time from mapped images, otherwise all of them at once.
 
@@ -197,10 +226,12 @@ def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Ite
     """
     x0, y0 = window_start(x, cutting.size), window_start(y, cutting.size)
     order = np.argsort(y0, kind="stable")
-    whole, held = None, []
+    whole, held, scale = None, [], np.nan
     try:
         zero_points = cutting.zero_points.of(field)
         for band in _bands(cutting, field):
+            if not held and whole is None:
+                scale = _pixel_scale(cutting, band.reference)
             held.append((band, zero_points.scale(band.plane)))
             if band.mapped is None or len(held) > MOST_MAPPED:
                 whole = whole or _no_stamps(cutting, len(x))
@@ -212,6 +243,7 @@ def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Ite
         whole = _no_stamps(cutting, len(x))
         whole.reasons[:] = [(error.reason, str(error))] * len(x)
     if whole:
+        whole.pixel_scale[:] = scale
         yield whole if np.array_equal(order, np.arange(len(x))) else _reordered(whole, np.argsort(order))
         return
     lowest = np.minimum.accumulate(y0[::-1])[::-1]  # of the rows that an object or those after it need
@@ -219,6 +251,7 @@ def cut_field(cutting: Cutting, field: str, x: np.ndarray, y: np.ndarray) -> Ite
         for band, _ in held:
             band.mapped.release(int(lowest[part.start]) + band.shift[1])
         _cut_bands(cutting, held, x0[part], y0[part], stamps)
+        stamps.pixel_scale[:] = scale
         yield stamps
 
 
@@ -226,7 +259,7 @@ def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Iterator[C
     """Cut the middle of the images of N objects that have files of their own, a few objects at a time."""
     for part, stamps in _pieces(cutting, len(ids)):
         for i, name in enumerate(ids[part]):
-            one = CutStamps(stamps.pixels[i : i + 1], stamps.bad[i : i + 1], [None])
+            one = CutStamps(stamps.pixels[i : i + 1], stamps.bad[i : i + 1], [None], stamps.pixel_scale[i : i + 1])
             try:
                 _cut_object(cutting, str(name), one)
             except ImageError as error:
@@ -237,7 +270,13 @@ def cut_objects(cutting: Cutting, ids: Sequence[str] | np.ndarray) -> Iterator[C
 
 def _no_stamps(cutting: Cutting, n: int) -> CutStamps:
     n_bands, size = len(cutting.template.bands), cutting.size
-    return CutStamps(np.empty((n, size, size, n_bands), dtype=np.float32), np.zeros((n, n_bands)), [None] * n)
+    return _around(np.empty((n, size, size, n_bands), dtype=np.float32))
+
+
+def _around(pixels: np.ndarray) -> CutStamps:
+    """Return these stamps, of which nothing is known yet."""
+    n, bands = len(pixels), pixels.shape[-1]
+    return CutStamps(pixels, np.zeros((n, bands)), [None] * n, np.full(n, np.nan))
 
 
 def _pieces(cutting: Cutting, n: int) -> Iterator[tuple[slice, CutStamps]]:
@@ -247,11 +286,12 @@ def _pieces(cutting: Cutting, n: int) -> Iterator[tuple[slice, CutStamps]]:
     for start in range(0, n, step):
         part = slice(start, min(start + step, n))
         count = part.stop - start
-        yield part, CutStamps(room[:count], np.zeros((count, room.shape[-1])), [None] * count)
+        yield part, _around(room[:count])
 
 
 def _reordered(stamps: CutStamps, order: np.ndarray) -> CutStamps:
-    return CutStamps(stamps.pixels[order], stamps.bad[order], [stamps.reasons[i] for i in order])
+    reasons = [stamps.reasons[i] for i in order]
+    return CutStamps(stamps.pixels[order], stamps.bad[order], reasons, stamps.pixel_scale[order])
 
 
 def _cut_object(cutting: Cutting, name: str, stamp: CutStamps) -> None:
@@ -260,6 +300,8 @@ def _cut_object(cutting: Cutting, name: str, stamp: CutStamps) -> None:
         height, width = band.grid.shape
         if min(height, width) < cutting.size and not cutting.pad:
             raise ImageError("too_small", f"the stamp is {width}×{height} pixels, expected {cutting.size} (--size)")
+        if np.isnan(stamp.pixel_scale[0]):
+            stamp.pixel_scale[0] = _pixel_scale(cutting, band.reference)
         height, width = band.reference.shape
         x0 = window_start(np.array([(width - 1) / 2]), cutting.size)
         y0 = window_start(np.array([(height - 1) / 2]), cutting.size)

@@ -19,6 +19,7 @@ from astrokeras.records.picture import (
     describe_colours,
     rgb,
     scale_bar,
+    upright,
     write_sheet,
 )
 
@@ -64,6 +65,14 @@ def test_display_levels_stay_as_they_are():
     levels = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3)).astype(np.float32)
     records = records_of(unit="display", bands=["r", "g", "b"])
     np.testing.assert_array_equal(rgb(levels, records), levels)
+
+
+def test_only_photographs_stand_upright_already():
+    """Row 0 of FITS images is at the bottom, also where their fluxes have become levels."""
+    shown = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    np.testing.assert_array_equal(upright(shown, records_of(unit="display")), shown)
+    for content in ({}, {"unit": "display", "options": {"levels": "lupton"}}):
+        np.testing.assert_array_equal(upright(shown, records_of(**content)), shown[:, ::-1])
 
 
 def test_sheet_has_a_cell_for_every_stamp(sample_records: Path, tmp_path: Path):

@@ -8,12 +8,13 @@ from pathlib import Path
 from astrokeras.config import ConvertConfig, configure, option_fields, option_types
 from astrokeras.config.over_objects import OverObjectsConfig
 from astrokeras.errors import AstrokerasError, UsageError
+from astrokeras.survey.images import is_display
 from astrokeras.survey.tables import is_table, read_table
 
 # Every option of convert stands in one of these; what is new is not taken over until somebody decides so.
 STAMPS = (
-    "bands", "ext", "resample", "catalog_bands", "zero_point", "pixel_scale", "size", "edge", "max_bad_fraction",
-    "detect", "detect_threshold", "detect_min_area",
+    "bands", "ext", "resample", "catalog_bands", "zero_point", "levels", "pixel_scale", "size", "edge",
+    "max_bad_fraction", "detect", "detect_threshold", "detect_min_area",
 )  # fmt: skip
 COLUMNS = (
     "id_column", "ra_column", "dec_column", "x_column", "y_column", "origin", "field_column", "label",
@@ -60,6 +61,9 @@ def conversion_for(
     if config.catalog:  # which says where the objects are, whatever the training did
         taken = {name: value for name, value in taken.items() if not name.startswith("detect")}
     taken |= _columns(before, config, report)
+    if taken.get("levels") and is_display(data):  # which are such levels already
+        del taken["levels"]
+        taken.pop("zero_point", None)
     for name in ("zero_point", "edge"):
         if getattr(config, name) is not None:
             taken[name] = getattr(config, name)
@@ -138,7 +142,7 @@ def _default_bytes() -> int:
 
 def _check_unit(trained: Before, options: ConvertConfig) -> None:
     zero_point = options.photometry.zero_point
-    if zero_point and trained.unit != "nJy":
+    if zero_point and trained.unit != "nJy" and not options.photometry.levels:
         raise UsageError(
             f"--zero-point {zero_point}: the network was trained on fluxes in the unit {trained.unit!r}, "
             "which zero points would change"
@@ -154,6 +158,7 @@ def _tell(before: dict, options: ConvertConfig, config: OverObjectsConfig, repor
     """Say what of the run's conversion holds, and what does not."""
     zero_point = options.photometry.zero_point
     said = f", zero points {zero_point}" if zero_point else ""
+    said += f", levels {options.photometry.levels}" if options.photometry.levels else ""
     bands = ", ".join(options.images.bands)
     report(
         f"stamps as for the run's records: {options.stamps.size} pixels, bands {bands}{said}, "

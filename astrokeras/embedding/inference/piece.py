@@ -11,12 +11,11 @@ from astrokeras import __version__
 from astrokeras.errors import AstrokerasError
 from astrokeras.pipeline.decoding import decode_record
 from astrokeras.records.conversion.rejects import Rejects
-from astrokeras.records.conversion.run_task import as_measured, checked_stamps, look_at_inputs, measured_piece
+from astrokeras.records.conversion.run_task import as_measured, finished_stamps, look_at_inputs
 from astrokeras.records.conversion.task import TaskInput
 from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.fingerprint import fingerprint
 from astrokeras.records.tfrecord import read
-from astrokeras.survey.measure import SHAPES
 
 OBJECTS_A_PIECE = 4096  # at least, where there are as many: few of its places in batches stay empty
 
@@ -141,22 +140,18 @@ class ImagesPiece(Piece):
         for task in self.tasks:
             found.seen |= look_at_inputs(task)
             why = Rejects(len(task.ids))
-            for part, pixels in checked_stamps(task, why):
-                kept = ~why.mask[part]
-                if task.measure:
-                    measured.append(as_measured(measured_piece(task.piece(part), pixels, kept))[kept])
-                rows.append(task.task.rows[part][kept])
+            for piece, pixels, kept in finished_stamps(task, why):
+                measured.append(as_measured(piece)[kept])
+                rows.append(piece.task.rows[kept])
                 start = (pixels.shape[1] - side) // 2
                 yield pixels[kept, start : start + side, start : start + side]
             left_out, number, texts = why.coded()
             rejected.append(task.task.rows[left_out])
             codes.append(number + len(found.why))
             found.why += texts
-        bands = len(self.tasks[0].cutting.template.bands)
-        shape = (sum(map(len, rows)), bands + len(SHAPES) if self.tasks[0].measure else 0)
         found.arrays |= {
             "rows": np.concatenate(rows),
-            "measured": np.concatenate(measured) if measured else np.full(shape, np.nan),
+            "measured": np.concatenate(measured),
             "rejected": np.concatenate(rejected),
             "codes": np.concatenate(codes),
         }

@@ -199,12 +199,12 @@ def _write_detected(plan: Plan, tally: Tally, path: Path) -> None:
 def _magnitudes_from(plan: Plan) -> dict[str, Any]:
     """Return where the records' magnitudes come from."""
     if plan.config.photometry.measure:
-        zero_point = zero_point_of(plan.cutting.unit)
+        zero_point = zero_point_of(plan.cutting.flux_unit)
         return {
             "source": "stamps",
             "aperture": "Kron ellipse of the sum of bands",
             "zero_point": zero_point,
-            "system": "AB" if plan.cutting.unit == "nJy" else "instrumental",
+            "system": "AB" if plan.cutting.flux_unit == "nJy" else "instrumental",
         }
     columns = {
         name: plan.catalog.used[name] for name in ("magnitudes", "magnitude_errors") if name in plan.catalog.used

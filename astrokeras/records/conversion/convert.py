@@ -14,6 +14,7 @@ from astrokeras.parallel.processes import ATTEMPTS, Executor, Pool, SerialExecut
 from astrokeras.progress import Progress, followed, not_shown
 from astrokeras.records.conversion.assemble import Tally, assemble, write_rejects
 from astrokeras.records.conversion.detected_catalog import Found, Search, detect, search_and_keep
+from astrokeras.records.conversion.display_levels import warn_of_sky
 from astrokeras.records.conversion.plan import Plan, make_plan
 from astrokeras.records.conversion.rejects import FILTERED
 from astrokeras.records.conversion.resolve import Conversion, resolve
@@ -76,6 +77,7 @@ def convert(
             _check_outcome(plan, tally, workspace, report)
             content = assemble(plan, tally, workspace, asked)
             workspace.publish()
+            warn_of_sky(content, report)
         except KeyboardInterrupt:
             if workspace.kept:
                 report(f"stopped{_kept(workspace, plan)}")

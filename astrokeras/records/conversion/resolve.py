@@ -6,6 +6,7 @@ from pathlib import Path
 
 from astrokeras.config import ConvertConfig, option_fields, replaced, values_of
 from astrokeras.errors import UsageError
+from astrokeras.records.conversion.display_levels import with_levels
 from astrokeras.records.conversion.sizing import find_size
 from astrokeras.records.splitting.assignment import GIVEN, Splitting, choose_splitting
 from astrokeras.records.splitting.shares import describe_scaling, parse_splits
@@ -63,6 +64,7 @@ def resolve(config: ConvertConfig, report: Callable[[str], None]) -> Conversion:
     config = with_survey(config)
     for line in describe_survey(config):
         report(line)
+    config = with_levels(config, report)
     config, detection = _with_detection(config)
     splitting, config = choose_splitting(config, report)
     if said := _describe_splits(splitting, config.splits.splits):

@@ -15,6 +15,7 @@ from astrokeras.records.conversion.shard_writer import ShardWriters
 from astrokeras.records.conversion.task import TaskInput
 from astrokeras.records.tfrecord import checksum
 from astrokeras.survey.cutting import CutStamps, cut_field, cut_objects
+from astrokeras.survey.levels import stretch
 from astrokeras.survey.measure import LEVEL_NOISE, SHAPES, measure
 from astrokeras.survey.stamps import sky_level_and_noise, window_start
 from astrokeras.survey.units import zero_point_of
@@ -34,15 +35,10 @@ def run(task_input: TaskInput) -> TaskResult:
     paths = _all_paths(task_input)
     seen = look_at_inputs(task_input)
     why, sky = Rejects(len(task_input.ids)), _Sky(task_input)
-    measured = np.full(
-        (len(task_input.ids), len(task_input.cutting.template.bands) + len(SHAPES) if task_input.measure else 0), np.nan
-    )
+    measured = []
     with ShardWriters(task_input) as parts:
-        for rows, pixels in checked_stamps(task_input, why):
-            piece, kept = task_input.piece(rows), ~why.mask[rows]
-            if task_input.measure:
-                piece = measured_piece(piece, pixels, kept)
-                measured[rows] = as_measured(piece)
+        for piece, pixels, kept in finished_stamps(task_input, why):
+            measured.append(as_measured(piece))
             sky.add(piece, pixels, kept)
             parts.add(piece, pixels, kept)
         written = parts.close()
@@ -54,7 +50,7 @@ def run(task_input: TaskInput) -> TaskResult:
         index=task_input.task.index,
         parts=written,
         kept=task_input.task.rows[order],
-        measured=measured[order],
+        measured=np.concatenate(measured)[order],
         rejected=task_input.task.rows[rejected],
         codes=codes,
         why=texts,
@@ -77,21 +73,29 @@ def result_path(directory: str | Path, index: int) -> Path:
     return Path(directory) / "results" / f"{index:06d}.npz"
 
 
-def checked_stamps(task_input: TaskInput, why: Rejects) -> Iterator[tuple[slice, np.ndarray]]:
-    """Cut the stamps of a task a few at a time, which rows of it they are before them.
+def finished_stamps(task_input: TaskInput, why: Rejects) -> Iterator[tuple[TaskInput, np.ndarray, np.ndarray]]:
+    """Cut the stamps of a task a few at a time, measure them, and bring them to the unit of the records.
 
     Args:
         task_input: the task.
-        why: gets the reasons of the rows that are left out, whose stamps are not to be used.
+        why: gets the reasons of the rows that are left out.
 
-    Shapes:
-        ``[n, S, S, B]`` float32; the array is used again for the next ones
+    Yields:
+        The work for some rows, with what was measured of them; their stamps, ``[n, S, S, B]`` float32 in an array that
+        is used again for the next ones; which of them are kept, bool ``[n]``: the others' are not to be used.
     """
     begin = 0
     for stamps in _cut(task_input):
         rows = slice(begin, begin + len(stamps.pixels))
-        _note_rejects(task_input.piece(rows), stamps, begin, why)
-        yield rows, stamps.pixels
+        piece = task_input.piece(rows)
+        _note_rejects(piece, stamps, begin, why)
+        kept = ~why.mask[rows]
+        if task_input.measure:
+            piece = measured_piece(piece, stamps.pixels, kept)
+        if task_input.cutting.levels:
+            for i in np.flatnonzero(kept):
+                stretch(stamps.pixels[i : i + 1], stamps.pixel_scale[i : i + 1])
+        yield piece, stamps.pixels, kept
         begin = rows.stop
 
 
@@ -126,7 +130,7 @@ def measured_piece(task_input: TaskInput, stamps: np.ndarray, kept: np.ndarray) 
         x = y = np.full(len(kept), (size - 0.5) / 2)
     else:
         x, y = (position - window_start(position, size) for position in (task_input.task.x, task_input.task.y))
-    unit = task_input.cutting.unit
+    unit = task_input.cutting.flux_unit
     found = measure(stamps, np.where(kept, x, np.nan), y, LEVEL_NOISE if unit == "display" else 0.0)
     magnitudes, errors = found.magnitudes(zero_point_of(unit))
     return dataclasses.replace(
@@ -135,7 +139,12 @@ def measured_piece(task_input: TaskInput, stamps: np.ndarray, kept: np.ndarray) 
 
 
 def as_measured(task_input: TaskInput) -> np.ndarray:
-    """Return the magnitudes and shapes of rows as `TaskResult.measured` has them, float64 ``[N, B + 4]``."""
+    """Return the magnitudes and shapes of rows as `TaskResult.measured` has them, float64 ``[N, B + 4]``.
+
+    ``[N, 0]`` where nothing is measured.
+    """
+    if not task_input.measure:
+        return np.empty((len(task_input.ids), 0))
     return np.column_stack([task_input.magnitudes, *(task_input.columns[name] for name in SHAPES)])
 
 

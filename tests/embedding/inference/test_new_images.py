@@ -10,12 +10,22 @@ from astropy.io import fits
 from astropy.table import Table
 from pyarrow import parquet
 
-from astrokeras.config import ConvertConfig, FinetuneConfig, PredictConfig, option_fields, values_of
+from astrokeras.config import (
+    ConvertConfig,
+    EmbedConfig,
+    FinetuneConfig,
+    PredictConfig,
+    option_fields,
+    replaced,
+    values_of,
+)
+from astrokeras.embedding.embed import embed
 from astrokeras.embedding.inference import new_images
 from astrokeras.embedding.inference.new_images import Before, conversion_for
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
 from astrokeras.progress import not_shown
+from astrokeras.records.conversion.convert import convert
 from astrokeras.serving.predict import predict
 from astrokeras.serving.trained import load_trained
 
@@ -189,3 +199,49 @@ def test_a_damaged_run_is_named(trained_run, tmp_path, asked, odd):
     with pytest.raises(AstrokerasError, match=r"run.json is damaged"):
         asked(run)
     assert not Path(tmp_path / "p.ecsv").exists()
+
+
+def test_images_become_levels_as_those_of_the_records(sample_config, sample_survey, tmp_path):
+    """The encoder that ships sees the same on images as on the records that were made of them."""
+    chosen = {
+        "where": f"ID in {[f'SIM-{n:07d}' for n in range(1, 20)]}",
+        "columns": (),
+        "edge": "pad",
+        "splits": "train=1",
+    }
+    config = replaced(sample_config, **chosen, levels="lupton", size=88, out=str(tmp_path / "records"))
+    convert(config, lambda line: None)
+    images, records = f"{sample_survey}/images/{{field}}_{{band}}.fits", str(tmp_path / "records")
+    like = {"like": records, "catalog": f"{sample_survey}/catalog.fits"}
+    vectors = []
+    for number, (data, options) in enumerate([(records, {}), (images, like)]):
+        out = str(tmp_path / f"{number}.parquet")
+        embed(EmbedConfig(encoder="sdss-gri-compact", data=data, out=out, workers=1, **options), lambda line: None)
+        table = parquet.read_table(out).to_pydict()
+        vectors.append(dict(zip(table["id"], table["embedding"], strict=True)))
+    written, cut = vectors
+    assert len(written) > 10 and written.keys() < cut.keys()
+    for name, vector in written.items():
+        np.testing.assert_allclose(cut[name], vector, atol=1e-5)
+
+
+def test_pictures_are_levels_already():
+    """Zero points and levels of the records do not go with JPEG; their bands are red, green and blue."""
+    conversion = {
+        "bands": ["i", "r", "g"],
+        "levels": "lupton",
+        "zero_point": "header:MAGZPT",
+        "size": 32,
+        "edge": "pad",
+    }
+    before, lines = Before(Path("convert.json"), "display", conversion), []
+
+    def told(data):
+        lines.clear()
+        return conversion_for(
+            before, EmbedConfig(encoder="", data=data, out="e.parquet"), data, lines.append
+        ).photometry
+
+    assert (told("{id}.jpg").levels, told("{id}.jpg").zero_point) == (None, None)
+    assert (told("{id}_{band}.fits").levels, told("{id}_{band}.fits").zero_point) == ("lupton", "header:MAGZPT")
+    assert "levels lupton" in lines[0]
