@@ -4,14 +4,16 @@ The network is the same for each initialisation, weights apart: it is always bui
 are filled in after.
 """
 
+import contextlib
 import inspect
 import re
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 from keras import KerasTensor
 
@@ -114,15 +116,26 @@ def _read(name: str, path: Path, network: keras.Model) -> None:
     if not path.is_file():
         raise WeightsUnavailable(f"there is no weights file {path}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _named_as_it_is(path) as named:
             # Keras only warns of layers for which the file has nothing.
             warnings.filterwarnings("error", message="Skipping nested container")
-            network.load_weights(path)
+            network.load_weights(named)
     except Exception as error:  # a file may be anything, and so may what Keras says of it
         raise WeightsUnavailable(
             f"the weights in {path} do not fit '{name}' without its top (expected a .weights.h5 or .h5 file of "
             f"keras.applications with include_top=False): {' '.join(str(error).split())[:200]}"
         ) from error
+
+
+@contextlib.contextmanager
+def _named_as_it_is(path: Path) -> Iterator[Path]:
+    """Give the weights a name that ends as their format asks for: Keras goes by that, and files get renamed."""
+    with h5py.File(path, "r") as file:
+        older = "layer_names" in file.attrs or "model_weights" in file
+    with tempfile.TemporaryDirectory() as directory:
+        named = Path(directory) / ("older.h5" if older else "current.weights.h5")
+        named.symlink_to(path.resolve())
+        yield named
 
 
 def application(name: str, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:

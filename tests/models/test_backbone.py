@@ -1,6 +1,7 @@
 import importlib
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -84,10 +85,18 @@ def test_efficientnet_equals_keras_own_imagenet_model(tmp_path: Path, monkeypatc
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_weights_from_a_file(tmp_path: Path):
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("name", ["mobilenet.weights.h5", "mobilenet.h5"])
+def test_weights_from_a_file(tmp_path: Path, older: bool, name: str):
     original = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
-    file = tmp_path / "mobilenet.weights.h5"
-    original.save_weights(file)
+    file = tmp_path / name
+    if older:  # as keras.applications offers them for download
+        module = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
+        with h5py.File(file, "w") as stream:
+            module.save_weights_to_hdf5_group(stream, original)
+    else:
+        original.save_weights(tmp_path / "saved.weights.h5")
+        (tmp_path / "saved.weights.h5").rename(file)
     loaded = build_backbone("mobilenet_v2", (64, 64, 3), str(file))
     for ours, theirs in zip(loaded.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
