@@ -23,11 +23,13 @@ import numpy as np
 import pandas as pd
 from real_data import write
 
-from astrokeras.evaluation.bootstrap import resample_recalls
+from astrokeras.evaluation.bootstrap import Interval, resample_recalls
 from astrokeras.repeat_recipe import read_recipe
 from astrokeras.training.imagenet import is_imagenet
 
 SCORE = "test_balanced_accuracy"
+# Groups of arms of which each pair gets a line of its own.
+_FEW = 4
 
 
 def table(directory: Path) -> str:
@@ -77,6 +79,7 @@ def seeds(directory: Path) -> str:
     if all(len(arms) == 1 for arms in groups.values()):
         return ""
     counts = sorted(frame["labels"].unique())
+    floor = next(iter(groups))
     resampled, single = {}, {}
     for count in counts:
         of_count = frame[frame["labels"] == count]
@@ -92,19 +95,25 @@ def seeds(directory: Path) -> str:
             if len(arms) > 1:
                 each = [single[count][arm] for arm in arms]
                 cells[-1] += f" ({min(each):.3f} to {max(each):.3f})"
+            if len(groups) > _FEW and name != floor:
+                cells[-1] += f", {_told(resampled[count].difference(name, floor))}"
         lines.append([f"{name} ({len(arms)} seeds)" if len(arms) > 1 else name, *cells])
     by_score = sorted(groups, key=lambda name: -sum(found.values[name] for found in resampled.values()))
+    if len(groups) > _FEW:  # what one seed says is told against the floor alone
+        by_score = [name for name in by_score if len(groups[name]) > 1]
     for one, other in itertools.combinations(by_score, 2):
-        found = [resampled[count].difference(one, other) for count in counts]
-        lines.append(
-            [f"{one} above {other}", *(f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]" for each in found)]
-        )
+        lines.append([f"{one} above {other}", *(_told(resampled[n].difference(one, other)) for n in counts)])
     note = (
         f"Balanced accuracy, mean over {frame['repeat'].nunique()} draws of the labels and all seeds of the "
         f"pre-training (in parentheses the lowest and the highest seed), on {frame['id'].nunique()} test objects; then "
-        "the differences of these means with their 95 % intervals over test objects and draws."
+        f"the differences of these means{f' to {floor}' if len(groups) > _FEW else ''} with their 95 % intervals over "
+        "test objects and draws."
     )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{note}"
+
+
+def _told(found: Interval) -> str:
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def _hits(frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -139,8 +148,14 @@ def section(name: str, out: Path) -> str:
     recipe = read_recipe(name)
     parts = [f"`astrokeras recipe {name} --data DIR --out DIR` ({recipe.needs.get('time', '')})"]
     commands: list[str] = []
+    alike: dict[str, list[str]] = {}
+    for stage in recipe.stages:
+        alike.setdefault(re.sub(r"-\d+$", "", stage), []).append(stage)
     for stage, command in recipe.stages.items():
-        commands.append(f"$ astrokeras {command}")
+        first, *others = alike[re.sub(r"-\d+$", "", stage)]
+        if stage == first:
+            seeds_too = f"   # and so for {', '.join(others)}" if others else ""
+            commands.append(f"$ astrokeras {command}{seeds_too}")
         if command.startswith("finetune"):
             parts.append("\n".join(["```", *commands, "```"]))
             commands.clear()
