@@ -20,12 +20,13 @@ from astrokeras.records.directory import RecordsDirectory
 from astrokeras.records.tfrecord import offsets
 from tests.synthetic import write_records
 from tests.tampering import tamper
+from tests.tiny import TINY
 
 
 @pytest.fixture(scope="module")
 def survey_encoder(sample_records, tmp_path_factory):
     path = tmp_path_factory.mktemp("survey") / "encoder.keras"
-    build_encoder(RecordsDirectory.load(sample_records), backbone="compact").save(path)
+    build_encoder(RecordsDirectory.load(sample_records), backbone=TINY).save(path)
     return path
 
 
@@ -226,4 +227,4 @@ def test_a_damaged_shard_is_named(config, embedded, tmp_path):
 def test_a_split_without_records_gives_a_table_without_rows(config, tmp_path):
     empty = write_records(tmp_path / "records", counts={"train": 3, "val": 0, "test": 0}, shards=1)
     assert quiet(dataclasses.replace(config, data=str(empty.path), split="val"))["embedded"] == 0
-    assert Embeddings.load(config.out).vectors.shape == (0, 128)
+    assert Embeddings.load(config.out).vectors.shape == (0, 32)

@@ -25,6 +25,7 @@ from astrokeras.survey.tables import read_table
 from astrokeras.tasks.target import Output
 from astrokeras.training.pretrain import pretrain
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -68,7 +69,8 @@ def test_wrong_requests_write_nothing(served, tmp_path):
 
 def test_images_give_what_their_records_give(sample_survey, sample_records, tmp_path):
     """Straight from images: the same stamps, hence the same numbers; every other row is in the second table."""
-    finetune(FinetuneConfig(records=str(sample_records), out=str(tmp_path / "run"), repeats=1, mode="frozen"), print)
+    options = {"backbone": (TINY,), "repeats": 1, "mode": "frozen"}
+    finetune(FinetuneConfig(records=str(sample_records), out=str(tmp_path / "run"), **options), print)
     common = {"run": str(tmp_path / "run")}
     run(PredictConfig(**common, data=str(sample_records), out=str(tmp_path / "records.ecsv")))
     images = f"{sample_survey}/images/{{field}}_{{band}}.fits"
@@ -191,7 +193,7 @@ def test_the_entropy_says_how_sure_it_is(served, tmp_path):
 def pretrained(served, tmp_path_factory):
     """A pre-training of two steps, by two tasks of which one says nothing of a stamp alone."""
     out = tmp_path_factory.mktemp("pretrained") / "run"
-    options = {"task": ("magnitudes", "rotation"), "epochs": 1, "batch_size": 30}
+    options = {"task": ("magnitudes", "rotation"), "epochs": 1, "batch_size": 30, "backbone": TINY}
     pretrain(PretrainConfig(records=str(served / "records"), out=str(out), **options), lambda line: None)
     return out
 

@@ -25,6 +25,7 @@ from astrokeras.training.pretrain import pretrain
 from tests.serving.c_interface import INVALID_ARGUMENT, ask
 from tests.serving.runs import write_classifier
 from tests.synthetic import write_records
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -80,6 +81,7 @@ def kinds(tmp_path_factory):
     write_classifier(path / "efficientnet_b0", five, backbone="efficientnet_b0", resize=32)
 
     options = {"records": str(five.path), "task": ("masked_bands",), "epochs": 1, "batch_size": 8, "augment": "none"}
+    options["backbone"] = TINY
     pretrain(PretrainConfig(**options, out=str(path / "half"), precision="bfloat16", average=0.9), print)
     frozen = {"records": str(five.path), "init": (str(path / "half"),), "repeats": 1, "mode": "frozen"}
     finetune(FinetuneConfig(**frozen, out=str(path / "averaged")), print)
@@ -140,8 +142,8 @@ def test_an_empty_batch_gives_empty_results(exported):
     path, flux, _ = exported
     (answer,) = ask(path, CLASSIFY, [flux[:0]])
     shapes = {name: values.shape for name, values in answer.items()}
-    assert shapes == {"probabilities": (0, 2), "class_names": (0, 2), "class_name": (0,), "embedding": (0, 128)}
-    assert ask(path, "embed", [flux[:0]])[0]["embedding"].shape == (0, 128)
+    assert shapes == {"probabilities": (0, 2), "class_names": (0, 2), "class_name": (0,), "embedding": (0, 32)}
+    assert ask(path, "embed", [flux[:0]])[0]["embedding"].shape == (0, 32)
 
 
 def test_tensorflow_in_python_refuses_the_same(exported):
@@ -205,7 +207,7 @@ def several(tmp_path_factory):
     finetune(
         FinetuneConfig(
             str(path / "records"), str(path / "run"), labels=str(path / "labels.ecsv"), target=TARGETS, repeats=1,
-            mode="frozen",
+            mode="frozen", backbone=(TINY,),
         ),
         print,
     )  # fmt: skip
@@ -268,7 +270,7 @@ def pretrained(tmp_path_factory):
     path = tmp_path_factory.mktemp("pretrained")
     records = write_records(path / "records", counts={"train": 24, "val": 8, "test": 10})
     for name, task in {"told": ("magnitudes", "rotation", "photometry"), "untold": ("vicreg",)}.items():
-        options = {"task": task, "epochs": 1, "batch_size": 8, "augment": "none"}
+        options = {"task": task, "epochs": 1, "batch_size": 8, "augment": "none", "backbone": TINY}
         pretrain(PretrainConfig(records=str(records.path), out=str(path / name), **options), print)
     return path
 

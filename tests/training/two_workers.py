@@ -25,6 +25,7 @@ from astrokeras.training.checkpoints import state
 from astrokeras.training.engines.base import Engine, open_engine
 from astrokeras.training.trainer import Trainer
 from tests.tasks import harness
+from tests.tiny import TINY
 
 BATCH = 16
 # Two of them compare the examples of the whole batch.
@@ -37,6 +38,7 @@ def config_for(folder: Path, devices: str, name: str, **options: object) -> Pret
         records=str(folder / "records"),
         out=str(folder / name),
         task=("clusters(clusters=4)", "magnitudes"),
+        backbone=TINY,
         epochs=2,
         batch_size=BATCH,
         devices=devices,

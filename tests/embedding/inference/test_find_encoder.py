@@ -11,19 +11,21 @@ from astrokeras.embedding.inference.find_encoder import find_encoder
 from astrokeras.embedding.inference.network import loaded
 from astrokeras.errors import AstrokerasError, UsageError
 from astrokeras.evaluation.finetune import finetune
+from tests.tiny import TINY
 
 
 @pytest.fixture(scope="module")
 def tuned(embedded, tmp_path_factory):
     """A fine-tuning run in frozen mode."""
     out = tmp_path_factory.mktemp("tuned") / "run"
-    finetune(FinetuneConfig(records=str(embedded / "records"), out=str(out), repeats=1, mode="frozen"), print)
+    options = {"backbone": (TINY,), "repeats": 1, "mode": "frozen"}
+    finetune(FinetuneConfig(records=str(embedded / "records"), out=str(out), **options), print)
     return out
 
 
 def test_a_file_says_what_stamps_it_takes(embedded):
     encoder = find_encoder(str(embedded / "encoder.keras"))
-    assert (encoder.side, encoder.n_bands, encoder.width, encoder.kind) == (16, 3, 128, "asinh")
+    assert (encoder.side, encoder.n_bands, encoder.width, encoder.kind) == (16, 3, 32, "asinh")
     assert encoder.records is None
     assert len(encoder.about["sha256"]) == 64
 

@@ -28,6 +28,7 @@ from astrokeras.progress import not_shown
 from astrokeras.records.conversion.convert import convert
 from astrokeras.serving.predict import predict
 from astrokeras.serving.trained import load_trained
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.long
 
@@ -35,7 +36,8 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope="module")
 def trained_run(sample_records, tmp_path_factory):
     out = tmp_path_factory.mktemp("new") / "run"
-    finetune(FinetuneConfig(records=str(sample_records), out=str(out), repeats=1, mode="frozen"), print)
+    options = {"backbone": (TINY,), "repeats": 1, "mode": "frozen"}
+    finetune(FinetuneConfig(records=str(sample_records), out=str(out), **options), print)
     return out
 
 
