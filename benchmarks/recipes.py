@@ -162,7 +162,9 @@ def section(name: str, out: Path) -> str:
             page = (out / stage / "comparison.html").read_text(encoding="utf-8")
             said = html.unescape(re.search(r'<p class="verdict">(.*?)</p>', page, re.DOTALL)[1])
             parts += [f"> {said}", seeds(out / stage) or table(out / stage), chosen(out / stage)]
-    return "\n\n".join(filter(None, parts))
+    told = "\n\n".join(filter(None, parts)).split("\n\n")
+    # What holds for several tables is said below the last.
+    return "\n\n".join(part for i, part in enumerate(told) if part not in told[i + 1 :])
 
 
 def main() -> None:
