@@ -66,6 +66,7 @@ def read_recipe(name: str) -> Recipe:
         raise UsageError(f"there is no recipe '{name}'; there are: {there}; or give the path of a TOML file")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        _check_entries(path, content)
         return Recipe(
             path.resolve(),
             content["title"],
@@ -79,6 +80,27 @@ def read_recipe(name: str) -> Recipe:
             f"{path} is no recipe ({' '.join(str(error).split())}); expected a title and [[stage]]s, each with name "
             "and command"
         ) from None
+
+
+def _check_entries(path: Path, content: Mapping[str, Any]) -> None:
+    """Raise an error unless files to prepare and values to expect say what they have to, before anything is run."""
+    for item in content.get("prepare", []):
+        if not isinstance(item.get("into"), str) or isinstance(item.get("unpack"), str) == ("tables" in item):
+            raise AstrokerasError(f"{path}: [[prepare]]: expected into, and either unpack or tables")
+        for table in item.get("tables", []):
+            if not isinstance(table.get("file"), str):
+                raise AstrokerasError(
+                    f"{path}: [[prepare]] {shortened(item['into'])}: expected a file in each of tables"
+                )
+    for row in content.get("expect", []):
+        kinds = {"what": str, "table": str, "row": dict, "column": str}
+        wrong = [name for name, kind in kinds.items() if not isinstance(row.get(name), kind)]
+        wrong += [name for name in ("value", "low", "high") if type(row.get(name)) not in (int, float)]
+        if wrong:
+            raise AstrokerasError(
+                f"{path}: [[expect]] {shortened(str(row.get('what', '')))}: {', '.join(wrong)}: expected what, table "
+                "and column in words, row as { column = value }, and the numbers value, low and high"
+            )
 
 
 def out_of(words: list[str]) -> str | None:

@@ -13,6 +13,7 @@ from astrokeras.repeat_recipe.preparing import DONE, filled, prepare, there
 from astrokeras.repeat_recipe.recipe_file import Recipe
 from astrokeras.repeat_recipe.side_by_side import SideBySide, run_side_by_side
 from astrokeras.repeat_recipe.stages import needed_by, needs_of
+from astrokeras.text import shortened
 
 Run = Callable[[list[str]], None]
 
@@ -124,5 +125,8 @@ def _compared(expected: Mapping[str, Any], places: Mapping[str, Path | str]) -> 
     if len(lines) != 1:
         asked = ", ".join(f"{name} {value}" for name, value in row.items())
         raise AstrokerasError(f"{table} has {len(lines)} rows with {column} of {asked}; expected one")
-    found = float(lines[0][column])
+    try:
+        found = float(lines[0][column])
+    except ValueError:
+        raise AstrokerasError(f"{table}: {column} is '{shortened(lines[0][column])}', expected a number") from None
     return {**expected, "table": str(table), "found": found, "within": expected["low"] <= found <= expected["high"]}

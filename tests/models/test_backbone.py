@@ -102,6 +102,9 @@ def test_weights_from_a_file(tmp_path: Path, older: bool, name: str):
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(WeightsUnavailable, match="do not fit 'mobilenet'"):
         build_backbone("mobilenet", (32, 32, 3), str(file))
+    file.write_text("no weights")
+    with pytest.raises(WeightsUnavailable, match="do not fit 'mobilenet_v2'"):
+        build_backbone("mobilenet_v2", (32, 32, 3), str(file))
 
 
 def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -69,6 +69,31 @@ def test_a_file_that_is_no_recipe(tmp_path, text, message):
         read_recipe(str(tmp_path / "bad.toml"))
 
 
+EXPECT = {"what": "'x'", "table": "'t.csv'", "row": "{ a = 1 }", "column": "'c'", "value": "1", "low": "0", "high": "2"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        *(("[[expect]]\n" + "\n".join(f"{k} = {v}" for k, v in EXPECT.items() if k != name), name) for name in EXPECT),
+        ("[[expect]]\n" + "\n".join(f"{k} = 'many'" for k in EXPECT), "row, value, low, high: expected"),
+        ("[[prepare]]\nunpack = 'a.tar'", "expected into"),
+        ("[[prepare]]\ninto = 'a'", "either unpack or tables"),
+        ("[[prepare]]\ninto = 'a'\nunpack = 'b'\ntables = []", "either unpack or tables"),
+        ("[[prepare]]\ninto = 'a'\ntables = [{ join = 'b' }]", "expected a file in each"),
+        ("[[prepare]]\ninto = 'a'\ntables = 'b'", "is no recipe"),
+    ],
+)
+def test_an_entry_that_lacks_something_is_told_before_anything_runs(tmp_path, entry, message):
+    with pytest.raises(AstrokerasError, match=message):
+        read(tmp_path, stage("a", "simulate --out {out}/a") + entry)
+
+
+def test_an_entry_that_has_all(tmp_path):
+    entry = "[[expect]]\n" + "\n".join(f"{k} = {v}" for k, v in EXPECT.items())
+    assert read(tmp_path, stage("a", "simulate --out {out}/a") + entry).expect[0]["row"] == {"a": 1}
+
+
 def test_a_name_that_no_recipe_has():
     with pytest.raises(UsageError, match="there is no recipe 'nothing'"):
         read_recipe("nothing")

@@ -148,6 +148,12 @@ def test_what_another_command_has_made_is_kept(files):
         again(files, lambda words: None)
 
 
+def test_a_score_that_is_no_number(files):
+    (files / "out" / "comparison.csv").write_text("arm,budget,test_auroc_mean\nours,25/class,good\n")
+    with pytest.raises(AstrokerasError, match="test_auroc_mean is 'good', expected a number"):
+        again(files, lambda words: None)
+
+
 def test_a_score_outside_of_its_interval_is_an_error(files, monkeypatch):
     (files / "out" / "comparison.csv").write_text("arm,budget,test_auroc_mean\nours,25/class,0.80\n")
     assert not again(files, lambda words: None)[0]["within"]
