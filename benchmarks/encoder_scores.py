@@ -55,6 +55,15 @@ def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
+def labelled_draws(ids: np.ndarray, labels: np.ndarray) -> dict[int, list[np.ndarray]]:
+    """Return by labels a class the rows of each draw; a smaller draw is part of a larger one."""
+    rest = np.setdiff1d(np.arange(len(ids)), split_labelled(ids, labels)[0])
+    rng = np.random.default_rng(1)
+    orders = [rng.permutation(rest) for _ in range(DRAWS)]
+    classes = range(len(CLASSES))
+    return {n: [np.concatenate([o[labels[o] == k][:n] for k in classes]) for o in orders] for n in BUDGETS}
+
+
 def right(values: np.ndarray, labels: np.ndarray, draws: list[np.ndarray], test: np.ndarray) -> np.ndarray:
     """Which test galaxies are told right, by draw: [draws, N]."""
     answers = []
@@ -87,16 +96,13 @@ def main() -> None:
     settings = parser.parse_args()
     ids, labels, pixels = stamps(settings.data / "efigi")
     test = split_labelled(ids, labels)[0]
-    rest = np.setdiff1d(np.arange(len(ids)), test)
-    rng = np.random.default_rng(1)
-    orders = [rng.permutation(rest) for _ in range(DRAWS)]
+    drawn = labelled_draws(ids, labels)
     arms = features(settings.weights, pixels)
     head = ["arm", *(f"{count} labels a class" for count in BUDGETS)]
     rows = {arm: [arm] for arm in arms}
     taken = samples(labels[test])
     for count in BUDGETS:
-        draws = [np.concatenate([o[labels[o] == k][:count] for k in range(len(CLASSES))]) for o in orders]
-        answers = {arm: right(values, labels, draws, test) for arm, values in arms.items()}
+        answers = {arm: right(values, labels, drawn[count], test) for arm, values in arms.items()}
         for arm, mine in answers.items():
             cell = f"{balanced(mine, labels[test]):.3f}"
             if arm != "ImageNet":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from encoder_scores import BUDGETS, DRAWS, LARGE, SAMPLES, balanced
+from encoder_scores import BUDGETS, DRAWS, LARGE, SAMPLES, balanced, labelled_draws
 from pretext_scores import CLASSES, split_labelled
 from pretext_stamps import decode, pack, survey
 from real_data import write
@@ -83,7 +83,7 @@ def judge(settings: argparse.Namespace) -> None:
     archive = read_pack(settings.pack)
     ids, labels = archive["efigi_id"], archive["efigi_label"].astype(int)
     test = split_labelled(ids, labels)[0]
-    draws = _draws(ids, labels)
+    draws = labelled_draws(ids, labels)
     asked = {(count, i): rows for count in BUDGETS for i, rows in enumerate(draws[count])}
     with ProcessPoolExecutor(settings.jobs, get_context("spawn")) as pool:
         while True:
@@ -110,15 +110,6 @@ def _right(job: tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int])
     values = np.load(file, mmap_mode="r")
     kernel, bias = logistic_regression(np.asarray(values[rows], np.float32), classes, len(CLASSES), seed)
     return (np.asarray(values[test], np.float32) @ kernel + bias).argmax(axis=1) == answers
-
-
-def _draws(ids: np.ndarray, labels: np.ndarray) -> dict[int, list[np.ndarray]]:
-    """Return the labelled galaxies by number a class, as `encoder_scores.py` draws them."""
-    rest = np.setdiff1d(np.arange(len(ids)), split_labelled(ids, labels)[0])
-    rng = np.random.default_rng(1)
-    orders = [rng.permutation(rest) for _ in range(DRAWS)]
-    classes = range(len(CLASSES))
-    return {n: [np.concatenate([o[labels[o] == k][:n] for k in classes]) for o in orders] for n in BUDGETS}
 
 
 def read_pack(path: Path) -> dict[str, np.ndarray]:
